@@ -1,0 +1,124 @@
+// Bytes and speed of a delta, ours beside rsync, rdiff and zsync, on the same pairs in one run: `npm run bench -- delta`.
+//
+// Bytes, ours: signature and literals are measured (the encoded signature; what the matches leave), framing is
+// estimated as BEP 3 requests of at most 16 KiB within pieces of 64 KiB, 30 bytes each. rsync: sent + received as it
+// prints them, over a pipe. rdiff: signature + delta file. zsync: bytes of its HTTP sockets. Fixed costs of a sync are
+// in none of ours. CPU is that of the process that searches: ours (in this process, warmed up), rsync's sender, `rdiff
+// delta`, the zsync client. Wall is the search alone for ours, the whole program for the others (for rsync with its
+// receiver). Speeds are per CPU second. Every round runs all tools in turn; medians are shown.
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { npmTar, syntheticPairs, type DeltaPair } from "./support/delta-pairs.ts";
+import { prsync, rdiff, rsync, zsync, type DeltaRun, type DeltaTool } from "./support/delta-tools.ts";
+import { isNoisy, median, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
+
+const SEED = 20_261_120;
+const ROUNDS = 3;
+const REFERENCE = "rsync";
+
+const COLUMNS: readonly Column[] = [
+  { key: "pair", title: "pair" },
+  { key: "tool", title: "tool" },
+  { key: "signatureBytes", title: "signature B" },
+  { key: "literalBytes", title: "literal B" },
+  { key: "framingBytes", title: "framing B" },
+  { key: "totalBytes", title: "total B" },
+  { key: "bytesToRsync", title: "B / rsync", digits: 2 },
+  { key: "wallSeconds", title: "wall s", digits: 3 },
+  { key: "cpuSeconds", title: "CPU s", digits: 3 },
+  { key: "mebibytesPerCpuSecond", title: "MiB/CPU s" },
+  { key: "speedToRsync", title: "speed / rsync", digits: 2 },
+  { key: "note", title: "note" },
+];
+
+interface Contestant {
+  readonly name: string;
+  readonly tool: DeltaTool;
+  readonly programs: readonly string[];
+}
+
+const CONTESTANTS: readonly Contestant[] = [
+  { name: "prsync √", tool: prsync("sqrt"), programs: [] },
+  { name: "prsync 64K", tool: prsync(65_536), programs: [] },
+  { name: REFERENCE, tool: rsync(), programs: ["rsync"] },
+  { name: "rsync -B 65536", tool: rsync("-B", "65536"), programs: ["rsync"] },
+  { name: "rdiff", tool: rdiff, programs: ["rdiff"] },
+  { name: "zsync", tool: zsync, programs: ["zsyncmake", "zsync"] },
+];
+
+const scratch = mkdtempSync(join(tmpdir(), "prsync-bench-delta-"));
+try {
+  await main();
+} finally {
+  rmSync(scratch, { recursive: true });
+}
+
+async function main(): Promise<void> {
+  const versions = await installedVersions();
+  const pairs = [
+    {
+      name: "typescript 5.9.2 → 5.9.3 tar",
+      basis: npmTar("typescript", "5.9.2"),
+      target: npmTar("typescript", "5.9.3"),
+    },
+    ...syntheticPairs(scratch, SEED),
+  ];
+  const rows: Row[] = [];
+  await rowsOf(pairs[0]!, versions); // warms up compiler and caches; not counted
+  for (const pair of pairs) rows.push(...(await rowsOf(pair, versions)));
+  printTable(COLUMNS, rows);
+  writeResult("delta", { seed: SEED, rounds: ROUNDS, versions: Object.fromEntries(versions), rows });
+}
+
+async function installedVersions(): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  for (const [program, flag] of [
+    ["rsync", "--version"],
+    ["rdiff", "--version"],
+    ["zsyncmake", "-V"],
+    ["zsync", "-V"],
+  ] as const) {
+    const version = await versionOf(program, [flag]);
+    if (version !== undefined) versions.set(program, version);
+  }
+  return versions;
+}
+
+async function rowsOf(pair: DeltaPair, versions: ReadonlyMap<string, string>): Promise<Row[]> {
+  const present = CONTESTANTS.filter(({ programs }) => programs.every((program) => versions.has(program)));
+  const runs = new Map<string, DeltaRun[]>(present.map(({ name }) => [name, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { name, tool } of present) runs.get(name)!.push(await tool(pair, scratch));
+  }
+  return CONTESTANTS.map(({ name, programs }) => {
+    const own = runs.get(name);
+    if (own !== undefined) return rowOf(pair, name, { own, reference: runs.get(REFERENCE) });
+    const absent = programs.filter((program) => !versions.has(program)).join(", ");
+    return { pair: pair.name, tool: name, note: `not installed: ${absent}` };
+  });
+}
+
+function rowOf(
+  pair: DeltaPair,
+  tool: string,
+  { own, reference }: { readonly own: readonly DeltaRun[]; readonly reference: readonly DeltaRun[] | undefined },
+): Row {
+  const last = own.at(-1)!;
+  const mebibytes = statSync(pair.target).size / 2 ** 20;
+  const cpuSeconds = median(own.map((run) => run.cpuSeconds));
+  return {
+    pair: pair.name,
+    tool,
+    signatureBytes: last.signatureBytes,
+    literalBytes: last.literalBytes,
+    framingBytes: last.framingBytes,
+    totalBytes: last.totalBytes,
+    bytesToRsync: reference && last.totalBytes / reference.at(-1)!.totalBytes,
+    wallSeconds: median(own.map((run) => run.wallSeconds)),
+    cpuSeconds,
+    mebibytesPerCpuSecond: mebibytes / cpuSeconds,
+    speedToRsync: reference && median(own.map((run, round) => reference[round]!.cpuSeconds / run.cpuSeconds)),
+    note: isNoisy(own.map((run) => run.wallSeconds)) ? "noisy" : undefined,
+  };
+}

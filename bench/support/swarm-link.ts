@@ -1,0 +1,151 @@
+// One end of a link, in a process of its own: `node swarm-link.ts seed FILE INFO` or `fetch DEST INFO PORT`. Prints JSON
+// lines: a seed its port, at SIGTERM its CPU seconds; a fetcher its wall and CPU seconds. Admission, passes, storage and
+// hashing are those of the real programs: origin over OpenContents, mirror over its staging area.
+import { randomBytes } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { once } from "node:events";
+import { performance } from "node:perf_hooks";
+import { OpenContents } from "../../src/central/open-contents.ts";
+import { Bitfield } from "../../src/core/bitfield.ts";
+import { BundleLayout } from "../../src/core/bundle-layout.ts";
+import { RangeSet } from "../../src/core/byte-range.ts";
+import { seededRandom } from "../../src/core/clock.ts";
+import { MirrorBundle } from "../../src/edge/mirror-bundle.ts";
+import { StagedTransfer } from "../../src/edge/staged-transfer.ts";
+import { infoHashOf, parseInfoDictionary, type TorrentFile } from "../../src/manifest/torrent.ts";
+import { PassAdmission } from "../../src/net/pass-admission.ts";
+import { realClock } from "../../src/net/real-clock.ts";
+import { createSwarmNode, type SwarmNode } from "../../src/net/swarm-node.ts";
+import { DEFAULT_SWARM_LIMITS } from "../../src/net/swarm-options.ts";
+import { ConfinedDirectory } from "../../src/store/confined-directory.ts";
+import { StagingArea } from "../../src/store/staging.ts";
+import type { SwarmBundle, WantedRanges } from "../../src/swarm/ports.ts";
+import { DEFAULT_SOURCE_PATIENCE } from "../../src/swarm/running-download.ts";
+import { issuePass, PASS_VALIDITY_MS } from "../../src/trust/pass.ts";
+import { SigningKey, volunteerIdOf } from "../../src/trust/signing-key.ts";
+
+const REPOSITORY = "0123456789abcdef0123456789abcdef";
+/** Both processes are of one repository without a central: its key is made from this. */
+const PASS_SIGNER = SigningKey.fromSeed(Buffer.alloc(32, 7));
+const ORIGIN_KEY = SigningKey.fromSeed(Buffer.alloc(32, 8));
+
+const [role, path, infoPath, port] = process.argv.slice(2);
+const info = readFileSync(infoPath!);
+const { files, pieceLength } = parseInfoDictionary(info);
+const [content, ...others] = files;
+if (content === undefined || others.length > 0) throw new Error("expected a bundle of one content");
+
+if (role === "seed") await seed(path!, content);
+else await fetch(path!, content, Number(port));
+
+async function seed(file: string, { content, lengthBytes }: TorrentFile): Promise<void> {
+  const handle = await open(file);
+  await using contents = new OpenContents({
+    openContent: async () => ({
+      lengthBytes: statSync(file).size,
+      read: async (offset: number, length: number) =>
+        (await handle.read(Buffer.allocUnsafe(length), 0, length, offset)).buffer,
+      [Symbol.asyncDispose]: () => handle.close(),
+    }),
+  });
+  const layout = new BundleLayout([lengthBytes], pieceLength);
+  const bundle: SwarmBundle = {
+    number: 1,
+    infoHash: infoHashOf(info),
+    layout,
+    held: Bitfield.full(layout.pieceCount),
+    storage: {
+      readBlock: (piece, offset, length) => {
+        const start = piece * pieceLength + offset;
+        return contents.read(content, { start, end: start + length });
+      },
+      writeBlock: () => Promise.reject(new Error("a seed takes nothing")),
+      completePiece: () => Promise.reject(new Error("a seed takes nothing")),
+    },
+    infoDictionary: async () => info,
+  };
+  await using node = await openNode(bundle, ORIGIN_KEY, true);
+  const before = process.cpuUsage();
+  console.log(JSON.stringify({ port: node.port }));
+  await once(process, "SIGTERM");
+  console.log(JSON.stringify({ cpuSeconds: cpuSecondsSince(before) }));
+}
+
+async function fetch(destination: string, { content, lengthBytes }: TorrentFile, originPort: number): Promise<void> {
+  using directory = ConfinedDirectory.open(destination);
+  using staging = StagingArea.open(directory);
+  const transfer = new StagedTransfer(content, staging.stage(content, lengthBytes));
+  const layout = new BundleLayout([lengthBytes], pieceLength);
+  const bundle = new MirrorBundle(
+    {
+      number: 1,
+      kind: "content",
+      infoHash: infoHashOf(info),
+      lengthBytes: layout.pieceCount * pieceLength,
+      pieceLength,
+      contentCount: 1,
+      release: 1,
+      table: { sha256: content, lengthBytes: 0 },
+      name: "link",
+    },
+    [{ content, lengthBytes }],
+    {
+      held: new Bitfield(layout.pieceCount),
+      files: { read: async () => undefined },
+      transfers: new Map([[content, transfer]]),
+      infoDictionary: async () => info,
+    },
+  );
+  bundle.usePieceHashes(info);
+  await using node = await openNode(bundle, SigningKey.fromSeed(randomBytes(32)), false);
+  const wanted: WantedRanges = new Map(
+    Array.from({ length: layout.pieceCount }, (_, piece) => [
+      piece,
+      RangeSet.of({ start: 0, end: layout.dataLengthOfPiece(piece) }),
+    ]),
+  );
+  const before = process.cpuUsage();
+  const start = performance.now();
+  const id = volunteerIdOf(ORIGIN_KEY.publicKey);
+  node.setPeers([{ id, host: "127.0.0.1", port: originPort, isOrigin: true, mayHold: () => true }]);
+  await node.download(bundle, wanted);
+  if (!(await transfer.isExact())) throw new Error("the content differs from its SHA-256");
+  const wallSeconds = (performance.now() - start) / 1000;
+  console.log(
+    JSON.stringify({ wallSeconds, cpuSeconds: cpuSecondsSince(before), file: `.prsync/staging/${content}.part` }),
+  );
+}
+
+async function openNode(bundle: SwarmBundle, key: SigningKey, isOrigin: boolean): Promise<SwarmNode> {
+  const subject = { repository: REPOSITORY, publicKey: key.publicKey, origin: isOrigin };
+  const pass = issuePass(PASS_SIGNER, subject, Date.now() + PASS_VALIDITY_MS);
+  const nobody = (): boolean => false;
+  return await createSwarmNode({
+    ownId: volunteerIdOf(key.publicKey),
+    admission: new PassAdmission({
+      key,
+      repository: REPOSITORY,
+      clock: realClock,
+      pass: () => pass,
+      passKey: () => PASS_SIGNER.publicKey,
+      isRevoked: nobody,
+    }),
+    isOrigin,
+    allowStockClients: false,
+    host: "127.0.0.1",
+    port: 0,
+    clock: realClock,
+    random: seededRandom(1),
+    log: { debug: () => {}, info: () => {}, warn: (...words) => console.error(...words) },
+    limits: DEFAULT_SWARM_LIMITS,
+    patience: DEFAULT_SOURCE_PATIENCE,
+    findBundle: async (infoHash) => (infoHash === bundle.infoHash ? bundle : undefined),
+    isRevoked: nobody,
+  });
+}
+
+function cpuSecondsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}

@@ -1,0 +1,13 @@
+/** What `serve` did since it started; names are those of the metrics. */
+export class CentralCounters {
+  customerRequests = 0;
+  /** Body bytes to customers, contents by hash included. */
+  customerBytes = 0;
+  /** Files that the release names but of which no intact copy was left. */
+  contentsGone = 0;
+  metadataRequests = 0;
+  announces = 0;
+  announcesRefused = 0;
+  enrolments = 0;
+  enrolmentsRefused = 0;
+}

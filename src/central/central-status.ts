@@ -1,0 +1,123 @@
+import type { Clock } from "../core/clock.ts";
+import type { SwarmNode } from "../net/swarm-node.ts";
+import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
+import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
+import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { CentralCounters } from "./central-counters.ts";
+import type { PublishedTree } from "./published-tree.ts";
+import type { ReleaseEvents } from "./release-events.ts";
+
+export interface StatusContext {
+  readonly tree: PublishedTree;
+  readonly registry: VolunteerRegistry;
+  readonly live: LiveVolunteers;
+  readonly events: ReleaseEvents;
+  readonly counters: CentralCounters;
+  readonly clock: Clock;
+  readonly node: () => SwarmNode;
+  readonly startedWallMs: number;
+  /** Lines for the operator: what is running out. */
+  readonly warnings: () => readonly string[];
+}
+
+/** `/.prsync/api/v1/status`. Bytes and counts since the start. */
+export interface CentralStatus {
+  readonly program: "central";
+  /** Undefined in JSON before the first publish. */
+  readonly release: {
+    readonly number: number;
+    readonly created: string;
+    readonly files: number;
+    readonly bytes: number;
+  } | null;
+  readonly startedAt: string;
+  readonly volunteers: {
+    readonly enrolled: number;
+    readonly heard: number;
+    readonly syncing: number;
+    readonly current: number;
+  };
+  /** Bundles of the release, by number; the metainfo of each is at {@link torrentPath}. */
+  readonly bundles: readonly BundleStatus[];
+  readonly subscribers: number;
+  readonly swarm: { readonly connections: number; readonly counters: SwarmNode["counters"] };
+  readonly http: CentralCounters;
+  readonly warnings: readonly string[];
+}
+
+export interface BundleStatus {
+  readonly number: number;
+  /** 40 hex digits. */
+  readonly infoHash: string;
+}
+
+/** Where central's HTTP has the .torrent of a bundle. */
+export function torrentPath({ infoHash }: BundleStatus): string {
+  return `/.prsync/torrents/${infoHash}.torrent`;
+}
+
+export function centralStatus(context: StatusContext): CentralStatus {
+  const { tree, live, node } = context;
+  const { release } = tree;
+  const heard = live.all().filter((volunteer) => !live.isSilent(volunteer));
+  const isCurrent = (volunteer: LiveVolunteer): boolean => volunteer.release === release?.number;
+  return {
+    program: "central",
+    release:
+      release === undefined
+        ? null
+        : {
+            number: release.number,
+            created: release.created,
+            files: release.totals.files,
+            bytes: release.totals.bytes,
+          },
+    startedAt: new Date(context.startedWallMs).toISOString(),
+    volunteers: {
+      enrolled: context.registry.list().filter(({ state }) => state === "enrolled" || state === "draining").length,
+      heard: heard.length,
+      syncing: heard.filter(({ isSyncing }) => isSyncing).length,
+      current: heard.filter(isCurrent).length,
+    },
+    bundles: [...tree.bundleNumbers()].map(([number, infoHash]) => ({ number, infoHash })),
+    subscribers: context.events.subscriberCount,
+    swarm: { connections: node().connections().length, counters: node().counters },
+    http: { ...context.counters },
+    warnings: context.warnings(),
+  };
+}
+
+/** A row of `/.prsync/api/v1/volunteers`: what the operator invited and what the volunteer tells. Never the token. */
+export interface VolunteerStatus {
+  readonly name: string;
+  readonly state: string;
+  readonly id?: string;
+  readonly site?: string;
+  readonly lastSeen?: string;
+  /** Left out while it is silent. */
+  readonly live?: Omit<
+    LiveVolunteer,
+    "holdings" | "holdingsId" | "lastSeenMs" | "lastSeenWallMs" | "portCheckedMs" | "id"
+  >;
+}
+
+export function volunteerStatuses({ registry, live }: StatusContext): readonly VolunteerStatus[] {
+  return registry.list().map(({ name, state, id, site, lastSeenMs }) => {
+    const found = id === undefined ? undefined : live.get(id);
+    const seenMs = found?.lastSeenWallMs ?? lastSeenMs;
+    return {
+      name,
+      state,
+      ...(id === undefined ? {} : { id }),
+      ...(site === undefined ? {} : { site }),
+      ...(seenMs === undefined ? {} : { lastSeen: new Date(seenMs).toISOString() }),
+      ...(found === undefined || live.isSilent(found) ? {} : { live: publicPart(found) }),
+    };
+  });
+}
+
+function publicPart(volunteer: LiveVolunteer): NonNullable<VolunteerStatus["live"]> {
+  const { id: _id, holdings: _holdings, holdingsId: _holdingsId, ...rest } = volunteer;
+  const { lastSeenMs: _seen, lastSeenWallMs: _wall, portCheckedMs: _checked, ...shown } = rest;
+  return shown;
+}

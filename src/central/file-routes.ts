@@ -1,0 +1,117 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ContentId } from "../core/content-id.ts";
+import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
+import { renderDirectoryListing } from "../delivery/directory-listing.ts";
+import type { ServedContent } from "../delivery/file-answer.ts";
+import { mediaTypeOf } from "../delivery/media-type.ts";
+import { respondWithContent } from "../net/file-response.ts";
+import { FILES_ROUTE } from "../net/http-server.ts";
+import { sendProblem } from "../net/http-server-problem.ts";
+import type { CentralCounters } from "./central-counters.ts";
+import type { ServeLog } from "./ports.ts";
+import type { PublishedTree } from "./published-tree.ts";
+
+export interface FileRouteContext {
+  readonly tree: PublishedTree;
+  readonly counters: CentralCounters;
+  readonly log: ServeLog;
+}
+
+/** The current release for customers: request → decision → answer. A choice of volunteers will stand between the last two. */
+export function registerFileRoutes(app: FastifyInstance, context: FileRouteContext): void {
+  app.route({
+    method: ["GET", "HEAD"],
+    url: FILES_ROUTE,
+    handler: async (request, reply) => {
+      context.counters.customerRequests++;
+      const asked = parseCustomerRequest(request.originalUrl);
+      if (typeof asked === "string") return sendProblem(reply, 400, { code: "bad-path", message: asked });
+      return await answer(context, asked, { request, reply });
+    },
+  });
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+async function answer(context: FileRouteContext, asked: CustomerRequest, exchange: Exchange): Promise<FastifyReply> {
+  const { reply } = exchange;
+  const { tree } = context;
+  if (tree.release === undefined) return sendNoRelease(reply);
+  const decision = decideCustomerRequest(asked, (path) => tree.entry(path));
+  switch (decision.kind) {
+    case "missing":
+      return sendProblem(reply, 404, { code: "not-found", message: decision.reason });
+    case "listing":
+      return sendListing(context, reply, decision.directory);
+    case "add-slash":
+      return reply.code(301).header("Location", decision.location).send();
+    case "other-content":
+      return await sendWanted(context, asked, exchange);
+    case "file":
+      return await sendContent(context, decision.served, exchange);
+  }
+}
+
+/** Before the first publish nothing can be answered. */
+export function sendNoRelease(reply: FastifyReply): FastifyReply {
+  const message = "there is no release yet: run prsync publish";
+  return sendProblem(reply.header("Retry-After", "60"), 503, { code: "no-release", message });
+}
+
+/** Sends a content and notes what came of it. */
+export async function sendContent(
+  context: FileRouteContext,
+  served: ServedContent,
+  { request, reply }: Exchange,
+): Promise<FastifyReply> {
+  const { tree, counters, log } = context;
+  reply.hijack();
+  const raw = { request: request.raw, response: reply.raw };
+  try {
+    const result = await respondWithContent(raw, served, () => tree.openContent(served.content));
+    if (result.kind !== "content-failed") {
+      counters.customerBytes += result.bodyBytes;
+      return reply;
+    }
+    counters.contentsGone++;
+    log.warn({ content: served.content, target: displayPath(request.originalUrl) }, "a released content is gone");
+  } catch (error) {
+    log.error({ content: served.content, error: String(error) }, "a content could not be sent");
+    reply.raw.destroy();
+  }
+  return reply;
+}
+
+/** A volunteer's or an older release's name for the path: answered as long as that content is kept. */
+async function sendWanted(
+  context: FileRouteContext,
+  asked: CustomerRequest,
+  exchange: Exchange,
+): Promise<FastifyReply> {
+  const content = asked.wantedContent!;
+  const lengthBytes = await lengthOf(context.tree, content);
+  if (lengthBytes === undefined) {
+    const message = "this path has another content now, and the one asked for is no longer kept";
+    return sendProblem(exchange.reply, 404, { code: "other-content", message });
+  }
+  const served = { content, lengthBytes, mtimeNs: 0n, mediaType: mediaTypeOf(asked.path!) };
+  return await sendContent(context, served, exchange);
+}
+
+/** Length of a content that is still kept. */
+export async function lengthOf(tree: PublishedTree, content: ContentId): Promise<number | undefined> {
+  await using opened = await tree.openContent(content);
+  return opened?.lengthBytes;
+}
+
+function sendListing(context: FileRouteContext, reply: FastifyReply, directory: RepoPath | undefined): FastifyReply {
+  return reply
+    .header("Content-Type", "text/html; charset=utf-8")
+    .header("Content-Security-Policy", "default-src 'none'")
+    .header("Cache-Control", "no-cache")
+    .send(renderDirectoryListing(directory, context.tree.children(directory)));
+}

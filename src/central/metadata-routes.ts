@@ -1,0 +1,104 @@
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { parseContentId, type ContentId } from "../core/content-id.ts";
+import { CoreError } from "../core/errors.ts";
+import { buildTorrent } from "../manifest/torrent.ts";
+import { sendProblem } from "../net/http-server-problem.ts";
+import { type FileRouteContext, lengthOf, sendContent, sendNoRelease } from "./file-routes.ts";
+
+export interface MetadataRouteContext extends FileRouteContext {
+  /** Base URL under which the world reaches this server, without a slash at the end; undefined if nobody said. */
+  readonly publicUrl: string | undefined;
+}
+
+const IMMUTABLE = "public, max-age=31536000, immutable";
+const TUF_NAME =
+  /^(?:timestamp\.json|[1-9]\d{0,15}\.(?:root|snapshot|targets)\.json|targets\/[0-9a-f]{64}\.release\.json)$/;
+const TORRENT_NAME = /^([0-9a-f]{40})\.torrent$/;
+
+/** TUF files, objects, contents, signatures and .torrent files: everything that mirrors verify themselves. */
+export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRouteContext): void {
+  const { tree } = context;
+  get(app, "tuf/*", context, async (name, { reply }) => {
+    const bytes = TUF_NAME.test(name) ? await tree.tufFile(name) : undefined;
+    const caching = name === "timestamp.json" ? "no-cache" : IMMUTABLE;
+    return sendBytes(context, reply, { bytes, mediaType: "application/json", caching });
+  });
+  get(app, "objects/*", context, async (name, { reply }) => {
+    const content = tryContentId(name);
+    const bytes = content === undefined ? undefined : await tree.object(content);
+    return sendBytes(context, reply, { bytes, mediaType: "application/zstd", caching: IMMUTABLE });
+  });
+  get(app, "signatures/*", context, async (name, { reply }) => {
+    const content = tryContentId(name);
+    const bytes = content === undefined ? undefined : await tree.signature(content);
+    return sendBytes(context, reply, { bytes, mediaType: "application/octet-stream", caching: IMMUTABLE });
+  });
+  get(app, "torrents/*", context, async (name, { request, reply }) => {
+    const info = await tree.infoDictionary(TORRENT_NAME.exec(name)?.[1] ?? "");
+    const bytes = info && buildTorrent(info, `${baseUrlOf(context, request)}/.prsync/announce`);
+    return sendBytes(context, reply, { bytes, mediaType: "application/x-bittorrent", caching: "no-cache" });
+  });
+  get(app, "contents/*", context, async (name, exchange) => {
+    const content = tryContentId(name);
+    const lengthBytes = content === undefined ? undefined : await lengthOf(tree, content);
+    if (content === undefined || lengthBytes === undefined) return sendMissing(context, exchange.reply);
+    const served = { content, lengthBytes, mtimeNs: 0n, mediaType: "application/octet-stream", isImmutable: true };
+    return await sendContent(context, served, exchange);
+  });
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+function get(
+  app: FastifyInstance,
+  pattern: string,
+  context: MetadataRouteContext,
+  answer: (name: string, exchange: Exchange) => Promise<FastifyReply>,
+): void {
+  app.route<{ Params: { "*": string } }>({
+    method: ["GET", "HEAD"],
+    url: `/.prsync/${pattern}`,
+    handler: async (request, reply) => {
+      context.counters.metadataRequests++;
+      return await answer(request.params["*"], { request, reply });
+    },
+  });
+}
+
+interface Answer {
+  readonly bytes: Uint8Array | undefined;
+  readonly mediaType: string;
+  readonly caching: string;
+}
+
+function sendBytes(context: MetadataRouteContext, reply: FastifyReply, answer: Answer): FastifyReply {
+  const { bytes, mediaType, caching } = answer;
+  if (bytes === undefined) return sendMissing(context, reply);
+  return reply.header("Content-Type", mediaType).header("Cache-Control", caching).send(Buffer.from(bytes));
+}
+
+function sendMissing(context: MetadataRouteContext, reply: FastifyReply): FastifyReply {
+  if (context.tree.release === undefined) return sendNoRelease(reply);
+  return sendProblem(reply, 404, { code: "not-found", message: "not among what this repository keeps" });
+}
+
+/** Without a public URL the address the client reached; never its Host header, which anybody can write (row H06). */
+function baseUrlOf({ publicUrl }: MetadataRouteContext, request: FastifyRequest): string {
+  if (publicUrl !== undefined) return publicUrl;
+  const { address, family, port } = request.raw.socket.address() as AddressInfo;
+  const host = address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
+  return `http://${family === "IPv6" && host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function tryContentId(text: string): ContentId | undefined {
+  try {
+    return parseContentId(text);
+  } catch (error) {
+    if (error instanceof CoreError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import { Bitfield } from "../core/bitfield.ts";
+import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
+import type { OpenContents } from "./open-contents.ts";
+import type { PublishedBundle, PublishedTree } from "./published-tree.ts";
+
+/**
+ * A published bundle as the origin seeds it: all pieces, read straight from the retained contents. A content that is
+ * gone or changed gives undefined, and the swarm withdraws its pieces.
+ */
+export function originBundle(bundle: PublishedBundle, tree: PublishedTree, contents: OpenContents): SwarmBundle {
+  return {
+    number: bundle.number,
+    infoHash: bundle.infoHash,
+    layout: bundle.layout,
+    held: Bitfield.full(bundle.layout.pieceCount),
+    storage: originStorage(bundle, contents),
+    infoDictionary: () => tree.infoDictionary(bundle.infoHash),
+  };
+}
+
+function originStorage({ layout, contents: ids }: PublishedBundle, contents: OpenContents): PieceStorage {
+  return {
+    readBlock: async (piece, offset, length) => {
+      const { ordinal, firstPiece } = layout.contentOfPiece(piece);
+      const start = (piece - firstPiece) * layout.pieceLength + offset;
+      return await contents.read(ids[ordinal]!, { start, end: start + length });
+    },
+    writeBlock: () => Promise.reject(new Error("the origin downloads nothing")),
+    completePiece: () => Promise.reject(new Error("the origin downloads nothing")),
+  };
+}

@@ -1,0 +1,50 @@
+import type { BundleLayout } from "../core/bundle-layout.ts";
+import type { ContentId } from "../core/content-id.ts";
+import type { RepoPath } from "../core/repo-path.ts";
+import type { Entry } from "../manifest/entry.ts";
+import type { Release } from "../manifest/release.ts";
+
+/** A content opened for reading. `read` gives undefined at once if the bytes on disk are no longer the content. */
+export interface OpenContent extends AsyncDisposable {
+  readonly lengthBytes: number;
+  /** Bytes [start, start + length) of the content. @throws StoreError `content-changed` if they changed on disk meanwhile */
+  read(start: number, length: number): Promise<Uint8Array>;
+}
+
+/** A bundle as central seeds it. */
+export interface PublishedBundle {
+  readonly number: number;
+  /** 40 hex digits. */
+  readonly infoHash: string;
+  readonly layout: BundleLayout;
+  /** Content ids in bundle order. */
+  readonly contents: readonly ContentId[];
+}
+
+/**
+ * What `serve` needs of the published repository. Reads only what publish committed: a publish in another process is
+ * seen after {@link refresh}.
+ */
+export interface PublishedTree {
+  /** Picks up a newer release if there is one; true if the current release changed. */
+  refresh(): Promise<boolean>;
+  /** The current release, undefined before the first publish. */
+  readonly release: Release | undefined;
+  /** Exact look-up in the current release. */
+  entry(path: RepoPath): Entry | undefined;
+  /** Direct children of a directory ("" is not a path: undefined means the top), in byte order. */
+  children(directory: RepoPath | undefined): readonly Entry[];
+  /** Undefined if no retained copy with exactly these bytes is left. */
+  openContent(content: ContentId): Promise<OpenContent | undefined>;
+  /** zstd frame of a manifest chunk, index, change list, bundle list or content table by the hash of its plain bytes. */
+  object(sha256: string): Promise<Uint8Array | undefined>;
+  /** Encoded block signature. */
+  signature(content: ContentId): Promise<Uint8Array | undefined>;
+  /** Bencoded info dictionary of a bundle. */
+  infoDictionary(infoHash: string): Promise<Uint8Array | undefined>;
+  bundle(infoHash: string): Promise<PublishedBundle | undefined>;
+  /** Numbers and info hashes of the bundles of the current release. */
+  bundleNumbers(): ReadonlyMap<number, string>;
+  /** A file of the TUF metadata directory ("timestamp.json", "3.root.json", "targets/HEX.release.json"). */
+  tufFile(name: string): Promise<Uint8Array | undefined>;
+}

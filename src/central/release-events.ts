@@ -1,0 +1,53 @@
+import type { FastifyInstance } from "fastify";
+import { EventStream, type ServerSentEvent } from "../net/event-stream.ts";
+import type { PublishedTree } from "./published-tree.ts";
+
+/** Volunteers spread their next request over 0–2 s per hundred of them. */
+const SPREAD_MS_PER_SUBSCRIBER = 20;
+
+/** Tells subscribers of `/.prsync/events` the current release and each new one. */
+export class ReleaseEvents implements Disposable {
+  readonly #tree: PublishedTree;
+  readonly #stream: EventStream;
+
+  constructor(tree: PublishedTree, stream: EventStream = new EventStream()) {
+    this.#tree = tree;
+    this.#stream = stream;
+  }
+
+  get subscriberCount(): number {
+    return this.#stream.subscriberCount;
+  }
+
+  register(app: FastifyInstance): void {
+    app.get("/.prsync/events", async (_request, reply) => {
+      const first = await this.#releaseEvent();
+      reply.hijack();
+      if (this.#stream.subscribe(reply.raw, first)) return reply;
+      reply.raw.writeHead(503, { "Retry-After": "60", "Content-Length": "0" }).end();
+      return reply;
+    });
+  }
+
+  /** To be called when the current release changed. */
+  async announce(): Promise<void> {
+    const event = await this.#releaseEvent();
+    if (event !== undefined) this.#stream.publish(event);
+  }
+
+  async #releaseEvent(): Promise<ServerSentEvent | undefined> {
+    const release = this.#tree.release?.number;
+    const timestamp = release === undefined ? undefined : await this.#tree.tufFile("timestamp.json");
+    if (release === undefined || timestamp === undefined) return undefined;
+    const data = {
+      release,
+      timestamp: Buffer.from(timestamp).toString("base64"),
+      spreadMs: this.#stream.subscriberCount * SPREAD_MS_PER_SUBSCRIBER,
+    };
+    return { event: "release", data: JSON.stringify(data) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,66 @@
+import type { Clock } from "../core/clock.ts";
+import type { SlowReaderLimits } from "../net/http-server-slow-readers.ts";
+import { DEFAULT_HTTP_SERVER_OPTIONS } from "../net/http-server.ts";
+import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts";
+import type { TreeWatcherOptions } from "../net/tree-watcher.ts";
+import type { RepositoryAuthority, ServeLog } from "./ports.ts";
+import type { PublishedTree } from "./published-tree.ts";
+
+/** What `prsync serve` is told. */
+export interface ServeOptions {
+  /** Watched if {@link watch} is set; never read for serving. */
+  readonly treePath: string;
+  /** Registry, identity, control socket, lock; 0700. */
+  readonly stateDirectory: string;
+  readonly listenHost: string;
+  /** HTTP; 0 picks one. */
+  readonly listenPort: number;
+  /** BEP 3; 0 picks one. Same host. */
+  readonly peerPort: number;
+  /** How the world reaches the HTTP port, without a slash at the end. */
+  readonly publicUrl: string | undefined;
+  /** Proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /** `--open`: stock BitTorrent clients may join. */
+  readonly allowStockClients: boolean;
+  /** Between two announces of a volunteer, 10 s to 30 min. */
+  readonly announceIntervalMs: number;
+  readonly stockIntervalMs: number;
+  /** How often a publish by another process is looked for. */
+  readonly refreshIntervalMs: number;
+  readonly registrySaveIntervalMs: number;
+  /** How often it is looked whether metadata must be signed anew. */
+  readonly renewalIntervalMs: number;
+  readonly slowReaders: SlowReaderLimits;
+  readonly swarmLimits: SwarmLimits;
+  /** `--watch`: publish when TREE is quiet after a change; undefined to leave it alone. */
+  readonly watch: TreeWatcherOptions | undefined;
+}
+
+/** Ports of design.md §6; everything but TREE and its state. */
+export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirectory"> = {
+  listenHost: "::",
+  listenPort: 7380,
+  peerPort: 7382,
+  publicUrl: undefined,
+  trustedProxies: [],
+  allowStockClients: false,
+  announceIntervalMs: 60_000,
+  stockIntervalMs: 30 * 60_000,
+  refreshIntervalMs: 3_000,
+  registrySaveIntervalMs: 10_000,
+  renewalIntervalMs: 3_600_000,
+  slowReaders: DEFAULT_HTTP_SERVER_OPTIONS.slowReaders,
+  swarmLimits: DEFAULT_SWARM_LIMITS,
+  watch: undefined,
+};
+
+/** What `serve` works with; whoever made these disposes them afterwards. */
+export interface ServePorts {
+  readonly tree: PublishedTree;
+  readonly authority: RepositoryAuthority;
+  readonly clock: Clock;
+  readonly log: ServeLog;
+  /** Publishes TREE in a process of its own; needed for {@link ServeOptions.watch} alone. */
+  readonly publish?: () => Promise<void>;
+}

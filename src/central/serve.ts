@@ -1,0 +1,252 @@
+import { join } from "node:path";
+import { messageOf } from "../core/errors.ts";
+import { displayPath } from "../core/repo-path.ts";
+import { listenControl } from "../net/control-server.ts";
+import { DEFAULT_HTTP_SERVER_OPTIONS, type HttpServer, listenHttp } from "../net/http-server.ts";
+import { watchTree } from "../net/tree-watcher.ts";
+import { wildcardHost } from "../net/wildcard-host.ts";
+import { acquireLock } from "../store/lock.ts";
+import { ensurePrivateDirectory } from "../store/state-directory.ts";
+import { VolunteerRegistry } from "../store/volunteer-registry.ts";
+import { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import { DEFAULT_STOCK_SWARM_LIMITS, StockSwarms } from "../tracker/stock-swarms.ts";
+import { registerAnnounceRoutes } from "./announce-routes.ts";
+import { CentralCounters } from "./central-counters.ts";
+import { centralStatus, type CentralStatus, type StatusContext } from "./central-status.ts";
+import { controlCommands } from "./control-commands.ts";
+import { registerEnrolmentRoute } from "./enrolment-routes.ts";
+import { CentralError } from "./errors.ts";
+import { registerFileRoutes } from "./file-routes.ts";
+import { registerMetadataRoutes } from "./metadata-routes.ts";
+import { createOriginNode, type OriginNode } from "./origin-node.ts";
+import { startPeriodic } from "./periodic.ts";
+import { PortChecks } from "./port-checks.ts";
+import { ReleaseEvents } from "./release-events.ts";
+import { RevokedIds } from "./revoked-ids.ts";
+import { SavedRegistry } from "./saved-registry.ts";
+import type { ServeOptions, ServePorts } from "./serve-options.ts";
+import { registerStatusRoutes } from "./status-routes.ts";
+
+/** A running `prsync serve`. Disposing it ends within 5 s. */
+export interface CentralProgram extends AsyncDisposable {
+  /** On the address it listens at, without a slash at the end. */
+  readonly httpUrl: string;
+  readonly httpPort: number;
+  readonly peerPort: number;
+  /** Looks for a new release at once; the number of the current one, 0 if there is none. */
+  refreshNow(): Promise<number>;
+  status(): CentralStatus;
+}
+
+export const CONTROL_SOCKET = "control.sock";
+
+/**
+ * Starts central: tracker, origin, files for customers, renewal of metadata.
+ *
+ * @throws CentralError `serve-running`; NetError `listen-failed`, `watch-failed`; StoreError if the state can't be used
+ */
+export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise<CentralProgram> {
+  await using stack = new AsyncDisposableStack();
+  const options = asked.listenHost === "::" ? { ...asked, listenHost: await wildcardHost() } : asked;
+  ensurePrivateDirectory(options.stateDirectory);
+  stack.use(await lockServe(options.stateDirectory));
+  const registry = stack.use(VolunteerRegistry.open(options.stateDirectory, () => ports.clock.wallMs()));
+  const live = new LiveVolunteers(ports.clock, options.announceIntervalMs);
+  const saved = new SavedRegistry(options.stateDirectory, live);
+  await saved.load();
+  stack.defer(async () => {
+    await saved
+      .save()
+      .catch((error: unknown) => ports.log.error({ error: messageOf(error) }, "saving the registry failed"));
+  });
+  const revoked = new RevokedIds(registry);
+  const origin = stack.use(await createOriginNode(options, ports, revoked));
+  const parts: Parts = { options, ports, registry, live, saved, revoked, origin };
+  const events = new ReleaseEvents(ports.tree);
+  const central = new Central(parts, events);
+  await central.renew();
+  await ports.tree.refresh();
+  const http = stack.use(await central.listen());
+  // Event streams never end by themselves, so they end before the server waits for its connections.
+  stack.use(events);
+  stack.use(await listenControl(join(options.stateDirectory, CONTROL_SOCKET), controlCommands(central.controlContext)));
+  await central.startTimers(stack);
+  const running = stack.move();
+  return {
+    httpUrl: http.url,
+    httpPort: http.port,
+    peerPort: origin.node.port,
+    refreshNow: () => central.refreshNow(),
+    status: () => centralStatus(central.statusContext),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function lockServe(stateDirectory: string): Promise<AsyncDisposable> {
+  const lock = await acquireLock(join(stateDirectory, "serve.lock"), { command: "serve" });
+  if (!("heldBy" in lock)) return lock;
+  const holder = lock.heldBy.pid === undefined ? "another process" : `process ${lock.heldBy.pid}`;
+  throw new CentralError("serve-running", `${holder} serves this tree already`);
+}
+
+interface Parts {
+  readonly options: ServeOptions;
+  readonly ports: ServePorts;
+  readonly registry: VolunteerRegistry;
+  readonly live: LiveVolunteers;
+  readonly saved: SavedRegistry;
+  readonly revoked: RevokedIds;
+  readonly origin: OriginNode;
+}
+
+/** Ties the parts together; each part does its own work. */
+class Central {
+  readonly #parts: Parts;
+  readonly #events: ReleaseEvents;
+  readonly #counters = new CentralCounters();
+  #warnings: readonly string[] = [];
+  #refreshing: Promise<unknown> = Promise.resolve();
+
+  readonly statusContext: StatusContext;
+
+  constructor(parts: Parts, events: ReleaseEvents) {
+    this.#parts = parts;
+    this.#events = events;
+    const { ports, registry, live, origin } = parts;
+    this.statusContext = {
+      tree: ports.tree,
+      registry,
+      live,
+      events,
+      counters: this.#counters,
+      clock: ports.clock,
+      node: () => origin.node,
+      startedWallMs: ports.clock.wallMs(),
+      warnings: () => this.#warnings,
+    };
+  }
+
+  get controlContext(): Parameters<typeof controlCommands>[0] {
+    const refreshNow = (): Promise<number> => this.refreshNow();
+    return { ...this.statusContext, refreshNow, applyRevocations: () => this.#applyRevocations() };
+  }
+
+  async listen(): Promise<HttpServer> {
+    const { options, ports } = this.#parts;
+    const { listenHost: host, listenPort: port, trustedProxies, slowReaders } = options;
+    const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
+      ports.log.error({ target: displayPath(target), error: messageOf(error) }, "a request failed");
+    };
+    const http = { ...DEFAULT_HTTP_SERVER_OPTIONS, host, port, trustedProxies, slowReaders, onFailure };
+    return await listenHttp(http, (app) => {
+      const context = this.#routeContext();
+      registerFileRoutes(app, context);
+      registerMetadataRoutes(app, context);
+      registerAnnounceRoutes(app, context);
+      registerEnrolmentRoute(app, context);
+      this.#events.register(app);
+      registerStatusRoutes(app, this.statusContext);
+    });
+  }
+
+  #routeContext(): Parameters<typeof registerFileRoutes>[1] &
+    Parameters<typeof registerMetadataRoutes>[1] &
+    Parameters<typeof registerAnnounceRoutes>[1] &
+    Parameters<typeof registerEnrolmentRoute>[1] {
+    const { options, ports, registry, live, origin } = this.#parts;
+    const checks = new PortChecks(live, ports.log);
+    const limits = { ...DEFAULT_STOCK_SWARM_LIMITS, intervalMs: options.stockIntervalMs };
+    const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
+    return {
+      ...ports,
+      registry,
+      live,
+      random: Math.random,
+      counters: this.#counters,
+      publicUrl: options.publicUrl,
+      publicPathPrefix: publicPath,
+      announceIntervalMs: options.announceIntervalMs,
+      stockIntervalMs: options.stockIntervalMs,
+      stockSwarms: options.allowStockClients ? new StockSwarms(ports.clock, limits) : undefined,
+      origin: () => ({ id: origin.id, port: origin.node.port }),
+      checkPort: (address) => checks.start(address),
+      refreshNow: () => this.refreshNow(),
+    };
+  }
+
+  /** Runs one after the other, so that an event goes out once per release. */
+  refreshNow(): Promise<number> {
+    const refreshed = this.#refreshing.then(() => this.#refresh());
+    this.#refreshing = refreshed.catch(() => undefined);
+    return refreshed;
+  }
+
+  async #refresh(): Promise<number> {
+    const { tree, log } = this.#parts.ports;
+    if (await tree.refresh()) {
+      log.info({ release: tree.release?.number }, "a new release is served");
+      await this.#events.announce();
+    }
+    if (this.#parts.revoked.refresh()) this.#applyRevocations();
+    await this.#parts.origin.closeIdleContents();
+    return tree.release?.number ?? 0;
+  }
+
+  #applyRevocations(): void {
+    this.#parts.revoked.refresh();
+    // Looks at every connection again; the origin itself calls nobody.
+    this.#parts.origin.node.setPeers([]);
+  }
+
+  /** Signs metadata anew where due. A failure is told and tried again: central must go on serving. */
+  async renew(): Promise<void> {
+    const { authority, log } = this.#parts.ports;
+    try {
+      const { renewed, warnings } = await authority.renewIfDue();
+      if (renewed.length > 0) log.info({ roles: renewed.join(" ") }, "metadata was signed anew");
+      this.#warnings = warnings;
+    } catch (error) {
+      this.#warnings = [`metadata could not be signed anew: ${messageOf(error)}`];
+    }
+    for (const warning of this.#warnings) log.warn({}, warning);
+  }
+
+  async startTimers(stack: AsyncDisposableStack): Promise<void> {
+    const { options, ports, saved } = this.#parts;
+    const every = (intervalMs: number, what: string, run: () => Promise<unknown>): void => {
+      const onError = (error: unknown): void => ports.log.error({ error: messageOf(error) }, `${what} failed`);
+      const task = { intervalMs, onError, run: async () => void (await run()) };
+      stack.use(startPeriodic(ports.clock, task));
+    };
+    every(options.refreshIntervalMs, "looking for a new release", () => this.refreshNow());
+    every(options.registrySaveIntervalMs, "saving the registry", () => saved.save());
+    every(options.renewalIntervalMs, "renewing metadata", () => this.renew());
+    if (options.watch !== undefined) stack.use(await this.#watch(options.watch));
+  }
+
+  async #watch(watch: NonNullable<ServeOptions["watch"]>): Promise<AsyncDisposable> {
+    const { options, ports } = this.#parts;
+    let publishing: Promise<void> = Promise.resolve();
+    let isOneWaiting = false;
+    const publish = async (): Promise<void> => {
+      isOneWaiting = false;
+      try {
+        await ports.publish?.();
+        await this.refreshNow();
+      } catch (error) {
+        ports.log.error({ error: messageOf(error) }, "publishing after a change failed");
+      }
+    };
+    const watching = {
+      clock: ports.clock,
+      // One that waits sees everything that changed before it starts: a second one would find nothing.
+      onQuiet: () => {
+        if (isOneWaiting) return;
+        isOneWaiting = true;
+        publishing = publishing.then(publish);
+      },
+      onError: (error: Error) => ports.log.warn({ error: error.message }, "changes of the tree may have been missed"),
+    };
+    return await watchTree(options.treePath, watching, watch);
+  }
+}

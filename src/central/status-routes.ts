@@ -1,0 +1,35 @@
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { centralStatus, type StatusContext, volunteerStatuses } from "./central-status.ts";
+import { renderMetrics } from "./metrics-text.ts";
+import { renderStatusPage } from "./status-page.ts";
+
+const TEXT = "text/plain; charset=utf-8";
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** What operators and their monitors read. */
+export function registerStatusRoutes(app: FastifyInstance, context: StatusContext): void {
+  const status = () => centralStatus(context);
+  const volunteers = () => volunteerStatuses(context);
+  app.get("/.prsync/health", async (_request, reply) => send(reply, TEXT, "ok\n"));
+  app.get("/.prsync/ready", async (_request, reply) => {
+    if (context.tree.release !== undefined) return send(reply, TEXT, "ready\n");
+    return send(reply.code(503), TEXT, "no release yet: run prsync publish\n");
+  });
+  app.get("/.prsync/metrics", async (_request, reply) => {
+    return send(reply, "text/plain; version=0.0.4", renderMetrics(status()));
+  });
+  app.get("/.prsync/api/v1/status", async (_request, reply) => send(reply, JSON_TYPE, toJson(status())));
+  app.get("/.prsync/api/v1/volunteers", async (_request, reply) => send(reply, JSON_TYPE, toJson(volunteers())));
+  app.get("/.prsync/status", async (_request, reply) => {
+    void reply.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    return send(reply, "text/html; charset=utf-8", renderStatusPage(status(), volunteers()));
+  });
+}
+
+function send(reply: FastifyReply, mediaType: string, text: string): FastifyReply {
+  return reply.header("Content-Type", mediaType).header("Cache-Control", "no-store").send(text);
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}

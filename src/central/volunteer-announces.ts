@@ -1,0 +1,81 @@
+import type { Clock, Random } from "../core/clock.ts";
+import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
+import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
+import { jitteredIntervalSeconds, peerAnswerOf, type VolunteerAnswer } from "../tracker/announce-answer.ts";
+import { choosePeers } from "../tracker/choose-peers.ts";
+import { TrackerError } from "../tracker/errors.ts";
+import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import { parseVolunteerAnnounce } from "../tracker/volunteer-announce.ts";
+import type { RepositoryAuthority } from "./ports.ts";
+import type { PublishedTree } from "./published-tree.ts";
+import { passFor } from "./volunteer-passes.ts";
+
+export interface AnnounceContext {
+  readonly tree: PublishedTree;
+  readonly registry: VolunteerRegistry;
+  readonly live: LiveVolunteers;
+  readonly authority: RepositoryAuthority;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly announceIntervalMs: number;
+  readonly origin: () => { readonly id: string; readonly port: number };
+  /** Connects to an announced address; the result goes to {@link LiveVolunteers.notePort}. */
+  readonly checkPort: (address: { readonly id: string; readonly host: string; readonly port: number }) => void;
+  /** Looks for a new release; the number of the current one, 0 if there is none. */
+  readonly refreshNow: () => Promise<number>;
+}
+
+/** An announce whose signature was checked. */
+export interface AuthenticatedAnnounce {
+  readonly volunteer: RegisteredVolunteer & { readonly id: string };
+  /** The socket's address. */
+  readonly host: string;
+  readonly query: string;
+  readonly body: Uint8Array;
+}
+
+/**
+ * Takes in an announce and makes its answer.
+ *
+ * @throws TrackerError `bad-announce`
+ */
+export async function answerVolunteer(context: AnnounceContext, from: AuthenticatedAnnounce): Promise<VolunteerAnswer> {
+  const { volunteer, host } = from;
+  const announce = parseVolunteerAnnounce(from.query, from.body);
+  if (announce.peerId !== volunteer.id) {
+    throw new TrackerError("bad-announce", `announce: expected peer id ${volunteer.id}, got ${announce.peerId}`);
+  }
+  if (announce.repository !== context.authority.repositoryId) {
+    const told = `announce: expected repository ${context.authority.repositoryId}, got ${announce.repository}`;
+    throw new TrackerError("bad-announce", told);
+  }
+  const held = Math.max(announce.release, announce.holdings.completeRelease ?? 0);
+  // A quick mirror may be done with a release that was published a moment ago and not looked for yet.
+  const known = context.tree.release?.number ?? 0;
+  const newest = held > known ? await context.refreshNow() : known;
+  if (held > newest) {
+    throw new TrackerError("bad-announce", `announce: expected a release up to ${newest}, got a later one`);
+  }
+  const outcome = context.live.announce(announce, { id: volunteer.id, host, site: volunteer.site });
+  if (outcome.isPortCheckDue) context.checkPort({ id: volunteer.id, host, port: announce.port });
+  return {
+    interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),
+    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer),
+    origin: context.origin(),
+    pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey! }),
+    revoked: context.registry.revokedIds(),
+    release: newest,
+    holdingsId: outcome.holdingsId,
+    fullHoldingsWanted: outcome.fullHoldingsWanted,
+  };
+}
+
+function peersFor(context: AnnounceContext, asking: Parameters<typeof choosePeers>[0]): VolunteerAnswer["peers"] {
+  const { live, registry, random } = context;
+  const isAdmitted = (id: string): boolean => {
+    const state = registry.byId(id)?.state;
+    return state === "enrolled" || state === "draining";
+  };
+  const rules = { isSilent: live.isSilent.bind(live), isAdmitted, random };
+  return choosePeers(asking, live.all(), rules).map(peerAnswerOf);
+}

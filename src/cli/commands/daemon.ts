@@ -1,0 +1,147 @@
+import { join } from "node:path";
+import { displayPath } from "../../core/repo-path.ts";
+import { messageOf } from "../../core/errors.ts";
+import { serveCustomers } from "../../edge/customer-server.ts";
+import { MirrorDaemon, type DaemonOptions } from "../../edge/daemon.ts";
+import { MIRROR_CONTROL_SOCKET, mirrorControl } from "../../edge/mirror-control.ts";
+import { openMirror, type Mirror } from "../../edge/mirror.ts";
+import type { SyncOutcome } from "../../edge/sync-job.ts";
+import { listenControl } from "../../net/control-server.ts";
+import { realClock } from "../../net/real-clock.ts";
+import { wildcardHost } from "../../net/wildcard-host.ts";
+import { describeSync } from "../../report/sync-summary.ts";
+import { UsageError, type ParsedArguments } from "../arguments.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { EXIT } from "../exit-codes.ts";
+import type { LineLogger } from "../line-logger.ts";
+import {
+  JSON_OPTION,
+  logLevelOf,
+  parseBaseUrl,
+  parseListen,
+  QUIET_OPTION,
+  STATE_OPTION,
+  VERBOSE_OPTION,
+} from "../load-options.ts";
+import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
+import { announceReady } from "../ready.ts";
+
+/** `prsync daemon [TICKET] DEST` */
+export const daemonCommand: Command = {
+  name: "daemon",
+  summary: "mirror: follow releases, give to others, serve customers over HTTP",
+  description:
+    "Keeps DEST at the newest release: told by central at once, and by polling. Seeds what it holds straight from the mirror's\n" +
+    "files and serves them over HTTP. Removes exactly what earlier releases brought and the new one lacks. The ticket is needed\n" +
+    "only the first time. A central that is down is retried for ever.",
+  positionals: [{ name: "TICKET", isOptional: true }, { name: "DEST" }],
+  options: [
+    {
+      name: "listen",
+      kind: "text",
+      placeholder: "HOST:PORT",
+      help: "HTTP for customers (default all addresses, port 7381; port 0 picks one)",
+    },
+    { name: "public-url", kind: "text", placeholder: "URL", help: "how customers reach it (default by --listen)" },
+    {
+      name: "interval",
+      kind: "duration",
+      placeholder: "4h",
+      help: "between two polls of central; events come in between",
+    },
+    { name: "now", kind: "flag", help: "poll at once, overdue or not" },
+    { name: "no-delete", kind: "flag", help: "remove nothing" },
+    ...MIRROR_OPTIONS,
+    STATE_OPTION,
+    JSON_OPTION,
+    QUIET_OPTION,
+    VERBOSE_OPTION,
+  ],
+  run: runDaemon,
+};
+
+const FOUR_HOURS_MS = 4 * 3_600_000;
+const SHORTEST_INTERVAL_MS = 1_000;
+
+async function runDaemon(args: ParsedArguments, context: CommandContext): Promise<number> {
+  const { ticket, destinationPath } = ticketAndDestination(args, context);
+  const listenText = args.text("listen");
+  const publicUrl = args.text("public-url");
+  const options = daemonOptions(args);
+  const customersUrl = publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url");
+  const asked = listenText === undefined ? { host: "::", port: 7381 } : parseListen(listenText, "listen");
+  const place = { ...asked, host: asked.host === "::" ? await wildcardHost() : asked.host };
+  const log = context.createLogger(logLevelOf(args));
+  const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
+  const opening = mirrorOptions(args, context, {
+    ticket,
+    destinationPath,
+    peerHost: place.host,
+    command: "prsync daemon",
+  });
+  await using mirror = await openMirror(opening, ports);
+  await using http = await serveCustomers(mirror, place);
+  mirror.situation.customerUrl = customersUrl ?? customerUrl(place.host, http.port);
+  const daemon = new MirrorDaemon(mirror, options, createReport(args, context, log));
+  await using _control = await listenControl(
+    join(opening.stateDirectory, MIRROR_CONTROL_SOCKET),
+    mirrorControl(mirror, daemon),
+  );
+  announceReady(
+    "daemon",
+    { http: http.url, peer: `${new URL(http.url).hostname}:${mirror.swarm.port}` },
+    { args, context },
+  );
+  await announceHeld(mirror);
+  await daemon.run();
+  return EXIT.ok;
+}
+
+function daemonOptions(args: ParsedArguments): DaemonOptions {
+  const removal = args.flag("no-delete") ? "none" : "ours";
+  const pollIntervalMs = args.number("interval") ?? FOUR_HOURS_MS;
+  if (pollIntervalMs < SHORTEST_INTERVAL_MS) throw new UsageError(["--interval: expected at least 1s"]);
+  return {
+    pollIntervalMs,
+    isImmediate: args.flag("now"),
+    sync: syncOptions(args, { removal, maxDelete: "a-fifth" }),
+  };
+}
+
+/** A name for customers that is a real address, or none: a wildcard is no address. */
+function customerUrl(host: string, port: number): string | undefined {
+  if (host === "::" || host === "0.0.0.0") return undefined;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Peers are admitted by the last accepted release, before central was reached. */
+async function announceHeld(mirror: Mirror): Promise<void> {
+  await mirror.recallTrust();
+  void mirror.announcer.announceNow();
+}
+
+function createReport(
+  args: ParsedArguments,
+  context: CommandContext,
+  log: LineLogger,
+): ConstructorParameters<typeof MirrorDaemon>[2] {
+  const isJson = args.flag("json");
+  return {
+    onSynced: (outcome: SyncOutcome) => {
+      for (const { path, error } of outcome.failures)
+        log.warn({ path: displayPath(path), reason: messageOf(error) }, "path not updated");
+      if (outcome.hasTooManyRemovals)
+        log.warn({}, "nothing was removed: more paths would have gone than --max-delete allows");
+      if (isJson)
+        context.print(JSON.stringify({ event: "synced", ...outcome.summary, failed: outcome.failures.length }));
+      else if (!args.flag("quiet")) context.print(describeSync(outcome.summary));
+    },
+    onFailed: (error, retryInMs) => {
+      log.warn({ reason: messageOf(error), retryInSeconds: Math.round(retryInMs / 1000) }, "sync failed, trying again");
+      if (isJson)
+        context.print(
+          JSON.stringify({ event: "failed", reason: messageOf(error), retryInSeconds: Math.round(retryInMs / 1000) }),
+        );
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
+import { DEFAULT_SERVE_OPTIONS, type ServeOptions } from "../../central/serve-options.ts";
+import { serveTree } from "../../central/serve.ts";
+import { realClock } from "../../net/real-clock.ts";
+import { DEFAULT_TREE_WATCHER_OPTIONS } from "../../net/tree-watcher.ts";
+import { applySignedRelease } from "../../publisher/recover-publish.ts";
+import { TufRepository } from "../../publisher/tuf-repository.ts";
+import { ConfinedDirectory } from "../../store/confined-directory.ts";
+import { PublishedTreeReader } from "../../store/published-tree.ts";
+import type { ParsedArguments } from "../arguments.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { EXIT } from "../exit-codes.ts";
+import {
+  JSON_OPTION,
+  logLevelOf,
+  parseBaseUrl,
+  parseListen,
+  QUIET_OPTION,
+  STATE_OPTION,
+  stateDirectoryOf,
+  VERBOSE_OPTION,
+  WORK_OPTION,
+  workDirectoryOf,
+} from "../load-options.ts";
+import { ownProgram } from "../own-program.ts";
+import { announceReady, untilAborted } from "../ready.ts";
+
+/** `prsync serve TREE` */
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "central: origin, tracker and HTTP server of a published tree",
+  description:
+    "Serves the releases that `prsync publish` cut: files for customers, metadata and contents for mirrors, the tracker, and\n" +
+    "the origin of the swarm. Signs metadata anew before it ends. An unpublished change of TREE is never served.",
+  positionals: [{ name: "TREE" }],
+  options: [
+    {
+      name: "listen",
+      kind: "text",
+      placeholder: "HOST:PORT",
+      help: "HTTP (default all addresses, port 7380; port 0 picks one)",
+    },
+    { name: "peer-port", kind: "port", placeholder: "PORT", help: "peers (default 7382; 0 picks one)" },
+    { name: "public-url", kind: "text", placeholder: "URL", help: "how the world reaches the HTTP port" },
+    { name: "trusted-proxy", kind: "text", placeholder: "ADDRESS", help: "believe X-Forwarded-For of this proxy" },
+    { name: "open", kind: "flag", help: "let stock BitTorrent clients join the swarm" },
+    { name: "watch", kind: "flag", help: "publish after TREE was quiet for a while" },
+    {
+      name: "watch-quiet",
+      kind: "duration",
+      placeholder: "30s",
+      help: "how long that is (at the latest 15 min after a change)",
+    },
+    {
+      name: "announce-interval",
+      kind: "duration",
+      placeholder: "60s",
+      help: "between two announces of a mirror, 10s to 30m",
+    },
+    WORK_OPTION,
+    STATE_OPTION,
+    JSON_OPTION,
+    QUIET_OPTION,
+    VERBOSE_OPTION,
+  ],
+  run: runServe,
+};
+
+async function runServe(args: ParsedArguments, context: CommandContext): Promise<number> {
+  const treePath = resolve(args.required("TREE"));
+  // Only looked at: TREE may be swapped as a whole later, so it is not held open.
+  ConfinedDirectory.open(treePath)[Symbol.dispose]();
+  const options = serveOptions(treePath, args, context);
+  const log = context.createLogger(logLevelOf(args));
+  const { stateDirectory } = options;
+  const workDirectory = workDirectoryOf(treePath, args);
+  const authority = await TufRepository.openOrCreate(stateDirectory, realClock);
+  const place = { stateDirectory, workDirectory };
+  // A publish that was killed may have signed a release and not shown it.
+  const settle = async (): Promise<void> => {
+    const release = await applySignedRelease(place, authority, realClock);
+    if (release !== undefined) log.info({ release }, "finished the release of a publish that was killed");
+  };
+  await settle();
+  using tree = await PublishedTreeReader.open({ treePath, ...place });
+  const publish = (): Promise<void> => publishInChild(treePath, place).finally(settle);
+  await using program = await serveTree(options, { tree, authority, clock: realClock, log, publish });
+  const peer = `${new URL(program.httpUrl).hostname}:${program.peerPort}`;
+  announceReady("serve", { http: program.httpUrl, peer }, { args, context });
+  await untilAborted(context.signal);
+  return EXIT.ok;
+}
+
+function serveOptions(treePath: string, args: ParsedArguments, context: CommandContext): ServeOptions {
+  const listen = args.text("listen");
+  const place = listen === undefined ? undefined : parseListen(listen, "listen");
+  const publicUrl = args.text("public-url");
+  const proxy = args.text("trusted-proxy");
+  const quietMs = args.number("watch-quiet") ?? DEFAULT_TREE_WATCHER_OPTIONS.quietMs;
+  return {
+    ...DEFAULT_SERVE_OPTIONS,
+    treePath,
+    stateDirectory: stateDirectoryOf(treePath, args, context),
+    listenHost: place?.host ?? DEFAULT_SERVE_OPTIONS.listenHost,
+    listenPort: place?.port ?? DEFAULT_SERVE_OPTIONS.listenPort,
+    peerPort: args.number("peer-port") ?? DEFAULT_SERVE_OPTIONS.peerPort,
+    publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"),
+    trustedProxies: proxy === undefined ? [] : [proxy],
+    allowStockClients: args.flag("open"),
+    announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,
+    watch: args.flag("watch") ? { ...DEFAULT_TREE_WATCHER_OPTIONS, quietMs } : undefined,
+  };
+}
+
+/** In a process of its own: hashing must not slow down who is being served. */
+async function publishInChild(
+  treePath: string,
+  place: { readonly stateDirectory: string; readonly workDirectory: string },
+): Promise<void> {
+  const [command, ...words] = ownProgram();
+  const options = ["--quiet", "--state", place.stateDirectory, "--work", place.workDirectory];
+  const child = spawn(command!, [...words, "publish", treePath, ...options], { stdio: ["ignore", "ignore", "pipe"] });
+  let told = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (told = (told + text).slice(-4_000)));
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== EXIT.ok && code !== EXIT.sourceChanged)
+    throw new Error(`publish ended with ${code ?? "a signal"}: ${told.trim()}`);
+}

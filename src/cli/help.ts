@@ -1,0 +1,39 @@
+import type { OptionSpec } from "./arguments.ts";
+import type { Command } from "./command.ts";
+
+/** `prsync TREE [--option VALUE]` as one line. */
+export function usageLine(command: Command): string {
+  const positionals = command.positionals.map((spec) => (spec.isOptional === true ? `[${spec.name}]` : spec.name));
+  return ["prsync", command.name, ...positionals, ...(command.options.length > 0 ? ["[options]"] : [])].join(" ");
+}
+
+/** The page of one command. */
+export function describeCommand(command: Command): string {
+  const lines = [`Usage: ${usageLine(command)}`, "", command.description];
+  if (command.options.length > 0) {
+    const labels = command.options.map(labelOf);
+    const width = Math.max(...labels.map((label) => label.length));
+    lines.push("", "Options:");
+    command.options.forEach((option, index) => lines.push(`  ${labels[index]!.padEnd(width)}  ${option.help}`));
+  }
+  return lines.join("\n");
+}
+
+/** The page of `prsync` alone. */
+export function describeProgram(commands: readonly Command[], version: string): string {
+  const width = Math.max(...commands.map((command) => command.name.length));
+  return [
+    `prsync ${version}: mirrors that synchronise by rolling checksums and share by BitTorrent`,
+    "",
+    "Usage: prsync COMMAND …",
+    "",
+    ...commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`),
+    "",
+    "prsync help COMMAND tells more. Exit codes: docs/errors.md.",
+  ].join("\n");
+}
+
+function labelOf(option: OptionSpec): string {
+  const value = option.kind === "flag" ? "" : ` ${option.placeholder ?? "VALUE"}`;
+  return `${option.short === undefined ? "    " : `-${option.short}, `}--${option.name}${value}`;
+}

@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import { displayPath } from "../core/repo-path.ts";
+import { messageOf } from "../core/errors.ts";
+import { parseArguments, UsageError } from "./arguments.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { EXIT, exitCodeOf, isOurs, systemExitCodeOf } from "./exit-codes.ts";
+import { describeCommand, describeProgram, usageLine } from "./help.ts";
+import { createLineLogger } from "./line-logger.ts";
+
+process.exitCode = await main(process.argv.slice(2));
+
+/** Runs the command that `words` name and turns whatever happens into an exit code: the only place that does. */
+async function main(words: readonly string[]): Promise<number> {
+  const context = createContext();
+  const [name, ...rest] = words;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") return help(rest[0], context);
+  if (name === "--version" || name === "version") {
+    context.print(readVersion());
+    return EXIT.ok;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined)
+    return complain(new UsageError([`unknown command "${name}"; prsync help lists them`]), context);
+  if (rest.includes("--help") || rest.includes("-h")) return help(name, context);
+  try {
+    return await command.run(parseArguments(rest, command), context);
+  } catch (error) {
+    if (error instanceof UsageError) context.complain(`Usage: ${usageLine(command)}`);
+    return context.signal.aborted ? complainOfSignal(context) : complain(error, context);
+  }
+}
+
+function help(name: string | undefined, context: CommandContext): number {
+  const command: Command | undefined = COMMANDS.find((candidate) => candidate.name === name);
+  if (name !== undefined && command === undefined)
+    return complain(new UsageError([`unknown command "${name}"`]), context);
+  context.print(command === undefined ? describeProgram(COMMANDS, readVersion()) : describeCommand(command));
+  return EXIT.ok;
+}
+
+/** Whatever was thrown after that: the work was cut off, not failed. */
+function complainOfSignal(context: CommandContext): number {
+  context.complain(`prsync: ended before it was done: ${messageOf(context.signal.reason)}`);
+  context.complain(`prsync error: signal (code ${EXIT.signal})`);
+  return EXIT.signal;
+}
+
+/** The two lines of design: what failed and why, then the code. */
+function complain(error: unknown, context: CommandContext): number {
+  const code = exitCodeOf(error);
+  if (error instanceof UsageError) {
+    for (const problem of error.problems) context.complain(`prsync: ${displayText(problem)}`);
+  } else if (isOurs(error) || systemExitCodeOf(error) !== undefined) {
+    context.complain(`prsync: ${displayText(describeChain(error as Error))}`);
+  } else {
+    context.complain(
+      `prsync: unexpected failure, please report it: ${error instanceof Error ? error.stack : String(error)}`,
+    );
+  }
+  const kind = isOurs(error) ? error.code : (systemCodeOf(error) ?? "internal");
+  context.complain(`prsync error: ${kind} (code ${code})`);
+  return code;
+}
+
+function systemCodeOf(error: unknown): string | undefined {
+  return systemExitCodeOf(error) === undefined ? undefined : (error as NodeJS.ErrnoException).code;
+}
+
+function describeChain(error: Error): string {
+  const cause = error.cause === undefined ? "" : messageOf(error.cause);
+  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+}
+
+/** Messages may quote outside text; a terminal must not act on it. */
+function displayText(text: string): string {
+  return displayPath(Buffer.from(text, "utf8").toString("latin1"));
+}
+
+function createContext(): CommandContext {
+  const abort = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => abort.abort(new Error(`got ${signal}`)));
+  }
+  // Whoever read our output (head, a pager) may leave early; that ends nothing.
+  process.stdout.on("error", () => undefined);
+  return {
+    print: (line) => void process.stdout.write(`${line}\n`),
+    complain: (line) => void process.stderr.write(`${line}\n`),
+    env: process.env,
+    isTerminal: process.stderr.isTTY,
+    signal: abort.signal,
+    createLogger: (level) =>
+      createLineLogger(level === "verbose" ? "debug" : level === "quiet" ? "error" : "info", (line) =>
+        process.stderr.write(`${line}\n`),
+      ),
+  };
+}
+
+function readVersion(): string {
+  // From src/cli in development, from dist/src/cli when built.
+  for (const relative of ["../../package.json", "../../../package.json"]) {
+    try {
+      const manifest: unknown = JSON.parse(readFileSync(new URL(relative, import.meta.url), "utf8"));
+      if (isPackage(manifest)) return manifest.version;
+    } catch {
+      continue; // not there: the other place has it
+    }
+  }
+  return "unknown";
+}
+
+function isPackage(value: unknown): value is { readonly version: string } {
+  return (
+    typeof value === "object" && value !== null && "name" in value && value.name === "prsync" && "version" in value
+  );
+}

@@ -1,0 +1,110 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { isSystemError } from "../core/errors.ts";
+import type { MirrorOptions } from "../edge/mirror.ts";
+import type { SyncOptions } from "../edge/sync-job.ts";
+import { MIRROR_PATIENCE } from "../edge/download.ts";
+import { parseTicket, TICKET_PREFIX, type Ticket } from "../trust/ticket.ts";
+import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
+import type { CommandContext } from "./command.ts";
+import { stateDirectoryOf } from "./load-options.ts";
+
+/** Options that `sync` and `daemon` share. */
+export const MIRROR_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "peer-port",
+    kind: "port",
+    placeholder: "PORT",
+    help: "where peers reach this mirror (default 7382; 0 picks one)",
+  },
+  {
+    name: "delta-size",
+    kind: "text",
+    placeholder: "sqrt|off",
+    choices: ["sqrt", "off"],
+    help: "search old files for blocks of √size (default), or fetch whole contents",
+  },
+  { name: "checksum", kind: "flag", short: "c", help: "believe no file by size and time: compare contents" },
+  { name: "hard-links-for-duplicates", kind: "flag", help: "equal files share one inode instead of being copied" },
+  { name: "size-only", kind: "flag", help: "believe files by size alone" },
+  {
+    name: "max-delete",
+    kind: "number",
+    placeholder: "N",
+    help: "remove nothing if more than N paths would go (exit code 25)",
+  },
+  {
+    name: "rescan",
+    kind: "duration",
+    placeholder: "24h",
+    help: "look at every file of DEST if the last whole look is older; 0 always",
+  },
+];
+
+const DAY_MS = 86_400_000;
+
+/** TICKET and DEST, the ticket also from PRSYNC_TICKET. A lone word is DEST. */
+export function ticketAndDestination(
+  args: ParsedArguments,
+  context: CommandContext,
+): { ticket: Ticket | undefined; destinationPath: string } {
+  const destinationPath = resolve(args.required("DEST"));
+  const word = args.positional("TICKET") ?? nonEmpty(context.env["PRSYNC_TICKET"]);
+  if (args.required("DEST").startsWith(TICKET_PREFIX))
+    throw new UsageError(["DEST is missing: it comes after the ticket"]);
+  return { ticket: word === undefined ? undefined : parseTicket(readTicket(word)), destinationPath };
+}
+
+/** The ticket itself, `@FILE`, or `-` for standard input. */
+function readTicket(word: string): string {
+  if (word !== "-" && !word.startsWith("@")) return word;
+  const path = word === "-" ? "/dev/stdin" : word.slice(1);
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const why = isSystemError(error, "ENOENT") ? "does not exist" : "can't be read";
+    throw new UsageError([`ticket file "${path}" ${why}`]);
+  }
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
+
+/** What opening a mirror needs. `command` names this run to whoever finds the lock taken. */
+export function mirrorOptions(
+  args: ParsedArguments,
+  context: CommandContext,
+  place: {
+    readonly ticket: Ticket | undefined;
+    readonly destinationPath: string;
+    readonly peerHost: string;
+    readonly command: string;
+  },
+): MirrorOptions {
+  return {
+    ...place,
+    stateDirectory: stateDirectoryOf(place.destinationPath, args, context),
+    peerPort: args.number("peer-port") ?? 7382,
+    patience: MIRROR_PATIENCE,
+  };
+}
+
+export function syncOptions(
+  args: ParsedArguments,
+  defaults: { readonly removal: SyncOptions["plan"]["removal"]; readonly maxDelete: number | "a-fifth" | undefined },
+): SyncOptions {
+  if (args.flag("checksum") && args.flag("size-only"))
+    throw new UsageError(["--checksum and --size-only contradict each other"]);
+  return {
+    plan: {
+      checksum: args.flag("checksum"),
+      sizeOnly: args.flag("size-only"),
+      useDelta: args.text("delta-size") !== "off",
+      sharesInodes: args.flag("hard-links-for-duplicates"),
+      removal: defaults.removal,
+    },
+    rescanMs: args.number("rescan") ?? DAY_MS,
+    maxDelete: args.number("max-delete") ?? defaults.maxDelete,
+  };
+}

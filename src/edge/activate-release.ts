@@ -1,0 +1,152 @@
+import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import { messageOf } from "../core/errors.ts";
+import { isSameMtime } from "../core/time.ts";
+import { isMetadataPath } from "../plan/metadata-class.ts";
+import type { PathDecision, SyncPlan } from "../plan/plan-sync.ts";
+import { activate, type PathFailure } from "../store/activation.ts";
+import { lateStepsFrom, orderSteps, type ActivationStep } from "../store/activation-order.ts";
+import type { ConfinedDirectory } from "../store/confined-directory.ts";
+import { DurabilityBatch } from "../store/durability.ts";
+import { fileStatOf } from "../store/file-stat.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import type { StagingArea } from "../store/staging.ts";
+import type { Entry } from "../manifest/entry.ts";
+import type { ReusedContent } from "./reuse.ts";
+import type { SyncLog } from "./sync-log.ts";
+
+export interface ActivationJob {
+  readonly index: MirrorIndex;
+  readonly destination: ConfinedDirectory;
+  readonly staging: StagingArea;
+  readonly log: SyncLog;
+  /** Entry of a path in the new release. */
+  readonly entryOf: (path: RepoPath) => Entry | undefined;
+  /** Contents that could not be obtained: their paths stay as they are, further names of them too. */
+  readonly unavailable: ReadonlySet<string>;
+  readonly signal: AbortSignal;
+}
+
+/** What became of DEST. */
+export interface ActivatedRelease {
+  readonly failures: readonly PathFailure[];
+  /** Index files and removals that wait until nothing fails any more. */
+  readonly heldBack: readonly RepoPath[];
+  readonly removed: number;
+}
+
+/**
+ * Puts what was staged into DEST: contents durable first, then paths in an order in which nothing names what is not there,
+ * metadata files and removals last, and only if all else is there. The index follows each step in batches.
+ */
+export async function activateRelease(
+  plan: SyncPlan,
+  staged: readonly ReusedContent[],
+  job: ActivationJob,
+): Promise<ActivatedRelease> {
+  const steps = plan.decisions.filter((decision) => isStep(decision, job));
+  await makeDurable(staged, job);
+  job.index.transaction(() => job.index.files.addPending(steps.flatMap(placedPath)));
+  const adoption = recordAdopted(plan.decisions, job);
+  const ordered = orderSteps(steps, { isMetadata: isMetadataPath });
+  let removed = 0;
+  const records = new RecordBatch(job.index);
+  try {
+    const { failures, leftAlone, heldBack } = await activate(ordered, {
+      lateFrom: lateStepsFrom(ordered, { isMetadata: isMetadataPath }),
+      isIncomplete: job.unavailable.size > 0,
+      destination: job.destination,
+      staging: job.staging,
+      directoryAttributes: (path) => directoryAttributes(job, path),
+      onFile: (path, content, stat) =>
+        records.add(() => job.index.files.put(path, { stat, content, isVerified: true })),
+      onRestat: (path, before, after) => records.add(() => job.index.files.restat(path, before, after)),
+      onLinked: (path, to) => records.add(() => job.index.files.link(path, to)),
+      onRemoved: (path) => {
+        removed++;
+        records.add(() => job.index.files.remove(path));
+      },
+      signal: job.signal,
+    });
+    for (const path of leftAlone)
+      job.log.info({ path: displayPath(path) }, "left alone: not empty or not what was put there");
+    for (const { path, error } of failures)
+      job.log.warn({ path: displayPath(path), reason: messageOf(error) }, "path not updated");
+    if (heldBack.length > 0) job.log.warn({ paths: heldBack.length }, "index files and removals wait for what failed");
+    return { failures: [...adoption.failures, ...failures], heldBack, removed };
+  } finally {
+    records.flush();
+  }
+}
+
+function isStep(decision: PathDecision, job: ActivationJob): decision is PathDecision & ActivationStep {
+  if (decision.action === "keep") return false;
+  if (decision.action !== "place" && decision.action !== "link") return true;
+  return !job.unavailable.has(decision.entry.content);
+}
+
+function placedPath(step: ActivationStep): RepoPath[] {
+  return step.action === "remove" || step.action === "attributes" ? [] : [step.entry.path];
+}
+
+/** A rename makes a name durable, not the bytes behind it: those go first (reliability: rename without fsync left 0 bytes). */
+async function makeDurable(staged: readonly ReusedContent[], job: ActivationJob): Promise<void> {
+  const batch = new DurabilityBatch(job.destination.rootPath);
+  for (const { wanted } of staged) {
+    if (job.unavailable.has(wanted.content) || job.staging.lengthOf(wanted.content) === undefined) continue;
+    batch.add(() => job.staging.fsync(wanted.content));
+  }
+  await batch.flush();
+}
+
+/** Files that were there before us: believed by size and time, not vouched for. Time has passed since they were looked at. */
+function recordAdopted(
+  decisions: readonly PathDecision[],
+  job: ActivationJob,
+): { readonly failures: readonly PathFailure[] } {
+  const failures: PathFailure[] = [];
+  job.index.transaction(() => {
+    for (const decision of decisions) {
+      if (decision.action !== "keep" && decision.action !== "attributes") continue;
+      if (!decision.isAdopted || decision.entry.kind !== "file") continue;
+      const { path, content, size, mtimeNs } = decision.entry;
+      const stats = job.destination.lstat(path);
+      const isSameTime =
+        decision.action === "attributes" || (stats !== undefined && isSameMtime(stats.mtimeNs, mtimeNs));
+      if (stats?.isFile() === true && Number(stats.size) === size && isSameTime) {
+        job.index.files.put(path, { stat: fileStatOf(stats), content, isVerified: false });
+      } else failures.push({ path, error: new Error("the file changed during the sync") });
+    }
+  });
+  return { failures };
+}
+
+function directoryAttributes(
+  job: ActivationJob,
+  path: RepoPath,
+): { readonly mode: number; readonly mtimeNs: bigint } | undefined {
+  const entry = job.entryOf(path);
+  return entry?.kind === "directory" ? entry : undefined;
+}
+
+const RECORDS_PER_TRANSACTION = 1_000;
+
+/** Writes to the index a thousand at a time: single transactions would cost more than the files themselves. */
+class RecordBatch {
+  readonly #index: MirrorIndex;
+  #writes: (() => void)[] = [];
+
+  constructor(index: MirrorIndex) {
+    this.#index = index;
+  }
+
+  add(write: () => void): void {
+    this.#writes.push(write);
+    if (this.#writes.length >= RECORDS_PER_TRANSACTION) this.flush();
+  }
+
+  flush(): void {
+    const writes = this.#writes;
+    this.#writes = [];
+    this.#index.transaction(() => writes.forEach((write) => write()));
+  }
+}

@@ -1,0 +1,159 @@
+import { z } from "zod";
+import type { Clock } from "../core/clock.ts";
+import type { HttpClient, HttpResponse } from "../net/http-client.ts";
+import {
+  nextSequence,
+  SEQUENCE_HEADER,
+  SIGNATURE_HEADER,
+  signRequest,
+  VOLUNTEER_HEADER,
+} from "../trust/request-signature.ts";
+import type { SigningKey } from "../trust/signing-key.ts";
+import { volunteerIdOf } from "../trust/signing-key.ts";
+import { parseJson } from "./json-body.ts";
+import { SyncError } from "./errors.ts";
+
+/** What this mirror tells (docs/protocol.md, "Announce of volunteers"). Rates in bytes per second, 0 unknown. */
+export interface AnnounceBody {
+  readonly repository: string;
+  /** Held release, 0 none. */
+  readonly release: number;
+  readonly syncing: boolean;
+  readonly bytesLeft: number;
+  /** Open customer transfers. */
+  readonly customers: number;
+  readonly uploadBytesPerSecond: number;
+  readonly uploadCapacityBytesPerSecond: number;
+  readonly site?: string;
+  readonly url?: string;
+  readonly holdings: AnnouncedHoldings;
+}
+
+export type AnnouncedHoldings =
+  | { readonly base: number; readonly complete: number }
+  | { readonly base: number; readonly bundles: readonly { readonly number: number; readonly have: string }[] };
+
+/** BEP 3's parameters. */
+export interface AnnounceCounters {
+  readonly port: number;
+  readonly uploaded: number;
+  readonly downloaded: number;
+  readonly left: number;
+  readonly event?: "started" | "completed" | "stopped";
+}
+
+/** Central's answer, checked. */
+export interface AnnounceAnswer {
+  /** Seconds. */
+  readonly interval: number;
+  readonly peers: readonly AnnouncedPeer[];
+  readonly origin?: { readonly id: string; readonly port: number } | undefined;
+  readonly pass?: string | undefined;
+  /** Volunteer ids whose passes no longer count. */
+  readonly revoked?: readonly string[] | undefined;
+  readonly release?: number | undefined;
+  readonly holdingsId?: number | undefined;
+  readonly fullHoldingsWanted?: boolean | undefined;
+}
+
+export interface AnnouncedPeer {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly site?: string | undefined;
+}
+
+const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
+  interval: z.number().positive(),
+  peers: z
+    .array(
+      z.object({
+        id: z.string().regex(/^[0-9a-f]{40}$/),
+        host: z.string(),
+        port: z.int().min(1).max(65_535),
+        site: z.string().optional(),
+      }),
+    )
+    .max(200),
+  origin: z.object({ id: z.string().regex(/^[0-9a-f]{40}$/), port: z.int().min(1).max(65_535) }).optional(),
+  pass: z.string().max(4096).optional(),
+  revoked: z.array(z.string()).max(100_000).optional(),
+  release: z.int().optional(),
+  holdingsId: z.int().optional(),
+  fullHoldingsWanted: z.boolean().optional(),
+});
+
+const revokedSchema = z.object({ error: z.object({ code: z.literal("revoked") }) });
+const staleSchema = z.object({ error: z.object({ code: z.literal("stale-sequence") }), sequence: z.int() });
+const DEADLINE_MS = 30_000;
+const MAX_ANSWER_BYTES = 4 * 2 ** 20;
+
+/** Sends signed announces; keeps the sequence number that never repeats. */
+export class AnnounceClient {
+  readonly #http: HttpClient;
+  readonly #key: SigningKey;
+  readonly #centralUrl: string;
+  readonly #clock: Clock;
+  #sequence = 0;
+
+  constructor(options: {
+    readonly http: HttpClient;
+    readonly key: SigningKey;
+    readonly centralUrl: string;
+    readonly clock: Clock;
+  }) {
+    this.#http = options.http;
+    this.#key = options.key;
+    this.#centralUrl = options.centralUrl;
+    this.#clock = options.clock;
+  }
+
+  /** @throws SyncError `central-refused`, `revoked`, NetError if central can't be reached */
+  async announce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<AnnounceAnswer> {
+    let response = await this.#send(counters, body, signal);
+    const stale = staleSchema.safeParse(parseJson(response.body));
+    if (response.status === 401 && stale.success) {
+      // Our clock went back since the last run: go on above what central has seen.
+      this.#sequence = stale.data.sequence;
+      response = await this.#send(counters, body, signal);
+    }
+    const answer = answerSchema.safeParse(parseJson(response.body));
+    if (response.status === 200 && answer.success) return answer.data;
+    if (response.status === 403 && revokedSchema.safeParse(parseJson(response.body)).success) {
+      throw new SyncError(
+        "revoked",
+        "central's operator revoked this mirror; ask for a new ticket (prsync invite TREE NAME --again)",
+      );
+    }
+    const told =
+      response.status === 200 ? "an answer that makes no sense" : response.body.subarray(0, 500).toString("utf8");
+    throw new SyncError("central-refused", `central answered the announce with ${response.status}: ${told}`);
+  }
+
+  async #send(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {
+    const bytes = Buffer.from(JSON.stringify(body));
+    const url = new URL(`${this.#centralUrl}/.prsync/announce?${this.#query(counters)}`);
+    this.#sequence = nextSequence(this.#sequence, this.#clock.wallMs());
+    const target = url.pathname + url.search;
+    const request = { method: "POST", target, sequence: this.#sequence, body: bytes };
+    return await this.#http.post(url, bytes, {
+      maxBytes: MAX_ANSWER_BYTES,
+      deadlineMs: DEADLINE_MS,
+      signal,
+      headers: {
+        "content-type": "application/json",
+        [VOLUNTEER_HEADER]: volunteerIdOf(this.#key.publicKey),
+        [SEQUENCE_HEADER]: String(this.#sequence),
+        [SIGNATURE_HEADER]: signRequest(this.#key, request),
+      },
+    });
+  }
+
+  #query(counters: AnnounceCounters): string {
+    const id = volunteerIdOf(this.#key.publicKey);
+    const escapedId = id.replace(/../g, (byte) => `%${byte}`);
+    const { port, uploaded, downloaded, left, event } = counters;
+    const numbers = `port=${port}&uploaded=${uploaded}&downloaded=${downloaded}&left=${left}`;
+    return `peer_id=${escapedId}&${numbers}${event === undefined ? "" : `&event=${event}`}`;
+  }
+}

@@ -1,0 +1,179 @@
+import type { CancelTimer, Clock, Random } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { SwarmNode } from "../net/swarm-node.ts";
+import type { KnownPeer } from "../swarm/ports.ts";
+import type { AnnounceAnswer, AnnounceBody, AnnounceClient, AnnounceCounters } from "./announce-client.ts";
+import { SyncError } from "./errors.ts";
+import type { HoldingsReporter } from "./holdings-report.ts";
+import type { MirrorIdentity } from "./mirror-identity.ts";
+import type { MirrorSituation } from "./mirror-situation.ts";
+import { retryDelayMs } from "./polling.ts";
+import type { SyncLog } from "./sync-log.ts";
+
+export interface AnnouncerContext {
+  readonly client: AnnounceClient;
+  readonly swarm: SwarmNode;
+  readonly holdings: HoldingsReporter;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: SyncLog;
+  readonly identity: MirrorIdentity;
+  /** Read at each announce; revocations and news are written to it. */
+  readonly situation: MirrorSituation;
+  /** A fresh pass came. */
+  readonly onPass: (pass: string) => void;
+}
+
+const FIRST_INTERVAL_MS = 60_000;
+/** While bytes are on their way others appear and grow: ask again sooner than the interval. */
+const SYNCING_INTERVAL_MS = 3_000;
+/** Whatever central says: neither a storm of announces nor a mirror that is forgotten. */
+const MIN_INTERVAL_MS = 1_000;
+const MAX_INTERVAL_MS = 3_600_000;
+/** A tracker that does not answer must not keep a mirror from ending. */
+const FAREWELL_MS = 1_500;
+
+/**
+ * Tells the tracker what this mirror holds and does, and the swarm whom the tracker named. A tracker that can't be reached
+ * costs nothing but fresh names: the swarm keeps the last ones.
+ */
+export class Announcer implements AsyncDisposable {
+  readonly #context: AnnouncerContext;
+  readonly #closing = new AbortController();
+  #cancelTimer: CancelTimer | undefined;
+  #intervalMs = FIRST_INTERVAL_MS;
+  #running: Promise<void> = Promise.resolve();
+  #hasStarted = false;
+  /** Announces in a row that got no answer. */
+  #failures = 0;
+  #revocation: SyncError | undefined;
+
+  constructor(context: AnnouncerContext) {
+    this.#context = context;
+  }
+
+  /** True unless the last announce got no answer. */
+  get isReachable(): boolean {
+    return this.#failures === 0;
+  }
+
+  /** Set while central says that this mirror is shut out. */
+  get revocation(): SyncError | undefined {
+    return this.#revocation;
+  }
+
+  /** Announces now and goes on by itself. Never throws: what went wrong is logged and tried again. */
+  async announceNow(event?: "completed" | "stopped"): Promise<void> {
+    const previous = this.#running;
+    this.#running = previous.then(() => this.#announce(event));
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#cancelTimer?.();
+    if (this.#hasStarted && this.isReachable) {
+      await this.#atMost(this.announceNow("stopped"), FAREWELL_MS);
+    }
+    this.#closing.abort();
+    this.#cancelTimer?.();
+    await this.#running;
+  }
+
+  async #announce(event: "completed" | "stopped" | undefined): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#cancelTimer?.();
+    const { client, log, holdings } = this.#context;
+    try {
+      const report = holdings.next();
+      const answer = await client.announce(this.#counters(event), this.#body(report.report), this.#closing.signal);
+      this.#hasStarted = true;
+      this.#revocation = undefined;
+      this.#failures = 0;
+      report.acknowledge(answer.holdingsId, answer.fullHoldingsWanted === true);
+      this.#use(answer);
+      this.#schedule(
+        this.#context.situation.load.isSyncing ? Math.min(SYNCING_INTERVAL_MS, this.#intervalMs) : this.#intervalMs,
+      );
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      this.#revocation = error instanceof SyncError && error.code === "revoked" ? error : undefined;
+      log.warn({ reason: messageOf(error) }, "tracker gave no answer, trying again");
+      this.#schedule(Math.min(this.#intervalMs, retryDelayMs(++this.#failures, this.#context.random)));
+    }
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#closing.signal.aborted) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#context.clock.schedule(delayMs, () => void this.announceNow());
+  }
+
+  #counters(event: "completed" | "stopped" | undefined): AnnounceCounters {
+    const { swarm, situation } = this.#context;
+    const { uploadedBytes, receivedBytes } = swarm.counters;
+    const told = event ?? (this.#hasStarted ? undefined : "started");
+    return {
+      port: swarm.port,
+      uploaded: uploadedBytes,
+      downloaded: receivedBytes,
+      left: situation.load.bytesLeft,
+      ...(told === undefined ? {} : { event: told }),
+    };
+  }
+
+  #body(holdings: AnnounceBody["holdings"]): AnnounceBody {
+    const { identity, situation } = this.#context;
+    const { repository, site } = identity;
+    const { customerUrl } = situation;
+    const { isSyncing, bytesLeft, customers } = situation.load;
+    return {
+      repository,
+      release: this.#context.holdings.heldRelease,
+      syncing: isSyncing,
+      bytesLeft,
+      customers,
+      uploadBytesPerSecond: 0,
+      uploadCapacityBytesPerSecond: 0,
+      ...(site === undefined ? {} : { site }),
+      ...(customerUrl === undefined ? {} : { url: customerUrl }),
+      holdings,
+    };
+  }
+
+  #use(answer: AnnounceAnswer): void {
+    this.#intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, answer.interval * 1000));
+    if (answer.pass !== undefined) this.#context.onPass(answer.pass);
+    const { situation, identity, swarm } = this.#context;
+    if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
+    swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname));
+    const { release = 0 } = answer;
+    if (release <= situation.announcedRelease) return;
+    situation.announcedRelease = release;
+    situation.onNews();
+  }
+
+  async #atMost(act: Promise<void>, durationMs: number): Promise<void> {
+    const waited = Promise.withResolvers<void>();
+    const cancel = this.#context.clock.schedule(durationMs, waited.resolve);
+    await Promise.race([act, waited.promise]);
+    cancel();
+  }
+}
+
+/**
+ * The tracker's names as the swarm wants them. A volunteer may hold pieces of a bundle that it is just fetching, which the
+ * tracker can't know yet, so none is ruled out.
+ */
+function knownPeers(answer: AnnounceAnswer, centralHost: string): KnownPeer[] {
+  const peers: KnownPeer[] = answer.peers.map(({ id, host, port, site }) => ({
+    id,
+    host,
+    port,
+    isOrigin: false,
+    mayHold: () => true,
+    ...(site === undefined ? {} : { site }),
+  }));
+  if (answer.origin === undefined) return peers;
+  const host = centralHost.replace(/^\[|\]$/g, "");
+  return [...peers, { id: answer.origin.id, host, port: answer.origin.port, isOrigin: true, mayHold: () => true }];
+}

@@ -1,0 +1,119 @@
+import { Bitfield } from "../core/bitfield.ts";
+import { BundleLayout } from "../core/bundle-layout.ts";
+import type { ContentId } from "../core/content-id.ts";
+import type { BundleRow } from "../manifest/bundle-list.ts";
+import { parseContentTable, type TableContent } from "../manifest/content-table.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import { fetchObject, mapParallel, type ObjectSource } from "./manifest-update.ts";
+import { MirrorBundle, type HeldContentReader } from "./mirror-bundle.ts";
+import type { StagedTransfer } from "./staged-transfer.ts";
+
+/** Where a content can be fetched. */
+export interface ContentPlace {
+  readonly bundle: number;
+  readonly ordinal: number;
+  readonly lengthBytes: number;
+}
+
+/**
+ * The bundles of the repository as this mirror knows them: rows and content tables in the index, and one living
+ * {@link MirrorBundle} per bundle that somebody asks for, so that uploads see what a download just completed.
+ */
+export class BundleCatalog {
+  readonly #index: MirrorIndex;
+  readonly #files: HeldContentReader;
+  readonly #objects: ObjectSource;
+  /** Contents on their way; the sync adds and removes. */
+  readonly transfers: Map<ContentId, StagedTransfer> = new Map();
+  readonly #living = new Map<string, WeakRef<MirrorBundle>>();
+
+  constructor(context: {
+    readonly index: MirrorIndex;
+    readonly files: HeldContentReader;
+    readonly objects: ObjectSource;
+  }) {
+    this.#index = context.index;
+    this.#files = context.files;
+    this.#objects = context.objects;
+  }
+
+  /** Learns the rows of a release and fetches the content tables that are not known yet. */
+  async learn(rows: readonly BundleRow[], signal: AbortSignal): Promise<void> {
+    // Row and table are written together.
+    const unknown = rows.filter((row) => this.#index.bundles.get(row.number)?.infoHash !== row.infoHash);
+    const tables = await mapParallel(unknown, async (row) => {
+      const from = { objects: this.#objects, signal };
+      return parseContentTable(await fetchObject(row.table, `content table of bundle ${row.number}`, from));
+    });
+    this.#index.transaction(() => {
+      unknown.forEach((row, index) => {
+        this.#index.bundles.remove(row.number);
+        this.#index.bundles.put(row);
+        this.#index.bundles.putContents(row.number, tables[index]!);
+      });
+    });
+  }
+
+  /** Drops what a release no longer lists. */
+  retireAllBut(rows: readonly BundleRow[]): void {
+    const kept = new Set(rows.map((row) => row.number));
+    for (const row of this.#index.bundles.all()) {
+      if (kept.has(row.number)) continue;
+      this.#index.bundles.remove(row.number);
+      this.#living.delete(row.infoHash);
+    }
+  }
+
+  /** The newest bundle that has a content; undefined if none does. */
+  placeOf(content: ContentId): ContentPlace | undefined {
+    return this.#index.bundles.placesOf(content).at(-1);
+  }
+
+  row(number: number): BundleRow | undefined {
+    return this.#index.bundles.get(number);
+  }
+
+  /** The bundle as peers see it; the same object for everybody as long as somebody uses it. */
+  bundle(infoHash: string): MirrorBundle | undefined {
+    const living = this.#living.get(infoHash)?.deref();
+    if (living !== undefined) return living;
+    const row = this.#index.bundles.byInfoHash(infoHash);
+    if (row === undefined) return undefined;
+    const contents = this.#index.bundles.contentsOf(row.number);
+    if (contents.length === 0) return undefined;
+    const created = new MirrorBundle(row, contents, {
+      held: this.#heldPieces(row, contents),
+      files: this.#files,
+      transfers: this.transfers,
+      infoDictionary: async () => this.#index.bundles.info(infoHash),
+    });
+    this.#living.set(infoHash, new WeakRef(created));
+    return created;
+  }
+
+  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. */
+  refreshLiving(onHeld: (infoHash: string, piece: number) => void): void {
+    for (const [infoHash, reference] of this.#living) {
+      const bundle = reference.deref();
+      const row = this.#index.bundles.byInfoHash(infoHash);
+      if (bundle === undefined || row === undefined) {
+        this.#living.delete(infoHash);
+        continue;
+      }
+      for (const piece of this.#heldPieces(row, this.#index.bundles.contentsOf(row.number))) {
+        if (bundle.held.set(piece)) onHeld(infoHash, piece);
+      }
+    }
+  }
+
+  #heldPieces(row: BundleRow, contents: readonly TableContent[]): Bitfield {
+    const lengths = contents.map((content) => content.lengthBytes);
+    const layout = new BundleLayout(lengths, row.pieceLength);
+    const held = new Bitfield(layout.pieceCount);
+    for (const ordinal of this.#index.bundles.heldOrdinals(row.number)) {
+      const { firstPiece, pieceCount } = layout.content(ordinal);
+      for (let piece = firstPiece; piece < firstPiece + pieceCount; piece++) held.set(piece);
+    }
+    return held;
+  }
+}

@@ -1,0 +1,136 @@
+import { decideCustomerRequest, parseCustomerRequest, type CustomerRequest } from "../delivery/customer-request.ts";
+import { renderDirectoryListing } from "../delivery/directory-listing.ts";
+import { planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
+import { mediaTypeOf } from "../delivery/media-type.ts";
+import type { ContentId } from "../core/content-id.ts";
+import { messageOf } from "../core/errors.ts";
+import { displayPath, isReserved } from "../core/repo-path.ts";
+import { randomBoundary, sendFileAnswer, type ReadableContent } from "../net/file-response.ts";
+import { sendProblem } from "../net/http-server-problem.ts";
+import {
+  DEFAULT_HTTP_SERVER_OPTIONS,
+  FILES_ROUTE,
+  listenHttp,
+  OWN_PREFIX,
+  type HttpServer,
+} from "../net/http-server.ts";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Mirror } from "./mirror.ts";
+
+/**
+ * A mirror's HTTP for customers: the held release by exact look-up, bytes only if they are exactly that content. What it
+ * does not hold goes back to central (`?origin=1`), never old bytes under a new name.
+ * @throws NetError `listen-failed`
+ */
+export async function serveCustomers(
+  mirror: Mirror,
+  place: { readonly host: string; readonly port: number },
+): Promise<HttpServer> {
+  const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
+    mirror.ports.log.warn({ target: displayPath(target), reason: messageOf(error) }, "a request failed");
+  };
+  return await listenHttp({ ...DEFAULT_HTTP_SERVER_OPTIONS, ...place, onFailure }, (app) => {
+    app.get(`${OWN_PREFIX}health`, async (_request, reply) => reply.send("ok\n"));
+    app.get(`${OWN_PREFIX}ready`, async (_request, reply) => {
+      const release = mirror.index.facts.get("heldRelease") ?? 0;
+      return release > 0 ? reply.send(`release ${release}\n`) : reply.code(503).send("no release yet\n");
+    });
+    app.route({
+      method: ["GET", "HEAD"],
+      url: FILES_ROUTE,
+      handler: (request, reply) => answer(mirror, request, reply),
+    });
+  });
+}
+
+async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const asked = parseCustomerRequest(request.originalUrl);
+  if (typeof asked === "string") return sendProblem(reply, 400, { code: "bad-path", message: asked });
+  if (asked.path !== undefined && isReserved(asked.path)) {
+    return sendProblem(reply, 404, { code: "not-found", message: "no such address under /.prsync/" });
+  }
+  const decision = decideCustomerRequest(asked, (path) => mirror.index.manifest.entry(path));
+  switch (decision.kind) {
+    case "missing":
+    case "other-content":
+      return await sendWanted(mirror, asked, { request, reply });
+    case "listing":
+      return reply
+        .header("Content-Type", "text/html; charset=utf-8")
+        .header("Content-Security-Policy", "default-src 'none'")
+        .send(renderDirectoryListing(decision.directory, [...mirror.index.manifest.children(decision.directory)]));
+    case "add-slash":
+      return reply.code(301).header("Location", decision.location).send();
+    case "file":
+      return await sendContent(mirror, decision.served, { request, reply });
+  }
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Asked by content: given under any name if it is held, else central decides. */
+async function sendWanted(mirror: Mirror, asked: CustomerRequest, exchange: Exchange): Promise<FastifyReply> {
+  const { path, wantedContent } = asked;
+  const lengthBytes = wantedContent === undefined ? undefined : heldLength(mirror, wantedContent);
+  if (path === undefined || wantedContent === undefined || lengthBytes === undefined)
+    return sendToCentral(mirror, exchange);
+  return await sendContent(
+    mirror,
+    { content: wantedContent, lengthBytes, mtimeNs: 0n, mediaType: mediaTypeOf(path) },
+    exchange,
+  );
+}
+
+function heldLength(mirror: Mirror, content: ContentId): number | undefined {
+  for (const path of mirror.index.files.pathsOf(content)) {
+    const record = mirror.index.files.get(path);
+    if (record?.isVerified === true) return record.stat.size;
+  }
+  return undefined;
+}
+
+async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exchange): Promise<FastifyReply> {
+  const { request, reply } = exchange;
+  if (served.lengthBytes > 0 && (await mirror.held.read(served.content, 0, 1)) === undefined)
+    return sendToCentral(mirror, exchange);
+  reply.hijack();
+  const { situation } = mirror;
+  situation.load = { ...situation.load, customers: situation.load.customers + 1 };
+  try {
+    const { method = "GET", headers } = request.raw;
+    const answer = planFileAnswer({ method, headers }, served, randomBoundary());
+    const sent = await sendFileAnswer(answer, reply.raw, heldContent(mirror, served.content));
+    // Replaced between the look above and the first read: a sync is putting a release in place.
+    if (sent.kind === "content-failed" && !sent.headSent) {
+      reply.raw.writeHead(302, { ...redirectToCentral(mirror, request), "Content-Length": "0" }).end();
+    }
+  } catch {
+    reply.raw.destroy();
+  } finally {
+    situation.load = { ...situation.load, customers: situation.load.customers - 1 };
+  }
+  return reply;
+}
+
+function heldContent(mirror: Mirror, content: ContentId): ReadableContent {
+  return {
+    read: async (start, length) => {
+      const bytes = await mirror.held.read(content, start, length);
+      if (bytes === undefined) throw new Error("the file changed on disk");
+      return bytes;
+    },
+  };
+}
+
+function sendToCentral(mirror: Mirror, { request, reply }: Exchange): FastifyReply {
+  return reply.code(302).headers(redirectToCentral(mirror, request)).send();
+}
+
+/** The raw target is legal in a header: the request parser took it. A query of ours is dropped, central needs the path. */
+function redirectToCentral(mirror: Mirror, request: FastifyRequest): Record<"Location" | "Cache-Control", string> {
+  const [path = "/"] = request.originalUrl.split("?");
+  return { Location: `${mirror.identity.centralUrl}${path}?origin=1`, "Cache-Control": "no-store" };
+}

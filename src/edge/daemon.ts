@@ -1,0 +1,220 @@
+import type { CancelTimer } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { SyncSummary } from "../report/sync-summary.ts";
+import { SyncError } from "./errors.ts";
+import { isWholeReleaseVerified } from "./holdings-report.ts";
+import { firstPollDelayMs, nextPollDelayMs, retryDelayMs } from "./polling.ts";
+import { releaseEvents } from "./release-events.ts";
+import { runSync, type SyncOptions, type SyncOutcome } from "./sync-job.ts";
+import { SILENT_PROGRESS, type SyncProgress } from "./sync-progress.ts";
+import type { Mirror } from "./mirror.ts";
+import { verifyAdopted } from "./verify-held.ts";
+import { Waker } from "./waker.ts";
+
+export interface DaemonOptions {
+  /** Between two polls of central, milliseconds; events come in between. */
+  readonly pollIntervalMs: number;
+  /** Poll at once after the start, overdue or not. */
+  readonly isImmediate: boolean;
+  readonly sync: SyncOptions;
+}
+
+/** Whom a daemon tells what it did. */
+export interface DaemonReport {
+  onSynced(outcome: SyncOutcome): void;
+  onFailed(error: unknown, retryInMs: number): void;
+}
+
+/** A file that turned out changed is seldom alone, and may be written to still: mend them together. */
+const MEND_DELAY_MS = 5_000;
+
+interface SyncOrder {
+  readonly progress: SyncProgress;
+  readonly resolve: (summary: SyncOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Follows the releases of central until its signal aborts: by events, by polling, when the tracker tells of a release, when a
+ * file turns out changed, and when a person asks. One sync at a time; a central that is down is retried for ever.
+ */
+export class MirrorDaemon {
+  readonly #mirror: Mirror;
+  readonly #options: DaemonOptions;
+  readonly #report: DaemonReport;
+  readonly #waker: Waker;
+  #orders: SyncOrder[] = [];
+  #pushedTimestamp: Uint8Array | undefined;
+  /** What the last event since then told; an event is not signed, so it counts for one try. */
+  #pushedRelease = 0;
+  #failures = 0;
+  #isSyncing = false;
+  #verifying: Promise<void> | undefined;
+  #cancelMending: CancelTimer | undefined;
+  /** Files turned out to be wrong since the last sync began. */
+  #isMendingDue = false;
+  #lastSummary: SyncSummary | undefined;
+  #lastError: string | undefined;
+
+  constructor(mirror: Mirror, options: DaemonOptions, report: DaemonReport) {
+    this.#mirror = mirror;
+    this.#options = options;
+    this.#report = report;
+    this.#waker = new Waker(mirror.ports.clock);
+  }
+
+  get lastSummary(): SyncSummary | undefined {
+    return this.#lastSummary;
+  }
+
+  /** Why the last try failed; undefined if it did not. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** A person asks to sync now. */
+  syncNow(progress: SyncProgress): Promise<SyncOutcome> {
+    return new Promise((resolve, reject) => {
+      this.#orders.push({ progress, resolve, reject });
+      this.#waker.wake();
+    });
+  }
+
+  /** Returns once the signal aborts. */
+  async run(): Promise<void> {
+    const { signal, clock, random } = this.#mirror.ports;
+    const { situation, index } = this.#mirror;
+    situation.onNews = () => this.#waker.wake();
+    situation.onChanged = () => this.#mendSoon();
+    const stop = (): void => this.#waker.wake();
+    signal.addEventListener("abort", stop);
+    const following = this.#followEvents();
+    const first = {
+      lastPollMs: index.facts.get("lastPollMs"),
+      nowMs: clock.wallMs(),
+      intervalMs: this.#options.pollIntervalMs,
+    };
+    const delayMs = this.#options.isImmediate || this.#hasNews() ? 0 : firstPollDelayMs(first, random);
+    let nextMs = clock.monotonicMs() + delayMs;
+    while (!signal.aborted) {
+      await this.#waker.sleep(Math.max(0, nextMs - clock.monotonicMs()));
+      if (signal.aborted) break;
+      if (this.#isDue(nextMs)) nextMs = clock.monotonicMs() + (await this.#syncOnce());
+    }
+    signal.removeEventListener("abort", stop);
+    this.#cancelMending?.();
+    for (const order of this.#orders.splice(0)) order.reject(stopping());
+    await Promise.all([following, this.#verifying]);
+  }
+
+  /** False if what woke us was settled by the sync that ran meanwhile: a release is told by event, announce and poll. */
+  #isDue(nextMs: number): boolean {
+    const { ports, situation, index } = this.#mirror;
+    const isTime = ports.clock.monotonicMs() >= nextMs;
+    const toldRelease = Math.max(situation.announcedRelease, this.#pushedRelease);
+    const isNewer = toldRelease > (index.facts.get("heldRelease") ?? 0);
+    return isTime || isNewer || this.#isMendingDue || this.#orders.length > 0;
+  }
+
+  #hasNews(): boolean {
+    const { index } = this.#mirror;
+    return index.files.pending().length > 0 || index.manifest.next() !== undefined;
+  }
+
+  /** @returns how long to wait until the next try */
+  async #syncOnce(): Promise<number> {
+    const { random, log } = this.#mirror.ports;
+    const orders = this.#orders.splice(0);
+    const pushedTimestamp = this.#pushedTimestamp;
+    this.#pushedTimestamp = undefined;
+    this.#pushedRelease = 0;
+    this.#isSyncing = true;
+    this.#isMendingDue = false;
+    try {
+      const progress = orders[0]?.progress ?? SILENT_PROGRESS;
+      const outcome = await runSync(this.#mirror, { ...this.#options.sync, pushedTimestamp }, progress);
+      this.#lastSummary = outcome.summary;
+      this.#lastError = undefined;
+      for (const order of orders) order.resolve(outcome);
+      this.#report.onSynced(outcome);
+      this.#afterSync(outcome);
+      const nextPollMs = nextPollDelayMs(this.#options.pollIntervalMs, random);
+      if (outcome.failures.length > 0) return Math.min(nextPollMs, retryDelayMs(++this.#failures, random));
+      this.#failures = 0;
+      return nextPollMs;
+    } catch (error) {
+      const isEnding = this.#mirror.ports.signal.aborted;
+      for (const order of orders) order.reject(isEnding ? stopping() : error);
+      if (isEnding) return 0;
+      const retryInMs = retryDelayMs(++this.#failures, random);
+      this.#lastError = messageOf(error);
+      this.#report.onFailed(error, retryInMs);
+      log.debug({ reason: messageOf(error) }, "sync failed");
+      return retryInMs;
+    } finally {
+      this.#isSyncing = false;
+    }
+  }
+
+  /** Tells the tracker, and begins to look at what was only believed so far; that may take hours, releases do not wait for it. */
+  #afterSync(outcome: SyncOutcome): void {
+    const { announcer, index } = this.#mirror;
+    void announcer.announceNow(outcome.summary.previous === outcome.summary.release ? undefined : "completed");
+    if (index.files.unverified({ limit: 1 }).length === 0) return;
+    this.#verifying ??= this.#verifyBelieved().finally(() => {
+      this.#verifying = undefined;
+    });
+  }
+
+  async #verifyBelieved(): Promise<void> {
+    const { announcer, index, holdings, ports } = this.#mirror;
+    try {
+      const wrong = await verifyAdopted(this.#mirror, ports.signal);
+      // A sync under way settles it at its end.
+      if (!this.#isSyncing) holdings.isComplete = isWholeReleaseVerified(index);
+      if (wrong > 0) this.#mend();
+      void announcer.announceNow();
+    } catch (error) {
+      if (ports.signal.aborted) return;
+      ports.log.warn({ reason: messageOf(error) }, "looking at adopted files failed, the next sync goes on");
+    }
+  }
+
+  #mendSoon(): void {
+    this.#cancelMending ??= this.#mirror.ports.clock.schedule(MEND_DELAY_MS, () => {
+      this.#cancelMending = undefined;
+      this.#mend();
+    });
+  }
+
+  #mend(): void {
+    this.#isMendingDue = true;
+    this.#waker.wake();
+  }
+
+  async #followEvents(): Promise<void> {
+    const { ports, http, identity, index, situation } = this.#mirror;
+    let failures = 0;
+    while (!ports.signal.aborted) {
+      try {
+        for await (const event of releaseEvents(http, identity.centralUrl, ports.signal)) {
+          failures = 0;
+          const isUnderWay = this.#isSyncing && event.release <= situation.announcedRelease;
+          if (isUnderWay || event.release <= (index.facts.get("heldRelease") ?? 0)) continue;
+          await this.#waker.pause(ports.random() * event.spreadMs, ports.signal);
+          this.#pushedTimestamp = event.timestamp;
+          this.#pushedRelease = event.release;
+          this.#waker.wake();
+        }
+      } catch (error) {
+        if (ports.signal.aborted) return;
+        ports.log.debug({ reason: messageOf(error) }, "event stream ended");
+      }
+      await this.#waker.pause(retryDelayMs(++failures, ports.random), ports.signal);
+    }
+  }
+}
+
+function stopping(): SyncError {
+  return new SyncError("stopping", "the running daemon was asked to end");
+}

@@ -1,0 +1,286 @@
+import { RangeSet } from "../core/byte-range.ts";
+import { messageOf, PrsyncError } from "../core/errors.ts";
+import { fatalDiskError } from "../store/errors.ts";
+import type { SwarmNode } from "../net/swarm-node.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import { DEFAULT_SOURCE_PATIENCE, type SourcePatience } from "../swarm/running-download.ts";
+import type { BundleCatalog } from "./bundle-catalog.ts";
+import type { CentralClient } from "./central-client.ts";
+import { OverallProgress, ProgressSaver } from "./download-progress.ts";
+import { SyncError } from "./errors.ts";
+import { mapParallel } from "./manifest-update.ts";
+import type { MirrorBundle } from "./mirror-bundle.ts";
+import { piecesOf, type BundleGroups, type PlacedTransfer } from "./placed-transfer.ts";
+import type { StagedTransfer } from "./staged-transfer.ts";
+import type { SyncLog } from "./sync-log.ts";
+
+/** What a download works with. */
+export interface DownloadContext {
+  readonly index: MirrorIndex;
+  readonly catalog: BundleCatalog;
+  readonly central: CentralClient;
+  readonly swarm: SwarmNode;
+  readonly log: SyncLog;
+  readonly signal: AbortSignal;
+  /** Called as bytes arrive, at most some times a second. */
+  readonly onProgress: (receivedBytes: number, wantedBytes: number) => void;
+}
+
+/** A content that could not be obtained, and why. */
+export interface DownloadFailure {
+  readonly transfer: StagedTransfer;
+  readonly error: unknown;
+}
+
+/**
+ * A mirror has central's HTTP as its last source, so a swarm without a source is given up sooner than elsewhere: a connection
+ * to a peer takes at most 10 s.
+ */
+export const MIRROR_PATIENCE: SourcePatience = { ...DEFAULT_SOURCE_PATIENCE, noSourceMs: 15_000 };
+
+const SAVE_PROGRESS_MS = 2_000;
+const PARALLEL_BUNDLES = 8;
+const INFO_PATIENCE_MS = 2_000;
+const HTTP_RANGE_BYTES = 1024 * 1024;
+
+/**
+ * Fetches what the transfers lack, bundle by bundle over the swarm, and proves every byte: pieces by BEP 3's hash, contents
+ * by their SHA-256. What the swarm can't give comes from central over HTTP. Returns what could not be obtained.
+ */
+export async function download(
+  transfers: readonly StagedTransfer[],
+  context: DownloadContext,
+): Promise<readonly DownloadFailure[]> {
+  const bundles = groupByBundle(transfers, context);
+  const saver = new ProgressSaver(bundles, context);
+  const saving = setInterval(() => saver.save(), SAVE_PROGRESS_MS);
+  const progress = new OverallProgress(context.onProgress);
+  // What ends one bundle ends all, and nothing goes on behind the back of the next sync.
+  const stop = new AbortController();
+  const stoppable = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
+  const fetchOne = async ([number, group]: [number, readonly PlacedTransfer[]]): Promise<DownloadFailure[]> => {
+    try {
+      return await downloadBundle(number, group, { context: stoppable, progress });
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    }
+  };
+  try {
+    const failures = await mapParallel([...bundles], fetchOne, PARALLEL_BUNDLES);
+    return failures.flat();
+  } finally {
+    clearInterval(saving);
+    saver.save();
+  }
+}
+
+function groupByBundle(transfers: readonly StagedTransfer[], { catalog }: DownloadContext): BundleGroups {
+  const groups = new Map<number, PlacedTransfer[]>();
+  for (const transfer of transfers) {
+    const place = catalog.placeOf(transfer.content);
+    if (place === undefined || place.lengthBytes !== transfer.lengthBytes) {
+      throw new SyncError("content-unavailable", `no bundle of the release has content ${transfer.content}`);
+    }
+    const group = groups.get(place.bundle);
+    if (group === undefined) groups.set(place.bundle, [{ transfer, place }]);
+    else group.push({ transfer, place });
+  }
+  return groups;
+}
+
+async function downloadBundle(
+  number: number,
+  group: readonly PlacedTransfer[],
+  run: { readonly context: DownloadContext; readonly progress: OverallProgress },
+): Promise<DownloadFailure[]> {
+  const { context } = run;
+  const row = context.catalog.row(number);
+  const bundle = row === undefined ? undefined : context.catalog.bundle(row.infoHash);
+  if (bundle === undefined) throw new SyncError("content-unavailable", `bundle ${number} is not known`);
+  bundle.dropUnfinished();
+  withdrawUnproved(bundle, group);
+  await provideSources(bundle, group, context);
+  await verifyPresent(bundle, group, context);
+  const wanted = wantedRanges(bundle, group);
+  if (wanted.size > 0 && !(await fetchFromSwarm(bundle, wanted, run))) {
+    return await fetchOverHttp(bundle, group, context);
+  }
+  return await proveAll(group, context);
+}
+
+/** What is on its way is not held, whatever DEST had of it before: the swarm leaves out pieces that are held. */
+function withdrawUnproved(bundle: MirrorBundle, group: readonly PlacedTransfer[]): void {
+  for (const { transfer, place } of group) {
+    for (const { piece, start, end } of piecesOf(bundle, place)) {
+      if (!transfer.verified.covers(start, end)) bundle.held.clear(piece);
+    }
+  }
+}
+
+async function proveAll(group: readonly PlacedTransfer[], context: DownloadContext): Promise<DownloadFailure[]> {
+  const failures: DownloadFailure[] = [];
+  for (const { transfer } of group) {
+    const error = await prove(transfer, context);
+    if (error !== undefined) failures.push({ transfer, error });
+  }
+  return failures;
+}
+
+/** Contents of several pieces are proved piece by piece; their hashes come from peers if somebody is there, else from central. */
+async function provideSources(
+  bundle: MirrorBundle,
+  group: readonly PlacedTransfer[],
+  context: DownloadContext,
+): Promise<void> {
+  const needsHashes = group.some(({ place }) => bundle.layout.content(place.ordinal).pieceCount > 1);
+  if (!needsHashes || bundle.hasPieceHashes) return;
+  let info = context.index.bundles.info(bundle.infoHash);
+  if (info === undefined) {
+    info =
+      (await infoFromPeers(bundle, context)) ?? (await context.central.infoDictionary(bundle.infoHash, context.signal));
+    context.index.bundles.putInfo(bundle.infoHash, info);
+  }
+  bundle.usePieceHashes(info);
+}
+
+/** BEP 9: whoever is in the swarm gives it block by block. Undefined if nobody does soon: central has it for sure. */
+async function infoFromPeers(bundle: MirrorBundle, context: DownloadContext): Promise<Uint8Array | undefined> {
+  const soon = AbortSignal.any([context.signal, AbortSignal.timeout(INFO_PATIENCE_MS)]);
+  try {
+    return await context.swarm.fetchInfoDictionary(bundle.infoHash, bundle.number, { signal: soon });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.log.debug({ bundle: bundle.number, reason: messageOf(error) }, "no peer gave the info dictionary");
+    return undefined;
+  }
+}
+
+/** Checks the pieces that are all there already (basis files, interrupted runs); the wrong ones are wanted again. */
+async function verifyPresent(
+  bundle: MirrorBundle,
+  group: readonly PlacedTransfer[],
+  context: DownloadContext,
+): Promise<void> {
+  for (const { transfer, place } of group) {
+    for (const { piece, start, end } of piecesOf(bundle, place)) {
+      if (!transfer.present.covers(start, end) || transfer.verified.covers(start, end)) continue;
+      context.signal.throwIfAborted();
+      if ((await bundle.completePiece(piece)) === "verified" && bundle.held.set(piece)) {
+        context.swarm.announceHave(bundle.infoHash, piece);
+      }
+    }
+  }
+}
+
+/** Exactly the bytes that are missing, per piece, offsets within the piece. */
+function wantedRanges(bundle: MirrorBundle, group: readonly PlacedTransfer[]): Map<number, RangeSet> {
+  const wanted = new Map<number, RangeSet>();
+  for (const { transfer, place } of group) {
+    for (const { piece, start, end } of piecesOf(bundle, place)) {
+      const missing = [...transfer.present.missingIn(start, end)];
+      if (missing.length === 0) continue;
+      wanted.set(
+        piece,
+        RangeSet.of(...missing.map((range) => ({ start: range.start - start, end: range.end - start }))),
+      );
+    }
+  }
+  return wanted;
+}
+
+/** @returns false if the swarm can't give all of it */
+async function fetchFromSwarm(
+  bundle: MirrorBundle,
+  wanted: ReadonlyMap<number, RangeSet>,
+  { context, progress }: { readonly context: DownloadContext; readonly progress: OverallProgress },
+): Promise<boolean> {
+  const report = progress.forBundle(sumBytes(wanted));
+  try {
+    await context.swarm.download(bundle, wanted, {
+      signal: context.signal,
+      onProgress: ({ receivedBytes }) => report(receivedBytes),
+    });
+    return true;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof PrsyncError) || fatalDiskError(error, "") !== undefined) throw error;
+    context.log.warn(
+      { bundle: bundle.number, reason: messageOf(error) },
+      "the swarm has no source, asking central over HTTP",
+    );
+    bundle.dropUnfinished();
+    return false;
+  }
+}
+
+function sumBytes(wanted: ReadonlyMap<number, RangeSet>): number {
+  let bytes = 0;
+  for (const ranges of wanted.values()) bytes += ranges.totalBytes;
+  return bytes;
+}
+
+/** The way that needs no swarm. A content that central lacks fails alone; if central can't be reached, all of it fails. */
+async function fetchOverHttp(
+  bundle: MirrorBundle,
+  group: readonly PlacedTransfer[],
+  context: DownloadContext,
+): Promise<DownloadFailure[]> {
+  const failures: DownloadFailure[] = [];
+  for (const placed of group) {
+    try {
+      await fetchContentOverHttp(bundle, placed, context);
+    } catch (error) {
+      if (!(error instanceof SyncError && error.code === "content-unavailable")) throw error;
+      failures.push({ transfer: placed.transfer, error });
+      continue;
+    }
+    failures.push(...(await proveAll([placed], context)));
+  }
+  return failures;
+}
+
+/** Every missing range, then what turned out wrong once its piece was whole: bytes of this host are hints. */
+async function fetchContentOverHttp(
+  bundle: MirrorBundle,
+  placed: PlacedTransfer,
+  context: DownloadContext,
+): Promise<void> {
+  const { transfer } = placed;
+  for (const _round of ["missing", "wrong"]) {
+    for (const missing of [...transfer.present.missingIn(0, transfer.lengthBytes)]) {
+      await fetchRange(transfer, missing, context);
+    }
+    await verifyPresent(bundle, [placed], context);
+  }
+}
+
+async function fetchRange(
+  transfer: StagedTransfer,
+  range: { readonly start: number; readonly end: number },
+  { central, signal }: DownloadContext,
+): Promise<void> {
+  for (let { start } = range; start < range.end; start += HTTP_RANGE_BYTES) {
+    const end = Math.min(range.end, start + HTTP_RANGE_BYTES);
+    await transfer.write(start, await central.contentRange(transfer.content, { start, end }, signal));
+  }
+}
+
+/** @returns why the content is not what the manifest says, after one more try from the origin alone; undefined if it is */
+async function prove(transfer: StagedTransfer, context: DownloadContext): Promise<unknown> {
+  if (await transfer.isExact()) return undefined;
+  context.log.warn(
+    { content: transfer.content },
+    "content has right pieces and a wrong SHA-256, fetching it from the origin",
+  );
+  try {
+    transfer.restart();
+    await fetchRange(transfer, { start: 0, end: transfer.lengthBytes }, context);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (fatalDiskError(error, "") !== undefined) throw error;
+    return error;
+  }
+  if (await transfer.isExact()) return undefined;
+  return new SyncError("wrong-bytes", `content ${transfer.content} has another SHA-256 even from the origin`);
+}

@@ -1,0 +1,16 @@
+import { PrsyncError } from "../core/errors.ts";
+
+export type SyncErrorCode =
+  | "central-refused"
+  | "wrong-bytes"
+  | "manifest-mismatch"
+  | "content-unavailable"
+  | "not-enrolled"
+  | "other-repository"
+  | "already-enrolled"
+  | "bad-ticket"
+  | "revoked"
+  | "stopping";
+
+/** Why a mirror could not do what was asked; the mirror keeps what it has. */
+export class SyncError extends PrsyncError<SyncErrorCode> {}

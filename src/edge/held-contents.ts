@@ -1,0 +1,186 @@
+import type { FileHandle } from "node:fs/promises";
+import type { ContentId } from "../core/content-id.ts";
+import { isSystemError, messageOf } from "../core/errors.ts";
+import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import type { ConfinedDirectory } from "../store/confined-directory.ts";
+import { StoreError } from "../store/errors.ts";
+import { fileStatOf, isSameFileStat, type FileStat } from "../store/file-stat.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import type { HeldContentReader } from "./mirror-bundle.ts";
+import type { SyncLog } from "./sync-log.ts";
+
+/** Files kept open between reads: peers and customers read one file in many small pieces. */
+const MAX_OPEN_FILES = 64;
+
+interface OpenFile {
+  readonly path: RepoPath;
+  readonly handle: FileHandle;
+  readonly stat: FileStat;
+  /** Reads in flight; an evicted file is closed by the last of them. */
+  users: number;
+  isEvicted: boolean;
+}
+
+/**
+ * Reads verified contents straight from DEST. Every read compares size, mtime, ctime and inode with what was recorded when
+ * the content was hashed: a file that changed is withdrawn at once and noted for the next sync to mend.
+ */
+export class HeldContents implements HeldContentReader, AsyncDisposable {
+  readonly #destination: ConfinedDirectory;
+  readonly #index: MirrorIndex;
+  readonly #log: SyncLog;
+  readonly #onChanged: (path: RepoPath) => void;
+  readonly #open = new Map<ContentId, OpenFile>();
+  /** Paths that this program itself is changing: their records follow in a moment. */
+  #expected: ReadonlySet<RepoPath> = new Set();
+
+  constructor(context: {
+    readonly destination: ConfinedDirectory;
+    readonly index: MirrorIndex;
+    readonly log: SyncLog;
+    /** A file is not what was recorded any more; its record is gone already. */
+    readonly onChanged: (path: RepoPath) => void;
+  }) {
+    this.#destination = context.destination;
+    this.#index = context.index;
+    this.#log = context.log;
+    this.#onChanged = context.onChanged;
+  }
+
+  async read(content: ContentId, offset: number, length: number): Promise<Uint8Array | undefined> {
+    // A file that changed under its name may have a twin: each path is tried once, and what was open before once more.
+    const failed = new Set<RepoPath>();
+    let file = this.#open.get(content) ?? (await this.#openContent(content, failed));
+    while (file !== undefined) {
+      const bytes = await this.#readFrom(file, offset, length);
+      if (bytes !== undefined) return bytes;
+      this.#withdraw(content, file);
+      file = await this.#openContent(content, failed);
+      if (file !== undefined) failed.add(file.path);
+    }
+    return undefined;
+  }
+
+  /**
+   * Until disposed, these paths may change without being reported as changed: an activation is at work, and its records follow.
+   * What is not what was recorded is not given out all the same.
+   */
+  expectChanges(paths: ReadonlySet<RepoPath>): Disposable {
+    this.#expected = paths;
+    return {
+      [Symbol.dispose]: () => {
+        this.#expected = new Set();
+      },
+    };
+  }
+
+  /** Closes the handles of a content, for instance because its path is about to be replaced. */
+  forget(content: ContentId): void {
+    const file = this.#open.get(content);
+    if (file === undefined) return;
+    this.#open.delete(content);
+    void this.#evict(file);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const files = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(files.map((file) => this.#evict(file)));
+  }
+
+  async #openContent(content: ContentId, failed: ReadonlySet<RepoPath>): Promise<OpenFile | undefined> {
+    for (const path of this.#index.files.pathsOf(content)) {
+      const record = this.#index.files.get(path);
+      if (record?.isVerified !== true || failed.has(path)) continue;
+      const handle = await this.#tryOpen(path, record.stat);
+      if (handle === undefined) continue;
+      const stat = fileStatOf(await handle.stat({ bigint: true }));
+      if (!isSameFileStat(stat, record.stat)) {
+        await handle.close();
+        this.#reportChanged(path, record.stat);
+        continue;
+      }
+      const existing = this.#open.get(content);
+      if (existing !== undefined) {
+        await handle.close();
+        return existing;
+      }
+      return this.#keep(content, { path, handle, stat, users: 0, isEvicted: false });
+    }
+    return undefined;
+  }
+
+  #keep(content: ContentId, file: OpenFile): OpenFile {
+    this.#open.set(content, file);
+    for (const oldest of this.#open.keys()) {
+      if (this.#open.size <= MAX_OPEN_FILES) break;
+      this.forget(oldest);
+    }
+    return file;
+  }
+
+  async #tryOpen(path: RepoPath, recorded: FileStat): Promise<FileHandle | undefined> {
+    try {
+      return await this.#destination.openForReading(path);
+    } catch (error) {
+      if (error instanceof StoreError || isSystemError(error, "ENOENT", "ENOTDIR")) {
+        this.#reportChanged(path, recorded);
+        return undefined;
+      }
+      this.#log.warn({ path: displayPath(path), reason: messageOf(error) }, "file can't be read");
+      return undefined;
+    }
+  }
+
+  async #readFrom(file: OpenFile, offset: number, length: number): Promise<Uint8Array | undefined> {
+    file.users++;
+    try {
+      const bytes = Buffer.allocUnsafe(length);
+      let done = 0;
+      while (done < length) {
+        const { bytesRead } = await file.handle.read(bytes, done, length - done, offset + done);
+        if (bytesRead === 0) return undefined;
+        done += bytesRead;
+      }
+      const stat = fileStatOf(await file.handle.stat({ bigint: true }));
+      return this.#isUnchanged(file, stat) ? bytes : undefined;
+    } catch (error) {
+      this.#log.warn({ path: displayPath(file.path), reason: messageOf(error) }, "file can't be read");
+      return undefined;
+    } finally {
+      file.users--;
+      if (file.isEvicted && file.users === 0) await file.handle.close();
+    }
+  }
+
+  /**
+   * A changed ctime alone may be our own doing (a further link, a new mode): then the record was brought up to date,
+   * or the name was replaced by a newer file and this one lives on without a name, unchanged.
+   */
+  #isUnchanged(file: OpenFile, stat: FileStat): boolean {
+    if (isSameFileStat(stat, file.stat)) return true;
+    if (stat.size !== file.stat.size || stat.mtimeNs !== file.stat.mtimeNs) return false;
+    const record = this.#index.files.get(file.path);
+    return record !== undefined && isSameFileStat(record.stat, stat);
+  }
+
+  #withdraw(content: ContentId, file: OpenFile): void {
+    this.#open.delete(content);
+    void this.#evict(file);
+    this.#reportChanged(file.path, file.stat);
+  }
+
+  /** @param recorded what the file should have been: if the record says something else by now, the file is a newer one */
+  #reportChanged(path: RepoPath, recorded: FileStat): void {
+    const record = this.#index.files.get(path);
+    if (record === undefined || !isSameFileStat(record.stat, recorded) || this.#expected.has(path)) return;
+    this.#log.warn({ path: displayPath(path) }, "file changed on disk, no longer given to others");
+    this.#index.transaction(() => this.#index.files.noteChanged(path));
+    this.#onChanged(path);
+  }
+
+  async #evict(file: OpenFile): Promise<void> {
+    file.isEvicted = true;
+    if (file.users === 0) await file.handle.close();
+  }
+}

@@ -1,0 +1,100 @@
+import { Bitfield } from "../core/bitfield.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import type { AnnouncedHoldings } from "./announce-client.ts";
+
+/** A report and what to do with its answer. */
+export interface PreparedReport {
+  readonly report: AnnouncedHoldings;
+  /** @param id of the answer; `isFullWanted`: central does not know what this was a change to */
+  readonly acknowledge: (id: number | undefined, isFullWanted: boolean) => void;
+}
+
+/** Central takes bodies up to 1 MiB; the other fields are short. */
+const MAX_REPORT_LENGTH = 900_000;
+const JSON_OVERHEAD = 32;
+
+interface ToldHoldings {
+  readonly report: AnnouncedHoldings;
+  /** What central knows per bundle once it has answered; undefined if it was told of a release instead. */
+  readonly told: ReadonlyMap<number, string> | undefined;
+}
+
+/**
+ * What this mirror tells of its holdings: "release N complete", or per bundle all, none or a bitmap over the content table,
+ * as changes to what central acknowledged last.
+ */
+export class HoldingsReporter {
+  readonly #index: MirrorIndex;
+  #acknowledgedId = 0;
+  /** Per bundle; undefined after "release N complete", which is no base for changes: contents of it may be gone since. */
+  #acknowledged: ReadonlyMap<number, string> | undefined;
+  /** True once every content of the held release is on disk and hashed. */
+  isComplete = false;
+
+  constructor(index: MirrorIndex) {
+    this.#index = index;
+  }
+
+  get heldRelease(): number {
+    return this.#index.facts.get("heldRelease") ?? 0;
+  }
+
+  /** Nothing is believed acknowledged before its answer came: a lost announce changes nothing here. */
+  next(): PreparedReport {
+    const release = this.heldRelease;
+    const { report, told } = this.isComplete && release > 0 ? completeReport(release) : this.#changes();
+    return {
+      report,
+      acknowledge: (id, isFullWanted) => {
+        this.#acknowledgedId = isFullWanted || id === undefined ? 0 : id;
+        this.#acknowledged = told;
+      },
+    };
+  }
+
+  #changes(): ToldHoldings {
+    const haves = this.#bundleHaves();
+    const base = this.#acknowledged === undefined ? 0 : this.#acknowledgedId;
+    const told = new Map(base === 0 ? [] : this.#acknowledged);
+    const bundles: { number: number; have: string }[] = [];
+    let length = 0;
+    for (const number of new Set([...told.keys(), ...haves.keys()])) {
+      const have = haves.get(number) ?? "none";
+      if (have === (told.get(number) ?? "none")) continue;
+      length += have.length + JSON_OVERHEAD;
+      // The rest comes as a change to this report.
+      if (length > MAX_REPORT_LENGTH) break;
+      bundles.push({ number, have });
+      told.set(number, have);
+    }
+    return { report: { base, bundles }, told };
+  }
+
+  #bundleHaves(): Map<number, string> {
+    const haves = new Map<number, string>();
+    for (const row of this.#index.bundles.all()) {
+      const ordinals = this.#index.bundles.heldOrdinals(row.number);
+      if (ordinals.length === 0) haves.set(row.number, "none");
+      else if (ordinals.length === row.contentCount) haves.set(row.number, "all");
+      else haves.set(row.number, bitmapOf(ordinals, row.contentCount));
+    }
+    return haves;
+  }
+}
+
+/** True if every file of the held release is on disk and hashed. Reads all records: for the end of a sync, not in between. */
+export function isWholeReleaseVerified(index: MirrorIndex): boolean {
+  const { files, verifiedFiles } = index.files.totals();
+  if (files !== verifiedFiles || files < index.manifest.fileCount()) return false;
+  return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");
+}
+
+function completeReport(release: number): ToldHoldings {
+  return { report: { base: 0, complete: release }, told: undefined };
+}
+
+function bitmapOf(ordinals: readonly number[], count: number): string {
+  const field = new Bitfield(count);
+  for (const ordinal of ordinals) field.set(ordinal);
+  return Buffer.from(field.toBytes()).toString("base64");
+}

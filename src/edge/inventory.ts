@@ -1,0 +1,168 @@
+import { setImmediate } from "node:timers/promises";
+import type { ContentId } from "../core/content-id.ts";
+import { isSystemError } from "../core/errors.ts";
+import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import { isSameMtime } from "../core/time.ts";
+import type { Entry } from "../manifest/entry.ts";
+import type { ConsideredPath, LocalHoldings, LocalState } from "../plan/plan-sync.ts";
+import type { ConfinedDirectory } from "../store/confined-directory.ts";
+import { fileStatOf, isSameFileStat } from "../store/file-stat.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import { walkTree } from "../store/tree-walk.ts";
+import type { SyncLog } from "./sync-log.ts";
+
+/** What the inventory looks at, and how far. */
+export interface InventoryScope {
+  readonly index: MirrorIndex;
+  readonly destination: ConfinedDirectory;
+  readonly log: SyncLog;
+  /** Look at every path of DEST, not only at those that the release changed. */
+  readonly isWhole: boolean;
+  /** Paths of DEST that no release brought count too (rsync --delete). */
+  readonly includesForeign: boolean;
+  /** Files that were believed by size and time count as unknown (rsync --checksum). */
+  readonly isStrict: boolean;
+}
+
+/** Looks between two turns of the event loop: peers and customers are served meanwhile. */
+const LOOKS_PER_TURN = 2_000;
+
+/**
+ * The paths that a sync has to decide about, in no order: what differs between the held release and the next, what an
+ * interrupted run may have left, and after a whole walk everything that is not as it was recorded.
+ */
+export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath, ConsideredPath>> {
+  const considered = new Map<RepoPath, ConsideredPath>();
+  const { index } = scope;
+  const consider = (path: RepoPath, entry: Entry | undefined, isOurs: boolean): void => {
+    if (!considered.has(path)) considered.set(path, { path, entry, local: localState(scope, path), isOurs });
+  };
+  let looks = 0;
+  for (const { path, after } of changesOf(index)) {
+    consider(path, after, true);
+    if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
+  }
+  for (const path of index.files.pending()) {
+    if (!considered.has(path)) consider(path, entryAfter(index, considered, path), true);
+  }
+  if (scope.isWhole) await considerWhole(scope, considered, consider);
+  return considered;
+}
+
+/** What differs between the held release and the one on its way; nothing if none is. */
+function* changesOf(index: MirrorIndex): Generator<{ readonly path: RepoPath; readonly after: Entry | undefined }> {
+  if (index.manifest.next() !== undefined) yield* index.manifest.changes();
+}
+
+/** The entry of a path in the new release, if the path did not change: the held one. */
+function entryAfter(
+  index: MirrorIndex,
+  considered: ReadonlyMap<RepoPath, ConsideredPath>,
+  path: RepoPath,
+): Entry | undefined {
+  const changed = considered.get(path);
+  return changed === undefined ? index.manifest.entry(path) : changed.entry;
+}
+
+async function considerWhole(
+  scope: InventoryScope,
+  considered: ReadonlyMap<RepoPath, ConsideredPath>,
+  consider: (path: RepoPath, entry: Entry | undefined, isOurs: boolean) => void,
+): Promise<void> {
+  const { index } = scope;
+  const seen = new Set<RepoPath>();
+  for await (const batch of walkTree(scope.destination)) {
+    for (const found of batch) {
+      if (found.kind === "unreadable") {
+        scope.log.warn({ path: displayPath(found.path ?? ".") }, "directory can't be read, left as it is");
+        continue;
+      }
+      seen.add(found.path);
+      const entry = entryAfter(index, considered, found.path);
+      if (entry === undefined) {
+        if (scope.includesForeign) consider(found.path, undefined, false);
+      } else if (!isAsRecorded(scope, entry, found)) {
+        consider(found.path, entry, true);
+      }
+    }
+  }
+  let looks = 0;
+  for (const entry of index.manifest.entries()) {
+    if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
+    if (!seen.has(entry.path)) consider(entry.path, entryAfter(index, considered, entry.path), true);
+  }
+}
+
+type FoundEntry = Exclude<Awaited<ReturnType<ReturnType<typeof walkTree>["next"]>>["value"], void | undefined>[number];
+
+/** True if nothing need be decided about a path that the new release leaves as it is. */
+function isAsRecorded(
+  { index, isStrict }: InventoryScope,
+  entry: Entry,
+  found: Exclude<FoundEntry, { readonly kind: "unreadable" }>,
+): boolean {
+  if (entry.kind !== "file" || found.kind !== "file") return false;
+  const record = index.files.get(entry.path);
+  if (record === undefined || (isStrict && !record.isVerified)) return false;
+  const isSameFile = record.content === entry.content && isSameFileStat(record.stat, fileStatOf(found.stats));
+  return isSameFile && found.mode === entry.mode && isSameMtime(found.stats.mtimeNs, entry.mtimeNs);
+}
+
+/** What stands at a path now; its content only if it was recorded and the stat is still the same. */
+export function localState(scope: LocalScope, path: RepoPath): LocalState {
+  try {
+    return lookAt(scope, path);
+  } catch (error) {
+    // Not readable, or gone since: that path alone will fail, not the sync.
+    if (!isSystemError(error, "EACCES", "EPERM", "EIO", "ENOENT", "EINVAL")) throw error;
+    return { kind: "other" };
+  }
+}
+
+/** What {@link localState} needs. */
+export type LocalScope = Pick<InventoryScope, "index" | "destination"> & Partial<Pick<InventoryScope, "isStrict">>;
+
+function lookAt(scope: LocalScope, path: RepoPath): LocalState {
+  const stats = scope.destination.lstat(path);
+  if (stats === undefined) return { kind: "absent" };
+  const mode = Number(stats.mode) & 0o7777;
+  const { mtimeNs } = stats;
+  if (stats.isDirectory()) return { kind: "directory", mode, mtimeNs };
+  if (stats.isSymbolicLink()) return { kind: "symlink", target: scope.destination.readlink(path), mtimeNs };
+  if (!stats.isFile()) return { kind: "other" };
+  const record = scope.index.files.lookUp(path, fileStatOf(stats));
+  const inode = `${stats.dev}:${stats.ino}`;
+  const local = { kind: "file" as const, size: Number(stats.size), mode, mtimeNs, inode };
+  const isUnknown = record === undefined || (scope.isStrict === true && !record.isVerified);
+  return isUnknown ? local : { ...local, content: record.content };
+}
+
+/**
+ * Answers from the index, checked against the disk at the moment of the question.
+ * @param considered what the sync decides about; all other paths stay as they are
+ */
+export function localHoldings(
+  scope: LocalScope,
+  considered: ReadonlyMap<RepoPath, ConsideredPath> = new Map(),
+): LocalHoldings {
+  return {
+    contentAfter: (path: RepoPath) => {
+      const entry = entryAfter(scope.index, considered, path);
+      if (entry?.kind !== "file" || entry.link !== undefined) return undefined;
+      if (considered.has(path)) return entry.content;
+      const local = localState(scope, path);
+      return local.kind === "file" && local.content === entry.content ? entry.content : undefined;
+    },
+    holderOf: (content: ContentId) => {
+      for (const path of scope.index.files.pathsOf(content)) {
+        const local = localState(scope, path);
+        if (local.kind === "file" && local.content === content) return path;
+      }
+      return undefined;
+    },
+    inodeOf: (path: RepoPath) => {
+      const local = localState(scope, path);
+      return local.kind === "file" ? local.inode : undefined;
+    },
+  };
+}

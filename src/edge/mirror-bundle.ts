@@ -1,0 +1,182 @@
+import { hash } from "node:crypto";
+import type { Bitfield } from "../core/bitfield.ts";
+import { BundleLayout, type PlacedContent } from "../core/bundle-layout.ts";
+import { RangeSet } from "../core/byte-range.ts";
+import type { ContentId } from "../core/content-id.ts";
+import type { BundleRow } from "../manifest/bundle-list.ts";
+import type { TableContent } from "../manifest/content-table.ts";
+import { parseInfoDictionary } from "../manifest/torrent.ts";
+import { StoreError } from "../store/errors.ts";
+import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
+import { SyncError } from "./errors.ts";
+import { pieceHashOf, type StagedTransfer } from "./staged-transfer.ts";
+
+/** Reads contents that DEST holds; undefined once the file is no longer what was recorded. */
+export interface HeldContentReader {
+  read(content: ContentId, offset: number, length: number): Promise<Uint8Array | undefined>;
+}
+
+export interface MirrorBundleSources {
+  /** Pieces that are held and verified now. */
+  readonly held: Bitfield;
+  readonly files: HeldContentReader;
+  /** Contents on their way, by content; shared by all bundles of a mirror. */
+  readonly transfers: ReadonlyMap<ContentId, StagedTransfer>;
+  /** Bencoded info dictionary if this mirror has it. */
+  infoDictionary(): Promise<Uint8Array | undefined>;
+}
+
+const SHA1_LENGTH = 20;
+/** Blocks of pieces up to this size wait in memory for their piece: one write and no read back, instead of one write each. */
+const MAX_BUFFERED_PIECE: number = 1024 * 1024;
+/** Together at most 256 MiB, and 16 MiB with pieces of 64 KiB. */
+const MAX_BUFFERS = 256;
+
+/** The received blocks of a piece on its way. */
+class PieceBuffer {
+  readonly bytes: Uint8Array;
+  readonly ranges: RangeSet = new RangeSet();
+
+  constructor(lengthBytes: number) {
+    this.bytes = Buffer.allocUnsafe(lengthBytes);
+  }
+
+  get isWhole(): boolean {
+    return this.ranges.totalBytes === this.bytes.length;
+  }
+
+  put(offset: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, offset);
+    this.ranges.add(offset, offset + bytes.length);
+  }
+}
+
+/**
+ * A bundle as a mirror has it: pieces are read straight from the mirror's own files, or from the staging area while
+ * their content is on its way. A piece belongs to one content, so no bundle file exists anywhere.
+ */
+export class MirrorBundle implements SwarmBundle, PieceStorage {
+  readonly number: number;
+  readonly infoHash: string;
+  readonly layout: BundleLayout;
+  readonly held: Bitfield;
+  readonly #contents: readonly TableContent[];
+  readonly #sources: MirrorBundleSources;
+  #pieceHashes: Uint8Array | undefined;
+  readonly #buffers = new Map<number, PieceBuffer>();
+
+  constructor(row: BundleRow, contents: readonly TableContent[], sources: MirrorBundleSources) {
+    this.number = row.number;
+    this.infoHash = row.infoHash;
+    this.layout = new BundleLayout(
+      contents.map((content) => content.lengthBytes),
+      row.pieceLength,
+    );
+    this.held = sources.held;
+    this.#contents = contents;
+    this.#sources = sources;
+  }
+
+  get storage(): PieceStorage {
+    return this;
+  }
+
+  infoDictionary(): Promise<Uint8Array | undefined> {
+    return this.#sources.infoDictionary();
+  }
+
+  /** Tells the bundle its piece hashes; needed before a content of several pieces is downloaded. */
+  usePieceHashes(infoDictionary: Uint8Array): void {
+    const info = parseInfoDictionary(infoDictionary);
+    if (
+      info.pieceHashes.length !== this.layout.pieceCount * SHA1_LENGTH ||
+      info.pieceLength !== this.layout.pieceLength
+    ) {
+      throw new SyncError("wrong-bytes", `the info dictionary of bundle ${this.number} does not fit its content table`);
+    }
+    this.#pieceHashes = info.pieceHashes;
+  }
+
+  /** Forgets blocks of pieces that an ended download left unfinished. */
+  dropUnfinished(): void {
+    this.#buffers.clear();
+  }
+
+  get hasPieceHashes(): boolean {
+    return this.#pieceHashes !== undefined;
+  }
+
+  async readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | undefined> {
+    const { content, start } = this.#place(piece);
+    const transfer = this.#sources.transfers.get(content);
+    const from = start + offset;
+    if (transfer?.verified.covers(from, from + length) === true) {
+      try {
+        return await transfer.bytes.read(from, length);
+      } catch (error) {
+        // Placed meanwhile: its file has the bytes now.
+        if (!(error instanceof StoreError && error.code === "staged-missing")) throw error;
+      }
+    }
+    return await this.#sources.files.read(content, from, length);
+  }
+
+  async writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> {
+    const buffer = this.#buffers.get(piece) ?? this.#createBuffer(piece);
+    if (buffer !== undefined) return buffer.put(offset, bytes);
+    const { content, start } = this.#place(piece);
+    await this.#transferOf(content).write(start + offset, bytes);
+  }
+
+  async completePiece(piece: number): Promise<"verified" | "mismatch"> {
+    const { content, start, placed } = this.#place(piece);
+    const transfer = this.#transferOf(content);
+    const length = this.layout.dataLengthOfPiece(piece);
+    const bytes = await this.#gather(piece, transfer, start);
+    if (this.#isRight(piece, placed, bytes)) {
+      transfer.markVerified(start, start + length, bytes);
+      return "verified";
+    }
+    transfer.discard(start, start + length);
+    return "mismatch";
+  }
+
+  #createBuffer(piece: number): PieceBuffer | undefined {
+    if (this.layout.pieceLength > MAX_BUFFERED_PIECE || this.#buffers.size >= MAX_BUFFERS) return undefined;
+    const buffer = new PieceBuffer(this.layout.dataLengthOfPiece(piece));
+    this.#buffers.set(piece, buffer);
+    return buffer;
+  }
+
+  /** Writes what was held in memory and gives the whole piece, read from disk only where this host had parts of it. */
+  async #gather(piece: number, transfer: StagedTransfer, start: number): Promise<Uint8Array> {
+    const length = this.layout.dataLengthOfPiece(piece);
+    const buffer = this.#buffers.get(piece);
+    if (buffer === undefined) return await transfer.bytes.read(start, length);
+    this.#buffers.delete(piece);
+    for (const { start: from, end } of buffer.ranges)
+      await transfer.write(start + from, buffer.bytes.subarray(from, end));
+    return buffer.isWhole ? buffer.bytes : await transfer.bytes.read(start, length);
+  }
+
+  /** A content of one piece is checked by its SHA-256 alone, others by BEP 3's SHA-1 of the piece. */
+  #isRight(piece: number, placed: PlacedContent, bytes: Uint8Array): boolean {
+    if (placed.pieceCount === 1) return hash("sha256", bytes, "hex") === this.#contents[placed.ordinal]!.content;
+    const hashes = this.#pieceHashes;
+    if (hashes === undefined) throw new Error(`piece ${piece} of bundle ${this.number} came before its hashes`);
+    const expected = hashes.subarray(piece * SHA1_LENGTH, (piece + 1) * SHA1_LENGTH);
+    return pieceHashOf(bytes, this.layout.pieceLength).equals(expected);
+  }
+
+  #place(piece: number): { readonly content: ContentId; readonly start: number; readonly placed: PlacedContent } {
+    const placed = this.layout.contentOfPiece(piece);
+    const start = (piece - placed.firstPiece) * this.layout.pieceLength;
+    return { content: this.#contents[placed.ordinal]!.content, start, placed };
+  }
+
+  #transferOf(content: ContentId): StagedTransfer {
+    const transfer = this.#sources.transfers.get(content);
+    if (transfer === undefined) throw new Error(`content ${content} of bundle ${this.number} is not being transferred`);
+    return transfer;
+  }
+}

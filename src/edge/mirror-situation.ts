@@ -1,0 +1,26 @@
+/** What a mirror does at this moment, as far as central should know. */
+export interface MirrorLoad {
+  readonly isSyncing: boolean;
+  readonly bytesLeft: number;
+  readonly customers: number;
+}
+
+/** What changes while a mirror works, shared by its parts. */
+export interface MirrorSituation {
+  load: MirrorLoad;
+  /** Base URL at which customers reach this mirror, undefined if it serves none. */
+  customerUrl: string | undefined;
+  /** The newest pass central gave. */
+  pass: string;
+  /** Pass key of the newest trusted release, 32 bytes; before the first nobody is admitted. */
+  passKey: Uint8Array;
+  /** When the trusted timestamp ends, milliseconds since 1970; undefined before the first refresh of this run. */
+  trustEndsMs: number | undefined;
+  revoked: ReadonlySet<string>;
+  /** Newest release held, being fetched or told of by central, 0 none. */
+  announcedRelease: number;
+  /** Called when central tells of a release that is news. */
+  onNews: () => void;
+  /** Called when a file turned out to be changed on disk. */
+  onChanged: () => void;
+}

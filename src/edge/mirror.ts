@@ -1,0 +1,249 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock, Random } from "../core/clock.ts";
+import { isSystemError, messageOf } from "../core/errors.ts";
+import { RESERVED_TOP_LEVEL_NAME } from "../core/repo-path.ts";
+import { HttpClient } from "../net/http-client.ts";
+import { PassAdmission } from "../net/pass-admission.ts";
+import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
+import { DEFAULT_SWARM_LIMITS } from "../net/swarm-options.ts";
+import { ConfinedDirectory } from "../store/confined-directory.ts";
+import { StoreError } from "../store/errors.ts";
+import { readOrCreateKeyFile } from "../store/key-file.ts";
+import { acquireLock } from "../store/lock.ts";
+import { MirrorIndex } from "../store/mirror-index.ts";
+import { makeOwnDirectory, StagingArea } from "../store/staging.ts";
+import { ensurePrivateDirectory } from "../store/state-directory.ts";
+import type { SourcePatience } from "../swarm/running-download.ts";
+import { parsePublicKey, type SigningKey } from "../trust/signing-key.ts";
+import type { Ticket } from "../trust/ticket.ts";
+import { AnnounceClient } from "./announce-client.ts";
+import { Announcer } from "./announcer.ts";
+import { BundleCatalog } from "./bundle-catalog.ts";
+import { CentralClient } from "./central-client.ts";
+import { HeldContents } from "./held-contents.ts";
+import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
+import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
+import type { MirrorSituation } from "./mirror-situation.ts";
+import type { SyncLog } from "./sync-log.ts";
+import { TrustedReleaseClient } from "./trusted-release.ts";
+
+export interface MirrorOptions {
+  /** DEST; made if it is not there. */
+  readonly destinationPath: string;
+  readonly stateDirectory: string;
+  readonly ticket: Ticket | undefined;
+  readonly peerHost: string;
+  /** 0 picks one. */
+  readonly peerPort: number;
+  readonly patience: SourcePatience;
+  /** For people who find the lock taken. */
+  readonly command: string;
+}
+
+export interface MirrorPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: SyncLog;
+  readonly signal: AbortSignal;
+}
+
+/** A mirror at work: everything that a sync and a daemon share, opened once and closed together. */
+export interface Mirror extends AsyncDisposable {
+  readonly ports: MirrorPorts;
+  readonly identity: MirrorIdentity;
+  readonly situation: MirrorSituation;
+  readonly destination: ConfinedDirectory;
+  readonly index: MirrorIndex;
+  readonly staging: StagingArea;
+  readonly http: HttpClient;
+  readonly central: CentralClient;
+  readonly trusted: TrustedReleaseClient;
+  readonly held: HeldContents;
+  readonly catalog: BundleCatalog;
+  readonly holdings: HoldingsReporter;
+  readonly swarm: SwarmNode;
+  readonly announcer: Announcer;
+  /** Admits peers by the last accepted release, before central was reached. */
+  recallTrust(): Promise<void>;
+}
+
+/**
+ * Takes the lock of DEST, enrols with the ticket if this mirror has no identity yet, and joins the swarm.
+ * @throws StoreError `state-busy`, `root-unusable`, `state-unsafe`; SyncError `not-enrolled`, `other-repository`, …
+ */
+export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Promise<Mirror> {
+  // Before DEST is made: a typing error in its name must leave nothing behind.
+  await requireEnrolable(options.stateDirectory, options.ticket);
+  await using resources = new AsyncDisposableStack();
+  const disk = await openDisk(options, resources);
+  warnAboutDamage(disk.index, ports.log);
+  const http = resources.use(new HttpClient());
+  const key = await readOrCreateKeyFile(join(options.stateDirectory, "volunteer.key"));
+  const identity = await identifyMirror(options.stateDirectory, options.ticket, { key, http, signal: ports.signal });
+  const situation = initialSituation(identity, disk.index);
+  const central = new CentralClient(http, identity.centralUrl);
+  const { repository, rootFingerprint, centralUrl: baseUrl } = identity;
+  const { stateDirectory } = options;
+  const trusted = new TrustedReleaseClient({
+    stateDirectory,
+    repository,
+    rootFingerprint,
+    baseUrl,
+    clock: ports.clock,
+    fetcher: http,
+  });
+  const holdings = new HoldingsReporter(disk.index);
+  // The records may be older than the files, but each read compares: what is not there any more is withdrawn then.
+  holdings.isComplete = holdings.heldRelease > 0 && isWholeReleaseVerified(disk.index);
+  const onChanged = (): void => {
+    holdings.isComplete = false;
+    situation.onChanged();
+  };
+  const held = resources.use(new HeldContents({ ...disk, log: ports.log, onChanged }));
+  const catalog = new BundleCatalog({ index: disk.index, files: held, objects: central });
+  const swarm = resources.use(await joinSwarm(options, ports, { identity, key, situation, catalog }));
+  const announcer = resources.use(createAnnouncer(options, ports, { identity, key, situation, http, swarm, holdings }));
+  const parts = {
+    ...disk,
+    ports,
+    identity,
+    situation,
+    http,
+    central,
+    trusted,
+    held,
+    catalog,
+    holdings,
+    swarm,
+    announcer,
+  };
+  const owned = resources.move();
+  const recallTrust = async (): Promise<void> => {
+    const accepted = await trusted.lastAccepted();
+    if (accepted !== undefined) situation.passKey = parsePublicKey(accepted.release.passKey);
+  };
+  return { ...parts, recallTrust, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+interface Disk {
+  readonly destination: ConfinedDirectory;
+  readonly index: MirrorIndex;
+  readonly staging: StagingArea;
+}
+
+async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack): Promise<Disk> {
+  ensurePrivateDirectory(options.stateDirectory);
+  makeDestination(options.destinationPath);
+  const destination = resources.use(ConfinedDirectory.open(options.destinationPath));
+  makeOwnDirectory(destination);
+  const own = join(destination.rootPath, RESERVED_TOP_LEVEL_NAME);
+  const lock = await acquireLock(join(own, "lock.sqlite"), { command: options.command });
+  if ("heldBy" in lock) {
+    const { pid, command } = lock.heldBy;
+    const holder = pid === undefined ? "another prsync" : `${command ?? "prsync"} (process ${pid})`;
+    throw new StoreError("state-busy", `directory "${options.destinationPath}" is in use by ${holder}`);
+  }
+  resources.use(lock);
+  // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
+  const staging = resources.use(StagingArea.open(destination));
+  const index = resources.use(MirrorIndex.open(join(own, "index.sqlite")));
+  return { destination, index, staging };
+}
+
+function makeDestination(path: string): void {
+  try {
+    // Only the last part, as rsync does: a mistyped path must not grow a tree somewhere.
+    mkdirSync(path);
+  } catch (error) {
+    if (isSystemError(error, "EEXIST")) return;
+    const why = isSystemError(error, "ENOENT")
+      ? "the directory above it does not exist; make that first"
+      : messageOf(error);
+    throw new StoreError("root-unusable", `directory "${path}" can't be made: ${why}`, { cause: error });
+  }
+}
+
+function warnAboutDamage(index: MirrorIndex, log: SyncLog): void {
+  if (index.damagedPredecessor === undefined) return;
+  log.warn(
+    { movedTo: index.damagedPredecessor },
+    "the index was damaged and is built anew: files are hashed again, nothing is lost",
+  );
+}
+
+function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorSituation {
+  return {
+    load: { isSyncing: false, bytesLeft: 0, customers: 0 },
+    customerUrl: undefined,
+    pass: identity.pass,
+    passKey: new Uint8Array(32),
+    trustEndsMs: undefined,
+    revoked: new Set(),
+    announcedRelease: index.facts.get("heldRelease") ?? 0,
+    onNews: () => undefined,
+    onChanged: () => undefined,
+  };
+}
+
+interface Membership {
+  readonly identity: MirrorIdentity;
+  readonly key: SigningKey;
+  readonly situation: MirrorSituation;
+}
+
+async function joinSwarm(
+  options: MirrorOptions,
+  ports: MirrorPorts,
+  { identity, key, situation, catalog }: Membership & { readonly catalog: BundleCatalog },
+): Promise<SwarmNode> {
+  const isRevoked = (id: string): boolean => situation.revoked.has(id);
+  const admission = new PassAdmission({
+    key,
+    repository: identity.repository,
+    clock: ports.clock,
+    pass: () => situation.pass,
+    passKey: () => situation.passKey,
+    isRevoked,
+  });
+  return await createSwarmNode({
+    ownId: identity.volunteer,
+    admission,
+    isOrigin: false,
+    allowStockClients: false,
+    host: options.peerHost,
+    port: options.peerPort,
+    clock: ports.clock,
+    random: ports.random,
+    log: ports.log,
+    limits: DEFAULT_SWARM_LIMITS,
+    patience: options.patience,
+    findBundle: async (infoHash) => catalog.bundle(infoHash),
+    isRevoked,
+  });
+}
+
+function createAnnouncer(
+  options: MirrorOptions,
+  ports: MirrorPorts,
+  parts: Membership & { readonly http: HttpClient; readonly swarm: SwarmNode; readonly holdings: HoldingsReporter },
+): Announcer {
+  const { identity, situation, http, key } = parts;
+  return new Announcer({
+    client: new AnnounceClient({ http, key, centralUrl: identity.centralUrl, clock: ports.clock }),
+    swarm: parts.swarm,
+    holdings: parts.holdings,
+    clock: ports.clock,
+    random: ports.random,
+    log: ports.log,
+    identity,
+    situation,
+    onPass: (pass) => {
+      if (pass === situation.pass) return;
+      situation.pass = pass;
+      saveIdentity(options.stateDirectory, { ...identity, pass }).catch((error: unknown) => {
+        ports.log.warn({ reason: messageOf(error) }, "renewed pass not saved");
+      });
+    },
+  });
+}

@@ -1,0 +1,105 @@
+import type { Release } from "../manifest/release.ts";
+import type { SyncPlan } from "../plan/plan-sync.ts";
+import type { SyncSummary } from "../report/sync-summary.ts";
+import type { Mirror } from "./mirror.ts";
+import type { ReusedContent } from "./reuse.ts";
+
+interface Reading {
+  readonly fromPeers: number;
+  readonly fromOrigin: number;
+  readonly received: number;
+  readonly uploaded: number;
+  readonly atMs: number;
+}
+
+/** Bytes and time from its creation on: sockets are counted, not what we think we asked for. */
+export class TrafficMeter {
+  readonly #mirror: Mirror;
+  readonly #start: Reading;
+
+  constructor(mirror: Mirror) {
+    this.#mirror = mirror;
+    this.#start = this.#read();
+  }
+
+  since(): Omit<Reading, "atMs"> & { readonly metadata: number; readonly seconds: number } {
+    const now = this.#read();
+    const fromPeers = now.fromPeers - this.#start.fromPeers;
+    const fromOrigin = now.fromOrigin - this.#start.fromOrigin;
+    const received = now.received - this.#start.received;
+    return {
+      fromPeers,
+      fromOrigin,
+      received,
+      uploaded: now.uploaded - this.#start.uploaded,
+      metadata: received - fromPeers - fromOrigin,
+      seconds: (now.atMs - this.#start.atMs) / 1000,
+    };
+  }
+
+  #read(): Reading {
+    const { swarm, http, central, ports } = this.#mirror;
+    const { receivedFromPeersBytes, receivedFromOriginBytes, uploadedBytes } = swarm.counters;
+    const fromOrigin = receivedFromOriginBytes + central.contentBytes;
+    return {
+      fromPeers: receivedFromPeersBytes,
+      fromOrigin,
+      received: receivedFromPeersBytes + receivedFromOriginBytes + http.receivedBytes,
+      uploaded: uploadedBytes,
+      atMs: ports.clock.monotonicMs(),
+    };
+  }
+}
+
+/** The figures of a sync, in the form that `--json` promises. */
+export function summarize(done: {
+  readonly release: Release;
+  readonly previous: number;
+  readonly plan: SyncPlan;
+  readonly reused: readonly ReusedContent[];
+  readonly removed: number;
+  readonly meter: TrafficMeter;
+}): SyncSummary {
+  const { totals } = done.release;
+  const changed = countChanged(done.plan, done.reused);
+  const traffic = done.meter.since();
+  const { copied, delta, fetched } = changed;
+  return {
+    release: done.release.number,
+    previous: done.previous,
+    files: {
+      total: totals.files,
+      kept: totals.files - copied - delta - fetched,
+      copied,
+      delta,
+      fetched,
+      removed: done.removed,
+    },
+    bytes: {
+      total: totals.bytes,
+      reused: totals.bytes - changed.foreignBytes,
+      received: traffic.received,
+      fromPeers: traffic.fromPeers,
+      fromOrigin: traffic.fromOrigin,
+      metadata: traffic.metadata,
+      uploaded: traffic.uploaded,
+    },
+    seconds: traffic.seconds,
+  };
+}
+
+/** Files per way their content came; further paths of one content are copies. `foreignBytes` came over the network. */
+function countChanged(
+  plan: SyncPlan,
+  reused: readonly ReusedContent[],
+): { readonly copied: number; readonly delta: number; readonly fetched: number; readonly foreignBytes: number } {
+  const counts = { copied: 0, delta: 0, fetched: 0 };
+  let foreignBytes = 0;
+  for (const { wanted, how, reusedBytes } of reused) {
+    counts[how]++;
+    counts.copied += wanted.paths.length - 1;
+    foreignBytes += how === "copied" ? 0 : wanted.lengthBytes - reusedBytes;
+  }
+  counts.copied += plan.decisions.filter((decision) => decision.action === "link").length;
+  return { ...counts, foreignBytes };
+}

@@ -1,0 +1,133 @@
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type BodySegment, type FileAnswer, planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
+import { problemBody } from "./http-server-problem.ts";
+
+/** Bytes of one content that are known to be the content for as long as `read` does not throw. */
+export interface ReadableContent {
+  /** Bytes [start, start + length). Throws once the bytes on disk are no longer the content. */
+  read(start: number, length: number): Promise<Uint8Array>;
+}
+
+/** `content-failed`: `headSent` tells whether the client got a broken transfer (true) or can still get another answer. */
+export type FileSendResult =
+  | { readonly kind: "sent"; readonly bodyBytes: number }
+  | { readonly kind: "client-left"; readonly bodyBytes: number }
+  | { readonly kind: "content-failed"; readonly headSent: boolean; readonly cause: unknown };
+
+/** Large enough that a read costs little beside it, small enough for thousands of transfers in memory. */
+export const READ_LENGTH: number = 256 * 1024;
+
+/** A {@link ReadableContent} that was opened for one answer. */
+export interface OpenedForAnswer extends ReadableContent, AsyncDisposable {}
+
+/**
+ * Answers a GET or HEAD for one content with all that RFC 9110 allows: central and volunteers share it. If the content is
+ * gone, 503 (never other bytes).
+ *
+ * @param open undefined if no intact copy is left; called only if bytes are to be sent
+ */
+export async function respondWithContent(
+  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  served: ServedContent,
+  open: () => Promise<OpenedForAnswer | undefined>,
+): Promise<FileSendResult> {
+  const { request, response } = exchange;
+  const { method = "GET", headers } = request;
+  const answer = planFileAnswer({ method, headers }, served, randomBoundary());
+  const isBodyless = answer.segments.length === 0;
+  await using content = isBodyless ? undefined : await open();
+  const isGone = content === undefined && !isBodyless;
+  const result: FileSendResult = isGone
+    ? { kind: "content-failed", headSent: false, cause: new Error("no intact copy is left") }
+    : await sendFileAnswer(answer, response, content);
+  if (result.kind === "content-failed" && !result.headSent) sendContentGone(response);
+  return result;
+}
+
+/** The release names a content of which no intact copy is left here: the next publish mends that. */
+function sendContentGone(response: ServerResponse): void {
+  const message = "this file changed or went away on the server; it comes back with the next release";
+  const body = problemBody({ code: "content-gone", message });
+  response.writeHead(503, {
+    "Content-Type": "application/json; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Length": String(Buffer.byteLength(body)),
+    "Retry-After": "60",
+  });
+  response.end(body);
+}
+
+/** Separates the parts of a multipart answer; nobody can prepare a content that holds it. */
+export function randomBoundary(): string {
+  return `prsync-${randomBytes(16).toString("hex")}`;
+}
+
+/**
+ * Sends a planned answer with back-pressure. The first bytes are read before the head goes out; if the content fails
+ * later, the connection is cut so that no client takes the part for the whole (rows H14, H15).
+ *
+ * @param content may be undefined if the answer has no body
+ */
+export async function sendFileAnswer(
+  answer: FileAnswer,
+  response: ServerResponse,
+  content: ReadableContent | undefined,
+): Promise<FileSendResult> {
+  response.on("error", () => response.destroy());
+  const chunks = chunksOf(answer.segments, content);
+  let bodyBytes = 0;
+  try {
+    for (let next = await chunks.next(); next.done !== true;) {
+      if (!response.headersSent) response.writeHead(answer.status, answer.headers);
+      if (response.destroyed) return { kind: "client-left", bodyBytes };
+      bodyBytes += next.value.length;
+      const isRoomy = response.write(next.value);
+      // The next read runs while the last bytes leave.
+      const [following] = await Promise.all([chunks.next(), isRoomy ? undefined : drained(response)]);
+      next = following;
+    }
+  } catch (cause) {
+    const { headersSent } = response;
+    if (headersSent) response.destroy();
+    return { kind: "content-failed", headSent: headersSent, cause };
+  }
+  if (response.destroyed) return { kind: "client-left", bodyBytes };
+  if (!response.headersSent) response.writeHead(answer.status, answer.headers);
+  response.end();
+  return { kind: "sent", bodyBytes };
+}
+
+async function* chunksOf(
+  segments: readonly BodySegment[],
+  content: ReadableContent | undefined,
+): AsyncGenerator<Uint8Array, undefined> {
+  for (const segment of segments) {
+    if (segment.kind === "text") {
+      yield Buffer.from(segment.text, "latin1");
+      continue;
+    }
+    for (let at = segment.range.start; at < segment.range.end;) {
+      const length = Math.min(READ_LENGTH, segment.range.end - at);
+      const bytes = await content!.read(at, length);
+      if (bytes.length !== length) throw new Error(`expected ${length} bytes at ${at}, got ${bytes.length}`);
+      yield bytes;
+      at += length;
+    }
+  }
+  return undefined;
+}
+
+/** Resolves when the buffer is empty again or the connection is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+  });
+}

@@ -1,0 +1,37 @@
+import type { Socket } from "node:net";
+
+export interface ConnectionCapOptions {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+}
+
+/** Counts open connections, in all and per remote address, so that one address can't take all of them (row H11). */
+export class ConnectionCaps {
+  readonly #options: ConnectionCapOptions;
+  readonly #perAddress = new Map<string, number>();
+  #count = 0;
+
+  constructor(options: ConnectionCapOptions) {
+    this.#options = options;
+  }
+
+  get connectionCount(): number {
+    return this.#count;
+  }
+
+  /** False if a cap is reached; else the connection counts until it closes. */
+  admit(socket: Socket): boolean {
+    const address = socket.remoteAddress ?? "";
+    const held = this.#perAddress.get(address) ?? 0;
+    if (this.#count >= this.#options.maxConnections || held >= this.#options.maxConnectionsPerAddress) return false;
+    this.#count++;
+    this.#perAddress.set(address, held + 1);
+    socket.once("close", () => {
+      this.#count--;
+      const left = this.#perAddress.get(address)! - 1;
+      if (left === 0) this.#perAddress.delete(address);
+      else this.#perAddress.set(address, left);
+    });
+    return true;
+  }
+}

@@ -1,0 +1,159 @@
+import { type AddressInfo, isIPv6, type Socket } from "node:net";
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { messageOf } from "../core/errors.ts";
+import { NetError } from "./errors.ts";
+import { ConnectionCaps } from "./http-server-caps.ts";
+import { answerClientError, sendProblem } from "./http-server-problem.ts";
+import { SlowReaderGuard, type SlowReaderLimits } from "./http-server-slow-readers.ts";
+
+/** Limits of reliability's rows H02, H08–H12; everything in milliseconds or counts. */
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 picks one. */
+  readonly port: number;
+  /** Addresses or networks whose `X-Forwarded-For` is believed; empty: the socket's address always. */
+  readonly trustedProxies: readonly string[];
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly slowReaders: SlowReaderLimits;
+  /** How long open transfers may go on once the server is closed. */
+  readonly closeGraceMs: number;
+  /** Hears of requests that failed for a reason of ours (answered 500), to log them. */
+  readonly onFailure?: (failure: { readonly target: string; readonly error: unknown }) => void;
+}
+
+export const DEFAULT_HTTP_SERVER_OPTIONS: Omit<HttpServerOptions, "host" | "port"> = {
+  trustedProxies: [],
+  maxConnections: 10_000,
+  maxConnectionsPerAddress: 1_000,
+  slowReaders: { minimumBytesPerSecond: 1_000, periodMs: 30_000, checkIntervalMs: 10_000 },
+  closeGraceMs: 3_000,
+};
+
+/** A listening server; disposing it refuses new connections at once and ends open ones after the grace period. */
+export interface HttpServer extends AsyncDisposable {
+  readonly port: number;
+  /** Base URL for this machine, without a slash at the end. */
+  readonly url: string;
+  readonly connectionCount: number;
+}
+
+/** Where the program's own addresses begin; every other target, however odd, is a path of the release. */
+export const OWN_PREFIX = "/.prsync/";
+/** The only route for customers' paths: the router never sees their bytes (it would refuse names that aren't UTF-8). */
+export const FILES_ROUTE = "/";
+/** Largest body of a request: an announce (docs/protocol.md). */
+export const MAX_BODY_BYTES: number = 1024 * 1024;
+
+/**
+ * Listens with all limits in place. `register` adds routes: {@link FILES_ROUTE} for customers (the raw target is
+ * `request.originalUrl`), everything else below {@link OWN_PREFIX}. Bodies arrive as Buffers, never parsed.
+ *
+ * @throws NetError `listen-failed`
+ */
+export async function listenHttp(
+  options: HttpServerOptions,
+  register: (app: FastifyInstance) => void,
+): Promise<HttpServer> {
+  const app = createApp(options);
+  const caps = new ConnectionCaps(options);
+  const guard = new SlowReaderGuard(options.slowReaders);
+  app.server.on("connection", (socket: Socket) => {
+    // Without a listener an ECONNRESET between two requests would end the process.
+    socket.on("error", () => socket.destroy());
+    if (caps.admit(socket)) guard.watch(socket);
+    else socket.destroy();
+  });
+  register(app);
+  await listen(app, options);
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    port,
+    url: `http://${urlHost(options.host)}:${port}`,
+    get connectionCount(): number {
+      return caps.connectionCount;
+    },
+    [Symbol.asyncDispose]: async () => {
+      guard.stop();
+      await closeWithin(app, options.closeGraceMs);
+    },
+  };
+}
+
+/** A wildcard is no address to connect to. */
+function urlHost(host: string): string {
+  if (host === "::" || host === "0.0.0.0") return "127.0.0.1";
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
+async function listen(app: FastifyInstance, { host, port }: HttpServerOptions): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const told = `expected to listen for HTTP at ${host} port ${port}, got: ${messageOf(error)}`;
+    throw new NetError("listen-failed", told, { cause: error });
+  }
+}
+
+function createApp(options: HttpServerOptions): FastifyInstance {
+  const app: FastifyInstance = fastify({
+    logger: false,
+    trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5_000,
+    maxRequestsPerSocket: 1_000,
+    exposeHeadRoutes: false,
+    forceCloseConnections: "idle",
+    http: { maxHeaderSize: 8 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1_000 },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+      void sendProblem(reply, error.statusCode ?? 400, { code: "bad-request", message: error.message });
+    },
+    rewriteUrl: (request) => (request.url?.startsWith(OWN_PREFIX) === true ? request.url : FILES_ROUTE),
+    routerOptions: { maxParamLength: 256, querystringParser: () => ({}) },
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addHook("onRequest", refuseEarly);
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, options }));
+  return app;
+}
+
+/** Refuses what no route takes before a byte of a body is read (rows H02, H22). */
+async function refuseEarly(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+  if (isRead && (length !== "0" || encoding !== undefined)) {
+    void reply.header("Connection", "close");
+    return sendProblem(reply, 413, { code: "body-not-allowed", message: `${request.method} takes no body` });
+  }
+  if (!request.is404) return undefined;
+  void reply.header("Connection", "close");
+  if (isRead) return sendProblem(reply, 404, { code: "not-found", message: "no such address" });
+  void reply.header("Allow", "GET, HEAD");
+  return sendProblem(reply, 405, { code: "method-not-allowed", message: `${request.method} is not answered here` });
+}
+
+async function answerError(
+  error: FastifyError,
+  exchange: { readonly request: FastifyRequest; readonly reply: FastifyReply; readonly options: HttpServerOptions },
+): Promise<FastifyReply> {
+  const { request, reply, options } = exchange;
+  const status = error.statusCode ?? 500;
+  if (status >= 400 && status < 500) {
+    void reply.header("Connection", "close");
+    return sendProblem(reply, status, { code: "bad-request", message: error.message });
+  }
+  options.onFailure?.({ target: request.originalUrl, error });
+  return sendProblem(reply, 500, { code: "internal", message: "the request failed; the log of this server has more" });
+}
+
+async function closeWithin(app: FastifyInstance, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,54 @@
+import { connect, type Socket } from "node:net";
+import { establish, type PeerContext, type WireBundle } from "./peer-establishment.ts";
+import { PeerLink } from "./peer-link.ts";
+import type { SocketPeerWire } from "./socket-peer-wire.ts";
+
+/** Whom to call, and for which bundle. */
+export interface DialTarget extends WireBundle {
+  readonly host: string;
+  readonly port: number;
+  /** 40 hex digits. */
+  readonly infoHash: string;
+  /** 40 hex digits, if known: whoever else answers is refused. */
+  readonly peerId?: string;
+}
+
+export interface AcceptContext extends PeerContext {
+  /** The bundle with this info hash (40 hex digits), if this side has it. */
+  readonly lookup: (infoHash: string) => WireBundle | undefined;
+}
+
+/**
+ * Connects to a peer and gets both sides admitted, all within 10 s. The wire waits for its listener.
+ *
+ * @throws NetError `peer-unreachable`, `peer-refused`
+ */
+export async function dialPeer(target: DialTarget, context: PeerContext): Promise<SocketPeerWire> {
+  const socket = connect({ host: target.host, port: target.port });
+  const { clock, log } = context;
+  const link = new PeerLink(socket, "tcpOutgoing", { clock, log, remoteHost: target.host });
+  socket.once("connect", () => link.wire.handshake(target.infoHash, context.ownId, { fast: true }));
+  const bundleFor = (infoHash: string, peerId: string): WireBundle | { readonly refused: string } => {
+    if (infoHash !== target.infoHash) return { refused: `answered for bundle ${infoHash}, not ${target.infoHash}` };
+    if (peerId === (target.peerId ?? peerId)) return target;
+    return { refused: `answered as ${peerId}, not ${target.peerId}` };
+  };
+  const { wire } = await establish(link, { bundleFor, answers: false }, context);
+  return wire;
+}
+
+/**
+ * Takes an incoming connection and gets both sides admitted, all within 10 s. The wire waits for its listener.
+ *
+ * @throws NetError `peer-refused`
+ */
+export function acceptPeer(
+  socket: Socket,
+  context: AcceptContext,
+): Promise<{ readonly wire: SocketPeerWire; readonly infoHash: string }> {
+  const { clock, log } = context;
+  const link = new PeerLink(socket, "tcpIncoming", { clock, log, remoteHost: socket.remoteAddress ?? "unknown" });
+  const bundleFor = (infoHash: string): WireBundle | { readonly refused: string } =>
+    context.lookup(infoHash) ?? { refused: `no bundle ${infoHash}` };
+  return establish(link, { bundleFor, answers: true }, context);
+}

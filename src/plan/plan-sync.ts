@@ -1,0 +1,230 @@
+import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
+import type { RepoPath } from "../core/repo-path.ts";
+import { isSameMtime } from "../core/time.ts";
+import type { Entry, FileEntry } from "../manifest/entry.ts";
+
+/** What stands at a path of DEST now. `content` only if it was recorded and the file's stat still matches the record. */
+export type LocalState =
+  | { readonly kind: "absent" | "other" }
+  | { readonly kind: "directory"; readonly mode: number; readonly mtimeNs: bigint }
+  | { readonly kind: "symlink"; readonly target: string; readonly mtimeNs: bigint }
+  | {
+      readonly kind: "file";
+      readonly size: number;
+      readonly mode: number;
+      readonly mtimeNs: bigint;
+      /** "dev:ino", to tell hard links. */
+      readonly inode: string;
+      readonly content?: ContentId;
+    };
+
+/** A path to decide about: it changed between the releases, or on disk, or was left by an interrupted run. */
+export interface ConsideredPath {
+  readonly path: RepoPath;
+  /** Its entry in the new release; undefined if the release lacks it. */
+  readonly entry: Entry | undefined;
+  readonly local: LocalState;
+  /** True if an earlier release put this path there. */
+  readonly isOurs: boolean;
+}
+
+/** Answers about the rest of the mirror that a decision may need. */
+export interface LocalHoldings {
+  /** A path of DEST that holds this content now and stays readable until removals, or undefined. */
+  holderOf(content: ContentId): RepoPath | undefined;
+  /**
+   * Content that the file at a path has once this sync is done; undefined if it is no file, is itself a hard link, or is
+   * left alone and not known to be what the release says. Only such a file may get further names.
+   */
+  contentAfter(path: RepoPath): ContentId | undefined;
+  /** "dev:ino" of the file at a path now, if it is one. */
+  inodeOf(path: RepoPath): string | undefined;
+}
+
+export interface PlanOptions {
+  /** Compare contents, never size and mtime (rsync --checksum). */
+  readonly checksum: boolean;
+  /** Compare size alone (rsync --size-only). */
+  readonly sizeOnly: boolean;
+  /** Use the old file at the same path as basis of a delta. */
+  readonly useDelta: boolean;
+  /** Give equal files one inode instead of a copy each; mode and time of the last one win. */
+  readonly sharesInodes: boolean;
+  /** Removals: what earlier releases brought, everything the release lacks (rsync --delete), or nothing. */
+  readonly removal: "ours" | "all" | "none";
+}
+
+/** How a content that DEST needs at one or more paths is obtained; it is staged once. */
+export interface ContentToObtain {
+  readonly content: ContentId;
+  readonly lengthBytes: number;
+  readonly source:
+    | { readonly how: "copy"; readonly from: RepoPath }
+    | { readonly how: "delta"; readonly basis: readonly RepoPath[] }
+    | { readonly how: "fetch" };
+  /** Paths that get it, in byte order. */
+  readonly paths: readonly RepoPath[];
+}
+
+export type PathDecision =
+  | { readonly action: "keep"; readonly entry: Entry; readonly isAdopted: boolean }
+  | { readonly action: "attributes"; readonly entry: Entry; readonly isAdopted: boolean }
+  | { readonly action: "place"; readonly entry: FileEntry; readonly replaces: LocalState["kind"] }
+  | { readonly action: "link"; readonly entry: FileEntry; readonly to: RepoPath; readonly replaces: LocalState["kind"] }
+  | { readonly action: "make"; readonly entry: Entry; readonly replaces: LocalState["kind"] }
+  | { readonly action: "remove"; readonly path: RepoPath; readonly kind: LocalState["kind"] };
+
+export interface SyncPlan {
+  /** One per considered path that has anything to do or to record, in the order considered. */
+  readonly decisions: readonly PathDecision[];
+  readonly contents: readonly ContentToObtain[];
+}
+
+/**
+ * Decides what to do about each considered path: pure, so that a dry run, the real run and the simulator agree.
+ * Same path and content: keep. Content held under another path: copy. Same path, other content: delta. Else fetch.
+ */
+export function planSync(
+  considered: Iterable<ConsideredPath>,
+  holdings: LocalHoldings,
+  options: PlanOptions,
+): SyncPlan {
+  const decided = new Map<RepoPath, { readonly item: ConsideredPath; readonly decision: PathDecision }>();
+  for (const item of considered) {
+    const decision = decide(item, holdings, options);
+    if (decision !== undefined) decided.set(item.path, { item, decision });
+  }
+  const needed = new ContentCollector(holdings, options);
+  const sharing = new InodeSharing(holdings, (path) => decided.get(path)?.decision.action ?? "keep");
+  const decisions: PathDecision[] = [];
+  for (const { item, decision } of decided.values()) {
+    const final = options.sharesInodes && decision.action === "place" ? sharing.linkInstead(decision) : decision;
+    decisions.push(final);
+    if (final.action === "place") needed.add(final.entry, item);
+  }
+  return { decisions, contents: needed.contents() };
+}
+
+type Placing = Extract<PathDecision, { readonly action: "place" }>;
+
+/** Turns copies into further names of one inode: of the first path placed, or of a file that stays as it is. */
+class InodeSharing {
+  readonly #holdings: LocalHoldings;
+  readonly #actionOf: (path: RepoPath) => PathDecision["action"];
+  readonly #firstPlaced = new Map<ContentId, RepoPath>();
+
+  constructor(holdings: LocalHoldings, actionOf: (path: RepoPath) => PathDecision["action"]) {
+    this.#holdings = holdings;
+    this.#actionOf = actionOf;
+  }
+
+  linkInstead(decision: Placing): PathDecision {
+    const { entry, replaces } = decision;
+    if (entry.content === EMPTY_CONTENT) return decision;
+    const held = this.#firstPlaced.get(entry.content) ?? this.#keptHolder(entry.content);
+    if (held !== undefined) return { action: "link", entry, to: held, replaces };
+    this.#firstPlaced.set(entry.content, entry.path);
+    return decision;
+  }
+
+  /** A holder that is replaced or removed in the same run may be gone or other when the link is made. */
+  #keptHolder(content: ContentId): RepoPath | undefined {
+    const holder = this.#holdings.holderOf(content);
+    return holder !== undefined && this.#actionOf(holder) === "keep" ? holder : undefined;
+  }
+}
+
+function decide(item: ConsideredPath, holdings: LocalHoldings, options: PlanOptions): PathDecision | undefined {
+  const { entry, local, path } = item;
+  if (entry === undefined) return decideRemoval(item, options);
+  switch (entry.kind) {
+    case "directory":
+      if (local.kind !== "directory") return { action: "make", entry, replaces: local.kind };
+      return { action: hasSameAttributes(entry, local) ? "keep" : "attributes", entry, isAdopted: false };
+    case "symlink":
+      if (local.kind !== "symlink" || local.target !== entry.target)
+        return { action: "make", entry, replaces: local.kind };
+      return { action: isSameMtime(entry.mtimeNs, local.mtimeNs) ? "keep" : "attributes", entry, isAdopted: false };
+    case "file":
+      return decideFile(entry, local, { holdings, options, path });
+  }
+}
+
+function decideFile(
+  entry: FileEntry,
+  local: LocalState,
+  context: { readonly holdings: LocalHoldings; readonly options: PlanOptions; readonly path: RepoPath },
+): PathDecision {
+  if (entry.link !== undefined && context.holdings.contentAfter(entry.link) === entry.content) {
+    const isLinked = local.kind === "file" && context.holdings.inodeOf(entry.link) === local.inode;
+    if (!isLinked || local.content !== entry.content) {
+      return { action: "link", entry, to: entry.link, replaces: local.kind };
+    }
+  }
+  if (local.kind !== "file") return { action: "place", entry, replaces: local.kind };
+  const isAdopted = local.content === undefined && looksUnchanged(entry, local, context.options);
+  if (local.content !== entry.content && !isAdopted) return { action: "place", entry, replaces: "file" };
+  return { action: hasSameAttributes(entry, local) ? "keep" : "attributes", entry, isAdopted };
+}
+
+/** rsync's quick check, for files nothing is recorded about: they count as kept but are not vouched for until hashed. */
+function looksUnchanged(
+  entry: FileEntry,
+  local: { readonly size: number; readonly mtimeNs: bigint },
+  options: PlanOptions,
+): boolean {
+  if (options.checksum || local.size !== entry.size) return false;
+  return options.sizeOnly || isSameMtime(entry.mtimeNs, local.mtimeNs);
+}
+
+function hasSameAttributes(
+  entry: { readonly mode: number; readonly mtimeNs: bigint },
+  local: { readonly mode: number; readonly mtimeNs: bigint },
+): boolean {
+  return entry.mode === local.mode && isSameMtime(entry.mtimeNs, local.mtimeNs);
+}
+
+function decideRemoval(item: ConsideredPath, options: PlanOptions): PathDecision | undefined {
+  if (item.local.kind === "absent" || options.removal === "none") return undefined;
+  if (options.removal === "ours" && !item.isOurs) return undefined;
+  return { action: "remove", path: item.path, kind: item.local.kind };
+}
+
+/** Gathers which contents must be obtained, each once, however many paths want it. */
+class ContentCollector {
+  readonly #holdings: LocalHoldings;
+  readonly #options: PlanOptions;
+  readonly #wanted = new Map<ContentId, { entry: FileEntry; paths: RepoPath[]; basis: RepoPath[] }>();
+
+  constructor(holdings: LocalHoldings, options: PlanOptions) {
+    this.#holdings = holdings;
+    this.#options = options;
+  }
+
+  add(entry: FileEntry, item: ConsideredPath): void {
+    let wanted = this.#wanted.get(entry.content);
+    if (wanted === undefined) {
+      wanted = { entry, paths: [], basis: [] };
+      this.#wanted.set(entry.content, wanted);
+    }
+    wanted.paths.push(item.path);
+    if (item.local.kind === "file" && item.local.size > 0) wanted.basis.push(item.path);
+  }
+
+  contents(): ContentToObtain[] {
+    return [...this.#wanted.values()].map(({ entry, paths, basis }) => ({
+      content: entry.content,
+      lengthBytes: entry.size,
+      source: this.#sourceOf(entry.content, basis),
+      paths,
+    }));
+  }
+
+  #sourceOf(content: ContentId, basis: readonly RepoPath[]): ContentToObtain["source"] {
+    const from = content === EMPTY_CONTENT ? undefined : this.#holdings.holderOf(content);
+    if (from !== undefined) return { how: "copy", from };
+    return this.#options.useDelta && basis.length > 0 && content !== EMPTY_CONTENT
+      ? { how: "delta", basis }
+      : { how: "fetch" };
+  }
+}

@@ -1,0 +1,45 @@
+import { formatByteSize } from "../core/byte-size.ts";
+
+/** What `prsync sync --json` prints. Network figures are bytes read from sockets above TCP, framing and headers included. */
+export interface SyncSummary {
+  readonly release: number;
+  /** 0 if the mirror held none. */
+  readonly previous: number;
+  /** Regular files: total = kept + copied + delta + fetched. */
+  readonly files: {
+    readonly total: number;
+    readonly kept: number;
+    readonly copied: number;
+    readonly delta: number;
+    readonly fetched: number;
+    readonly removed: number;
+  };
+  readonly bytes: {
+    /** Sizes of all regular files. */
+    readonly total: number;
+    /** What came from this host. */
+    readonly reused: number;
+    readonly received: number;
+    readonly fromPeers: number;
+    readonly fromOrigin: number;
+    readonly metadata: number;
+    readonly uploaded: number;
+  };
+  readonly seconds: number;
+}
+
+/** The summary in words, one fact a line. */
+export function describeSync(summary: SyncSummary): string {
+  const { files, bytes } = summary;
+  const step =
+    summary.previous === summary.release
+      ? `release ${summary.release}`
+      : `release ${summary.previous} → ${summary.release}`;
+  return [
+    `${step} in ${summary.seconds.toFixed(1)} s: ${files.total} files, ${formatByteSize(bytes.total)}`,
+    `  files: ${files.kept} kept, ${files.copied} copied, ${files.delta} by delta, ${files.fetched} fetched, ${files.removed} removed`,
+    `  bytes: ${formatByteSize(bytes.reused)} reused, ${formatByteSize(bytes.fromPeers)} from peers, ` +
+      `${formatByteSize(bytes.fromOrigin)} from the origin, ${formatByteSize(bytes.metadata)} metadata, ` +
+      `${formatByteSize(bytes.uploaded)} given to others`,
+  ].join("\n");
+}

@@ -1,0 +1,101 @@
+import { closeSync } from "node:fs";
+
+/** An open descriptor that is kept open while it is pinned; dispose to unpin, exactly once. */
+export interface PinnedDescriptor extends Disposable {
+  readonly descriptor: number;
+}
+
+interface CachedDescriptor {
+  readonly descriptor: number;
+  pins: number;
+  /** False once evicted: the last unpin then closes it. */
+  isCached: boolean;
+}
+
+/**
+ * Keeps the most recently used descriptors open. Invariants: a pinned descriptor is never closed (its number could be
+ * reused for another file under the feet of a running call); at most `capacity` unpinned ones are open; every
+ * descriptor that was handed in is closed exactly once.
+ */
+export class DescriptorCache implements Disposable {
+  readonly #capacity: number;
+  /** In order of last use, oldest first. */
+  readonly #cached = new Map<string, CachedDescriptor>();
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#cached.size;
+  }
+
+  has(key: string): boolean {
+    return this.#cached.has(key);
+  }
+
+  /** The descriptor kept under `key`, pinned, or undefined. */
+  pin(key: string): PinnedDescriptor | undefined {
+    const cached = this.#cached.get(key);
+    if (cached === undefined) return undefined;
+    this.#cached.delete(key);
+    this.#cached.set(key, cached);
+    return pinOf(cached);
+  }
+
+  /** Takes ownership of an open descriptor and returns it pinned. `key` must not be cached. */
+  add(key: string, descriptor: number): PinnedDescriptor {
+    const cached: CachedDescriptor = { descriptor, pins: 0, isCached: true };
+    this.#cached.set(key, cached);
+    const pinned = pinOf(cached);
+    if (this.#cached.size > this.#capacity) this.#evictOldest();
+    return pinned;
+  }
+
+  forget(key: string): void {
+    const cached = this.#cached.get(key);
+    if (cached !== undefined) this.#drop(key, cached);
+  }
+
+  /** Forgets a directory and all that lies below it. */
+  forgetBelow(directory: string): void {
+    if (this.#cached.size === 0) return;
+    const prefix = `${directory}/`;
+    for (const [key, cached] of this.#cached) {
+      if (key === directory || key.startsWith(prefix)) this.#drop(key, cached);
+    }
+  }
+
+  clear(): void {
+    for (const [key, cached] of this.#cached) this.#drop(key, cached);
+  }
+
+  [Symbol.dispose](): void {
+    this.clear();
+  }
+
+  #evictOldest(): void {
+    const oldest = this.#cached.entries().next().value;
+    if (oldest !== undefined) this.#drop(oldest[0], oldest[1]);
+  }
+
+  #drop(key: string, cached: CachedDescriptor): void {
+    this.#cached.delete(key);
+    cached.isCached = false;
+    if (cached.pins === 0) closeSync(cached.descriptor);
+  }
+}
+
+function pinOf(cached: CachedDescriptor): PinnedDescriptor {
+  cached.pins++;
+  let isPinned = true;
+  return {
+    descriptor: cached.descriptor,
+    [Symbol.dispose]: () => {
+      if (!isPinned) return;
+      isPinned = false;
+      cached.pins--;
+      if (cached.pins === 0 && !cached.isCached) closeSync(cached.descriptor);
+    },
+  };
+}

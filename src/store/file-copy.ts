@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { copyFile, open } from "node:fs/promises";
+import { promisify } from "node:util";
+import { type ContentId, contentIdOf } from "../core/content-id.ts";
+import { baseNameOf, parentOf, type RepoPath } from "../core/repo-path.ts";
+import type { ConfinedDirectory } from "./confined-directory.ts";
+import { withShownPath } from "./errors.ts";
+
+const read = promisify(fs.read);
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * New file with the same bytes, as a reflink where the file system can; durable once this returns, since it is going to
+ * be renamed into place. `path` must not exist.
+ */
+export async function cloneFile(descriptor: number, directory: ConfinedDirectory, path: RepoPath): Promise<void> {
+  using parent = directory.pinDirectory(parentOf(path));
+  const leaf = Buffer.from(parent.procPath + baseNameOf(path), "latin1");
+  try {
+    const mode = fs.constants.COPYFILE_FICLONE | fs.constants.COPYFILE_EXCL;
+    await copyFile(`/proc/self/fd/${descriptor}`, leaf, mode);
+    await using copy = await open(leaf, "r");
+    await copy.sync();
+  } catch (error) {
+    throw withShownPath(error, path);
+  }
+}
+
+/** SHA-256 of an open file, or undefined if it was cut short meanwhile. */
+export async function hashOpenFile(descriptor: number, size: number): Promise<ContentId | undefined> {
+  const hash = createHash("sha256");
+  for await (const bytes of chunksOf(descriptor, size)) {
+    if (bytes === undefined) return undefined;
+    hash.update(bytes);
+  }
+  return contentIdOf(hash.digest());
+}
+
+/** A file's bytes in order, valid until the next is asked for. Undefined, as the last, if it ends before `size`. */
+export async function* chunksOf(descriptor: number, size: number): AsyncGenerator<Uint8Array | undefined> {
+  const buffer = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
+  for (let offset = 0; offset < size;) {
+    const { bytesRead } = await read(descriptor, buffer, 0, Math.min(buffer.length, size - offset), offset);
+    yield bytesRead === 0 ? undefined : buffer.subarray(0, bytesRead);
+    if (bytesRead === 0) return;
+    offset += bytesRead;
+  }
+}

@@ -1,0 +1,105 @@
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { isSystemError, messageOf } from "../core/errors.ts";
+import { StoreError } from "./errors.ts";
+
+/** Who holds a lock, as far as is known. */
+export interface LockHolder {
+  readonly pid?: number;
+  readonly command?: string;
+}
+
+/** Held until disposed or until the process ends in whatever way: the kernel releases it. */
+export interface Lock extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** SQLite's primary result codes: another connection holds the lock. */
+const SQLITE_BUSY = 5;
+const SQLITE_LOCKED = 6;
+
+/**
+ * Takes the lock of a directory without waiting: an exclusive transaction on an SQLite file that holds nothing else.
+ * Unlike a pid file it can't be left behind by a killed process.
+ * @param databasePath file made if missing, mode 0600; nothing but this function may open it (closing any descriptor of
+ *   it in the process would release the lock, POSIX record locks being what they are)
+ * @throws StoreError `state-unsafe` if the file can't be made or locked for another reason
+ */
+export async function acquireLock(
+  databasePath: string,
+  options: { readonly command: string },
+): Promise<Lock | { readonly heldBy: LockHolder }> {
+  createPrivately(databasePath);
+  const holderPath = `${databasePath}.holder`;
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(databasePath, { timeout: 0 });
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database?.close();
+    if (isBusy(error)) return { heldBy: readHolder(holderPath) };
+    const told = `lock "${databasePath}" can't be taken: ${messageOf(error)}`;
+    throw new StoreError("state-unsafe", told, { cause: error });
+  }
+  writeHolder(holderPath, options.command);
+  return lockOf(database, databasePath, holderPath);
+}
+
+function lockOf(database: DatabaseSync, path: string, holderPath: string): Lock {
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      if (!database.isOpen) return;
+      rmSync(holderPath, { force: true });
+      database.close();
+    },
+  };
+}
+
+function isBusy(error: unknown): boolean {
+  if (!(error instanceof Error) || !("errcode" in error)) return false;
+  const primaryCode = Number(error.errcode) & 0xff;
+  return primaryCode === SQLITE_BUSY || primaryCode === SQLITE_LOCKED;
+}
+
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (isSystemError(error, "EEXIST")) return;
+    throw new StoreError("state-unsafe", `lock "${path}" can't be made: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Only tells people who holds the lock; nothing is decided by it, so it need not be durable. */
+function writeHolder(path: string, command: string): void {
+  try {
+    writeFileSync(`${path}.new`, JSON.stringify({ pid: process.pid, command }), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch {
+    // A full disk must not keep a mirror from serving; the lock itself is held.
+  }
+}
+
+function readHolder(path: string): LockHolder {
+  let holder: unknown;
+  try {
+    holder = JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return {};
+  }
+  if (typeof holder !== "object" || holder === null) return {};
+  const pid = "pid" in holder && Number.isSafeInteger(holder.pid) ? Number(holder.pid) : undefined;
+  const command = "command" in holder && typeof holder.command === "string" ? holder.command : undefined;
+  if (pid === undefined || !isAlive(pid)) return {};
+  return command === undefined ? { pid } : { pid, command };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return isSystemError(error, "EPERM");
+  }
+}

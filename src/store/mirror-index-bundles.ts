@@ -1,0 +1,114 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import { type ContentId, contentIdOf } from "../core/content-id.ts";
+import { type BundleRow, encodeBundleRow, parseBundleList } from "../manifest/bundle-list.ts";
+import type { TableContent } from "../manifest/content-table.ts";
+
+/** Where a content lies: position in the content table of a bundle. */
+export interface BundlePlace {
+  readonly bundle: number;
+  readonly ordinal: number;
+  readonly lengthBytes: number;
+}
+
+/** Tables `bundles`, `bundle_contents`, `infos`. */
+export class BundleRecords {
+  readonly #database: DatabaseSync;
+  readonly #put: StatementSync;
+  readonly #get: StatementSync;
+  readonly #byInfoHash: StatementSync;
+  readonly #putContent: StatementSync;
+  readonly #contents: StatementSync;
+  readonly #places: StatementSync;
+  readonly #info: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#put = database.prepare("INSERT OR REPLACE INTO bundles(number, info_hash, line) VALUES (?, ?, ?)");
+    this.#get = database.prepare("SELECT line FROM bundles WHERE number = ?");
+    this.#byInfoHash = database.prepare("SELECT line FROM bundles WHERE info_hash = ?");
+    this.#putContent = database.prepare(
+      "INSERT OR REPLACE INTO bundle_contents(bundle, ordinal, content, length) VALUES (?, ?, ?, ?)",
+    );
+    this.#contents = database.prepare("SELECT content, length FROM bundle_contents WHERE bundle = ? ORDER BY ordinal");
+    this.#places = database.prepare(
+      "SELECT bundle, ordinal, length FROM bundle_contents WHERE content = ? ORDER BY bundle",
+    );
+    this.#info = database.prepare("SELECT bytes FROM infos WHERE info_hash = ?");
+  }
+
+  put(row: BundleRow): void {
+    this.#put.run(row.number, Buffer.from(row.infoHash, "hex"), encodeBundleRow(row));
+  }
+
+  get(number: number): BundleRow | undefined {
+    return rowOf(this.#get.get(number));
+  }
+
+  /** @param infoHash 40 hex digits */
+  byInfoHash(infoHash: string): BundleRow | undefined {
+    return rowOf(this.#byInfoHash.get(Buffer.from(infoHash, "hex")));
+  }
+
+  /** Ascending by number. */
+  all(): BundleRow[] {
+    const rows = this.#database.prepare("SELECT line FROM bundles ORDER BY number").all();
+    return rows.map((row) => rowOf(row)!);
+  }
+
+  /** Forgets a bundle with its content table and info dictionary. */
+  remove(number: number): void {
+    const row = this.get(number);
+    if (row === undefined) return;
+    this.#database.prepare("DELETE FROM infos WHERE info_hash = ?").run(Buffer.from(row.infoHash, "hex"));
+    this.#database.prepare("DELETE FROM bundle_contents WHERE bundle = ?").run(number);
+    this.#database.prepare("DELETE FROM bundles WHERE number = ?").run(number);
+  }
+
+  /** Records the content table of a bundle; use a transaction. */
+  putContents(bundle: number, contents: readonly TableContent[]): void {
+    contents.forEach(({ content, lengthBytes }, ordinal) => {
+      this.#putContent.run(bundle, ordinal, Buffer.from(content, "hex"), lengthBytes);
+    });
+  }
+
+  /** The content table in order; empty if it was not fetched yet. */
+  contentsOf(bundle: number): TableContent[] {
+    return this.#contents.all(bundle).map((row) => ({
+      content: contentIdOf(row.content as Uint8Array),
+      lengthBytes: Number(row.length),
+    }));
+  }
+
+  /** Bundles (as far as their tables are known) that hold a content, by number. */
+  placesOf(content: ContentId): BundlePlace[] {
+    return this.#places.all(Buffer.from(content, "hex")).map((row) => ({
+      bundle: Number(row.bundle),
+      ordinal: Number(row.ordinal),
+      lengthBytes: Number(row.length),
+    }));
+  }
+
+  /** Ordinals of the contents of a bundle that a verified file of DEST has, ascending. */
+  heldOrdinals(bundle: number): number[] {
+    const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND EXISTS
+      (SELECT 1 FROM files AS f WHERE f.content = b.content AND f.verified = 1) ORDER BY ordinal`;
+    return this.#database
+      .prepare(query)
+      .all(bundle)
+      .map((row) => Number(row.ordinal));
+  }
+
+  /** Bencoded info dictionary. */
+  info(infoHash: string): Uint8Array | undefined {
+    return this.#info.get(Buffer.from(infoHash, "hex"))?.bytes as Uint8Array | undefined;
+  }
+
+  putInfo(infoHash: string, bytes: Uint8Array): void {
+    const statement = this.#database.prepare("INSERT OR REPLACE INTO infos(info_hash, bytes) VALUES (?, ?)");
+    statement.run(Buffer.from(infoHash, "hex"), bytes);
+  }
+}
+
+function rowOf(row: Record<string, SQLOutputValue> | undefined): BundleRow | undefined {
+  return row === undefined ? undefined : parseBundleList(Buffer.from(`${row.line as string}\n`))[0];
+}

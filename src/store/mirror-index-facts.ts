@@ -1,0 +1,42 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+
+/** Single facts about a mirror. */
+export interface IndexFacts {
+  /** Number of the activated release. */
+  readonly heldRelease: number;
+  /** SHA-256 of its manifest index, hex. */
+  readonly heldIndex: string;
+  /** Number of the release on its way, and the hash of its manifest index. */
+  readonly nextRelease: number;
+  readonly nextIndex: string;
+  /** Repository id. */
+  readonly repository: string;
+  /** Wall clock, milliseconds: when the last whole walk ended, when central was last asked. */
+  readonly lastWholeWalkMs: number;
+  readonly lastPollMs: number;
+}
+
+/** Table `meta`. */
+export class FactRecords {
+  readonly #get: StatementSync;
+  readonly #set: StatementSync;
+  readonly #remove: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#get = database.prepare("SELECT value FROM meta WHERE key = ?");
+    this.#set = database.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)");
+    this.#remove = database.prepare("DELETE FROM meta WHERE key = ?");
+  }
+
+  get<Name extends keyof IndexFacts>(name: Name): IndexFacts[Name] | undefined {
+    return this.#get.get(name)?.value as IndexFacts[Name] | undefined;
+  }
+
+  set<Name extends keyof IndexFacts>(name: Name, value: IndexFacts[Name]): void {
+    this.#set.run(name, value);
+  }
+
+  forget(name: keyof IndexFacts): void {
+    this.#remove.run(name);
+  }
+}

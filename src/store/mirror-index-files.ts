@@ -1,0 +1,155 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import { type ContentId, contentIdOf } from "../core/content-id.ts";
+import { parseRepoPath, type RepoPath, repoPathBytes } from "../core/repo-path.ts";
+import { type FileStat, isSameFileStat } from "./file-stat.ts";
+
+/** What was found out about a file of DEST, true while its stat is `stat`. */
+export interface FileRecord {
+  readonly stat: FileStat;
+  readonly content: ContentId;
+  /** False if size and mtime were believed (adopting a DEST that rsync filled): not to be given to others. */
+  readonly isVerified: boolean;
+}
+
+export interface FileTotals {
+  readonly files: number;
+  readonly bytes: number;
+  readonly verifiedFiles: number;
+}
+
+const COLUMNS = "size, mtime_ns, ctime_ns, ino, content, verified";
+
+/** Table `files`: the contents that are on disk, by path and by content. */
+export class FileRecords {
+  readonly #database: DatabaseSync;
+  readonly #get: StatementSync;
+  readonly #put: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #pathsOf: StatementSync;
+  readonly #changed = new Set<RepoPath>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#get = bigints(database.prepare(`SELECT ${COLUMNS} FROM files WHERE path = ?`));
+    this.#put = database.prepare(`INSERT OR REPLACE INTO files(path, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`);
+    this.#remove = database.prepare("DELETE FROM files WHERE path = ?");
+    this.#pathsOf = database.prepare("SELECT path FROM files WHERE content = ? ORDER BY verified DESC, path LIMIT ?");
+  }
+
+  /** What is recorded, whatever stands there now. */
+  get(path: RepoPath): FileRecord | undefined {
+    const row = this.#get.get(repoPathBytes(path));
+    return row === undefined ? undefined : recordOf(row);
+  }
+
+  /** What is recorded, if `stat` is what the path has now; undefined: nothing is known about this file. */
+  lookUp(path: RepoPath, stat: FileStat): FileRecord | undefined {
+    const record = this.get(path);
+    return record !== undefined && isSameFileStat(record.stat, stat) ? record : undefined;
+  }
+
+  put(path: RepoPath, record: FileRecord): void {
+    const { stat, content, isVerified } = record;
+    const hash = Buffer.from(content, "hex");
+    const bytes = repoPathBytes(path);
+    this.#put.run(bytes, stat.size, stat.mtimeNs, stat.ctimeNs, stat.ino, hash, isVerified ? 1 : 0);
+  }
+
+  /** Our own doing changed the stat and not the bytes. Does nothing unless `before` is what was recorded. */
+  restat(path: RepoPath, before: FileStat, after: FileStat): void {
+    const record = this.lookUp(path, before);
+    if (record !== undefined) this.put(path, { ...record, stat: after });
+  }
+
+  /** `path` became another name of the file at `to`. */
+  link(path: RepoPath, to: RepoPath): void {
+    const record = this.get(to);
+    if (record === undefined) this.remove(path);
+    else this.put(path, record);
+  }
+
+  remove(path: RepoPath): void {
+    this.#remove.run(repoPathBytes(path));
+  }
+
+  /** Paths recorded with a content, verified ones first; compare their stat before use. */
+  pathsOf(content: ContentId, options: { readonly limit: number } = { limit: 16 }): RepoPath[] {
+    return this.#pathsOf.all(Buffer.from(content, "hex"), options.limit).map((row) => pathOf(row));
+  }
+
+  /** All records in path order; finish or leave the loop before the next write. */
+  *all(): Generator<readonly [RepoPath, FileRecord]> {
+    const statement = bigints(this.#database.prepare(`SELECT path, ${COLUMNS} FROM files ORDER BY path`));
+    for (const row of statement.iterate()) yield [pathOf(row), recordOf(row)];
+  }
+
+  /** The next unverified paths after `after` in path order. */
+  unverified(options: { readonly after?: RepoPath; readonly limit: number }): RepoPath[] {
+    const after = options.after === undefined ? Buffer.alloc(0) : repoPathBytes(options.after);
+    const query = "SELECT path FROM files WHERE verified = 0 AND path > ? ORDER BY path LIMIT ?";
+    return this.#database
+      .prepare(query)
+      .all(after, options.limit)
+      .map((row) => pathOf(row));
+  }
+
+  /** Paths that an activation is about to put there: if it is cut off, the next run must look at them. */
+  addPending(paths: Iterable<RepoPath>): void {
+    const insert = this.#database.prepare("INSERT OR IGNORE INTO pending(path) VALUES (?)");
+    for (const path of paths) insert.run(repoPathBytes(path));
+  }
+
+  /** What {@link addPending} noted since the last {@link clearPending}. */
+  pending(): RepoPath[] {
+    return this.#database
+      .prepare("SELECT path FROM pending ORDER BY path")
+      .all()
+      .map((row) => pathOf(row));
+  }
+
+  clearPending(): void {
+    this.#database.exec("DELETE FROM pending");
+  }
+
+  /**
+   * A file is not what was recorded: its record goes and the next run looks at the path, also if the run that is under way
+   * clears what it noted itself.
+   */
+  noteChanged(path: RepoPath): void {
+    this.#changed.add(path);
+    this.remove(path);
+    this.addPending([path]);
+  }
+
+  /** What {@link noteChanged} noted since the last call. */
+  takeChanged(): RepoPath[] {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    return changed;
+  }
+
+  totals(): FileTotals {
+    const query = "SELECT count(*) AS files, total(size) AS bytes, total(verified) AS verified FROM files";
+    const row = this.#database.prepare(query).get()!;
+    return { files: Number(row.files), bytes: Number(row.bytes), verifiedFiles: Number(row.verified) };
+  }
+}
+
+function recordOf(row: Record<string, SQLOutputValue>): FileRecord {
+  const stat: FileStat = {
+    size: Number(row.size),
+    mtimeNs: row.mtime_ns as bigint,
+    ctimeNs: row.ctime_ns as bigint,
+    ino: row.ino as bigint,
+  };
+  return { stat, content: contentIdOf(row.content as Uint8Array), isVerified: row.verified === 1n };
+}
+
+function pathOf(row: Record<string, SQLOutputValue>): RepoPath {
+  return parseRepoPath(row.path as Uint8Array);
+}
+
+function bigints(statement: StatementSync): StatementSync {
+  statement.setReadBigInts(true);
+  return statement;
+}

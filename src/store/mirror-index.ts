@@ -1,0 +1,104 @@
+import type { DatabaseSync } from "node:sqlite";
+import { BundleRecords } from "./mirror-index-bundles.ts";
+import { FactRecords } from "./mirror-index-facts.ts";
+import { FileRecords } from "./mirror-index-files.ts";
+import { ManifestRecords, type ManifestVersion } from "./mirror-index-manifest.ts";
+import { isIndexDamaged, moveAside, openIndexDatabase } from "./mirror-index-schema.ts";
+import { StagedRecords } from "./mirror-index-staged.ts";
+
+/**
+ * What a mirror knows about itself: `DEST/.prsync/index.sqlite`. It may lag behind the disk but never lies: records of
+ * files count only while their stat is the same, and the release number changes in the same transaction as the manifest.
+ * All of it can be rebuilt from a walk and from central. Synchronous throughout; one writer per DEST holds the lock.
+ */
+export class MirrorIndex implements Disposable {
+  readonly #database: DatabaseSync;
+  readonly facts: FactRecords;
+  readonly manifest: ManifestRecords;
+  readonly files: FileRecords;
+  readonly bundles: BundleRecords;
+  readonly staged: StagedRecords;
+  /** Where a damaged predecessor was moved, if there was one: all is unknown now, walk again and tell people. */
+  readonly damagedPredecessor: string | undefined;
+
+  private constructor(database: DatabaseSync, damagedPredecessor: string | undefined) {
+    this.#database = database;
+    this.damagedPredecessor = damagedPredecessor;
+    this.facts = new FactRecords(database);
+    this.manifest = new ManifestRecords(database, this.facts);
+    this.files = new FileRecords(database);
+    this.bundles = new BundleRecords(database);
+    this.staged = new StagedRecords(database);
+  }
+
+  /**
+   * @param options.rebuild start from nothing: the index turned out damaged while in use (see `isIndexDamaged`)
+   * @throws StoreError `index-too-new`
+   */
+  static open(path: string, options: { readonly rebuild?: boolean } = {}): MirrorIndex {
+    if (options.rebuild !== true) {
+      try {
+        return new MirrorIndex(openIndexDatabase(path), undefined);
+      } catch (error) {
+        if (!isIndexDamaged(error)) throw error;
+      }
+    }
+    const aside = moveAside(path);
+    return new MirrorIndex(openIndexDatabase(path), aside);
+  }
+
+  /**
+   * All or nothing, and a thousand times faster than single writes. Inside another transaction it just belongs to that.
+   * `act` must not be asynchronous.
+   */
+  transaction<Result>(act: () => Result): Result {
+    if (this.#database.isTransaction) return act();
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = act();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** Records the release on its way, durably; all its chunks must have been put. Replaces another one. */
+  setNextRelease(version: ManifestVersion): void {
+    this.#withFullSync(() => this.transaction(() => this.manifest.setNext(version)));
+  }
+
+  /**
+   * The release on its way becomes the held one, once DEST shows it: entries, chunks and number in one durable
+   * transaction. Lets other work run in between; what that writes belongs to the same transaction.
+   * @param also further writes of the same transaction (retired bundles, for instance)
+   */
+  async commitRelease(also: () => void = () => undefined): Promise<void> {
+    this.#database.exec("PRAGMA synchronous = FULL; BEGIN IMMEDIATE");
+    try {
+      await this.manifest.applyNext();
+      also();
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw error;
+    } finally {
+      this.#database.exec("PRAGMA synchronous = NORMAL");
+    }
+  }
+
+  /** Other transactions may be undone by a power cut, in order. */
+  #withFullSync(act: () => void): void {
+    this.#database.exec("PRAGMA synchronous = FULL");
+    try {
+      act();
+    } finally {
+      this.#database.exec("PRAGMA synchronous = NORMAL");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}

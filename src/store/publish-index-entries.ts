@@ -1,0 +1,43 @@
+import { repoPathBytes, type RepoPath } from "../core/repo-path.ts";
+import type { Entry } from "../manifest/entry.ts";
+import type { PublishIndex } from "./publish-index.ts";
+import { ENTRY_COLUMNS, entryOfRow, pathOf } from "./publish-index-rows.ts";
+
+const FROM = `SELECT ${ENTRY_COLUMNS} FROM entries e LEFT JOIN contents c ON c.id = e.content`;
+
+/** Exact look-up in the applied release. */
+export function entryLookup(index: PublishIndex): (path: RepoPath) => Entry | undefined {
+  const statement = index.database.prepare(`${FROM} WHERE path = ?`);
+  return (path) => {
+    const row = statement.get(repoPathBytes(path));
+    return row === undefined ? undefined : entryOfRow(row);
+  };
+}
+
+/**
+ * Direct children of a directory in byte order (undefined: the top). What lies deeper is jumped over, so the cost is
+ * that of the children, not of the whole subtree.
+ */
+export function childrenLookup(index: PublishIndex): (directory: RepoPath | undefined) => Entry[] {
+  const statement = index.database.prepare(`${FROM} WHERE path >= ? AND path < ? ORDER BY path`);
+  return (directory) => {
+    const prefix = directory === undefined ? "" : `${directory}/`;
+    // "0" follows "/". A name has at most 255 bytes, so no path at the top reaches the end.
+    const end = directory === undefined ? Buffer.alloc(300, 0xff) : repoPathBytes(`${directory}0` as RepoPath);
+    const children: Entry[] = [];
+    for (let from: string | undefined = prefix; from !== undefined;) {
+      let jump: string | undefined;
+      for (const row of statement.iterate(repoPathBytes(from as RepoPath), end)) {
+        const path = pathOf(row.path);
+        const slash = path.indexOf("/", prefix.length);
+        if (slash < 0) children.push(entryOfRow(row));
+        else {
+          jump = `${path.slice(0, slash)}0`;
+          break;
+        }
+      }
+      from = jump;
+    }
+    return children;
+  };
+}

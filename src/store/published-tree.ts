@@ -1,0 +1,176 @@
+import { BundleLayout } from "../core/bundle-layout.ts";
+import type { ContentId } from "../core/content-id.ts";
+import type { RepoPath } from "../core/repo-path.ts";
+import { decompressZstd } from "../codec/zstd.ts";
+import { RECORD_BYTES, parseContentTable } from "../manifest/content-table.ts";
+import type { Entry } from "../manifest/entry.ts";
+import { parseRelease, type Release } from "../manifest/release.ts";
+import { readFileIfExists } from "./durable-file.ts";
+import { IndexedContents } from "./publish-index-contents.ts";
+import { childrenLookup, entryLookup } from "./publish-index-entries.ts";
+import { IndexedReleases } from "./publish-index-release.ts";
+import { PublishIndex } from "./publish-index.ts";
+import { HashedFiles } from "./publish-objects.ts";
+import { ContentReader, type OpenedContent } from "./retained-contents-reader.ts";
+import { RetainedContents } from "./retained-contents.ts";
+
+/** Where a published tree lies. */
+export interface PublishedTreePlace {
+  readonly treePath: string;
+  readonly workDirectory: string;
+  readonly stateDirectory: string;
+}
+
+/** A bundle as central seeds it. */
+export interface IndexedBundle {
+  readonly number: number;
+  /** 40 hex digits. */
+  readonly infoHash: string;
+  readonly layout: BundleLayout;
+  /** Content ids in bundle order. */
+  readonly contents: readonly ContentId[];
+}
+
+/** Names under STATE/tuf that may be asked for: TUF's consistent snapshots and the one target. */
+const TUF_NAME =
+  /^(?:timestamp\.json|[1-9]\d{0,15}\.(?:root|snapshot|targets)\.json|targets\/[0-9a-f]{64}\.release\.json)$/;
+
+/** The open index with what reads from it. */
+interface OpenIndex {
+  readonly index: PublishIndex;
+  readonly releases: IndexedReleases;
+  readonly contents: IndexedContents;
+  readonly reader: ContentReader;
+  readonly retained: RetainedContents;
+  readonly entry: (path: RepoPath) => Entry | undefined;
+  readonly children: (directory: RepoPath | undefined) => readonly Entry[];
+}
+
+/**
+ * The published repository, read from what the publisher committed (the port `central/published-tree.ts`). Look-ups by
+ * path show the newest committed release at once; `release` and the bundles move on with {@link refresh}.
+ */
+export class PublishedTreeReader implements Disposable {
+  readonly #place: PublishedTreePlace;
+  readonly #objects: HashedFiles;
+  readonly #torrents: HashedFiles;
+  #open: OpenIndex | undefined;
+  #release: Release | undefined;
+  #bundleNumbers: ReadonlyMap<number, string> = new Map();
+
+  private constructor(place: PublishedTreePlace) {
+    this.#place = place;
+    this.#objects = new HashedFiles(place.workDirectory, "objects");
+    this.#torrents = new HashedFiles(place.workDirectory, "torrents");
+  }
+
+  /** Works before the first publish too: there is no release then. @throws StoreError `index-too-new` */
+  static async open(place: PublishedTreePlace): Promise<PublishedTreeReader> {
+    const tree = new PublishedTreeReader(place);
+    await tree.refresh();
+    return tree;
+  }
+
+  get release(): Release | undefined {
+    return this.#release;
+  }
+
+  /** Picks up a newer release if there is one; true if the current release changed. */
+  async refresh(): Promise<boolean> {
+    this.#reopenIfReplaced();
+    this.#open ??= openIndex(this.#place);
+    if (this.#open === undefined) return false;
+    const { index, releases } = this.#open;
+    const number = index.appliedRelease;
+    if (number === 0 || number === this.#release?.number) return false;
+    this.#release = parseRelease(releases.bytes(number)!);
+    this.#bundleNumbers = new Map(releases.bundles(number).map((row) => [row.number, row.infoHash]));
+    return true;
+  }
+
+  /** A rebuilt index is another file: the old one would never show anything new. */
+  #reopenIfReplaced(): void {
+    if (this.#open === undefined || this.#open.index.isInPlace()) return;
+    this.#close();
+  }
+
+  entry(path: RepoPath): Entry | undefined {
+    return this.#open?.entry(path);
+  }
+
+  /** Direct children, in byte order; undefined is the top. */
+  children(directory: RepoPath | undefined): readonly Entry[] {
+    return this.#open?.children(directory) ?? [];
+  }
+
+  /** Undefined if nothing with exactly these bytes is left. */
+  async openContent(content: ContentId): Promise<OpenedContent | undefined> {
+    return this.#open?.reader.open(content);
+  }
+
+  /** zstd frame by the SHA-256 of its plain bytes. */
+  async object(sha256: string): Promise<Uint8Array | undefined> {
+    const isKnown = /^[0-9a-f]{64}$/.test(sha256) && this.#open?.releases.hasObject(sha256) === true;
+    return isKnown ? this.#objects.read(sha256) : undefined;
+  }
+
+  /** Encoded block signature. */
+  async signature(content: ContentId): Promise<Uint8Array | undefined> {
+    return this.#open?.contents.signature(content);
+  }
+
+  /** Bencoded info dictionary of a bundle. */
+  async infoDictionary(infoHash: string): Promise<Uint8Array | undefined> {
+    return this.#isBundle(infoHash) ? this.#torrents.read(infoHash) : undefined;
+  }
+
+  #isBundle(infoHash: string): boolean {
+    return /^[0-9a-f]{40}$/.test(infoHash) && this.#open?.releases.bundle(infoHash) !== undefined;
+  }
+
+  async bundle(infoHash: string): Promise<IndexedBundle | undefined> {
+    if (!this.#isBundle(infoHash)) return undefined;
+    const row = this.#open!.releases.bundle(infoHash)!;
+    const frame = await this.#objects.read(row.table.sha256);
+    if (frame === undefined) return undefined;
+    const table = parseContentTable(decompressZstd(frame, row.contentCount * RECORD_BYTES));
+    const lengths = table.map(({ lengthBytes }) => lengthBytes);
+    const contents = table.map(({ content }) => content);
+    return { number: row.number, infoHash, layout: new BundleLayout(lengths, row.pieceLength), contents };
+  }
+
+  /** Numbers and info hashes of the bundles of the current release. */
+  bundleNumbers(): ReadonlyMap<number, string> {
+    return this.#bundleNumbers;
+  }
+
+  /** A file of the TUF metadata, by the name under which it is served. */
+  async tufFile(name: string): Promise<Uint8Array | undefined> {
+    return TUF_NAME.test(name) ? readFileIfExists(`${this.#place.stateDirectory}/tuf/${name}`) : undefined;
+  }
+
+  #close(): void {
+    this.#open?.retained[Symbol.dispose]();
+    this.#open?.index[Symbol.dispose]();
+    this.#open = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#close();
+  }
+}
+
+function openIndex(place: PublishedTreePlace): OpenIndex | undefined {
+  const index = PublishIndex.openForReading(place.workDirectory);
+  if (index === undefined) return undefined;
+  const retained = RetainedContents.open(place.workDirectory);
+  return {
+    index,
+    retained,
+    releases: new IndexedReleases(index),
+    contents: new IndexedContents(index),
+    reader: new ContentReader(index, retained, place.treePath),
+    entry: entryLookup(index),
+    children: childrenLookup(index),
+  };
+}

@@ -1,0 +1,175 @@
+import type { FileHandle } from "node:fs/promises";
+import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
+import { isSystemError } from "../core/errors.ts";
+import { ConfinedDirectory } from "./confined-directory.ts";
+import { StoreError } from "./errors.ts";
+import type { PublishIndex } from "./publish-index.ts";
+import { IndexedContents, type IndexedContent } from "./publish-index-contents.ts";
+import { pathOf } from "./publish-index-rows.ts";
+import { fingerprintOf, type StatFingerprint } from "./publish-index-stat.ts";
+import { verifyHandle, type RetainedContents } from "./retained-contents.ts";
+
+/** A content opened for reading. */
+export interface OpenedContent extends AsyncDisposable {
+  readonly lengthBytes: number;
+  /**
+   * Bytes [start, start + length), fewer at the end of the content.
+   * @throws StoreError `content-changed` if the file was touched since it was opened: open the content again
+   */
+  read(start: number, length: number): Promise<Uint8Array>;
+}
+
+/** An open file that is a certain content as long as its stat stays as it is. */
+class ContentFile implements OpenedContent {
+  readonly lengthBytes: number;
+  readonly #content: ContentId;
+  readonly #handle: FileHandle;
+  readonly #stat: StatFingerprint;
+
+  constructor(indexed: IndexedContent, handle: FileHandle, stat: StatFingerprint) {
+    this.#content = indexed.content;
+    this.lengthBytes = indexed.lengthBytes;
+    this.#handle = handle;
+    this.#stat = stat;
+  }
+
+  async read(start: number, length: number): Promise<Uint8Array> {
+    const wanted = Math.max(0, Math.min(length, this.lengthBytes - start));
+    const bytes = Buffer.allocUnsafe(wanted);
+    let filled = 0;
+    while (filled < wanted) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, wanted - filled, start + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    // Checked after reading: a write that these bytes saw has changed the times by now.
+    const stat = fingerprintOf(await this.#handle.stat({ bigint: true }));
+    if (filled === wanted && stat === this.#stat) return bytes;
+    throw new StoreError("content-changed", `the file that held content ${this.#content} was changed while in use`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** The empty content needs no file. */
+const OPENED_EMPTY: OpenedContent = {
+  lengthBytes: 0,
+  read: () => Promise.resolve(new Uint8Array(0)),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+/** A copy that is not as it was recorded. */
+interface Recheck {
+  readonly stat: StatFingerprint;
+  /** The stat that its bytes go with; undefined if they are others. */
+  readonly verified: Promise<StatFingerprint | undefined>;
+}
+
+/** Bounds the memory; whoever is forgotten is hashed again. */
+const MAX_RECHECKED = 65_536;
+
+/**
+ * Finds the bytes of a content: the retained copy, else any path of TREE that had them at the last publish. What has
+ * another stat than the recorded one is hashed first; a copy that turns out wrong is never used.
+ */
+export class ContentReader {
+  readonly #index: PublishIndex;
+  readonly #contents: IndexedContents;
+  readonly #retained: RetainedContents;
+  readonly #treePath: string;
+  /** Copies that were (or are being) hashed because their stat was not the recorded one, the oldest first. */
+  readonly #rechecked = new Map<ContentId, Recheck>();
+
+  constructor(index: PublishIndex, retained: RetainedContents, treePath: string) {
+    this.#index = index;
+    this.#contents = new IndexedContents(index);
+    this.#retained = retained;
+    this.#treePath = treePath;
+  }
+
+  /** Undefined if nothing on disk has exactly these bytes any more. */
+  async open(content: ContentId): Promise<OpenedContent | undefined> {
+    if (content === EMPTY_CONTENT) return OPENED_EMPTY;
+    const indexed = this.#contents.find(content);
+    if (indexed === undefined) return undefined;
+    return (await this.#openRetained(indexed)) ?? this.#openInTree(indexed);
+  }
+
+  async #openRetained(indexed: IndexedContent): Promise<OpenedContent | undefined> {
+    const handle = await this.#retained.open(indexed.content);
+    if (handle === undefined) return undefined;
+    try {
+      const stat = await this.#trustedStat(indexed, handle);
+      if (stat !== undefined) return new ContentFile(indexed, handle, stat);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    await handle.close();
+    return undefined;
+  }
+
+  async #trustedStat(indexed: IndexedContent, handle: FileHandle): Promise<StatFingerprint | undefined> {
+    const stat = fingerprintOf(await handle.stat({ bigint: true }));
+    if (stat === indexed.retained) {
+      this.#rechecked.delete(indexed.content);
+      return stat;
+    }
+    // One reading for all who ask at once: a large copy whose file in TREE was unlinked is asked for by every mirror.
+    const known = this.#rechecked.get(indexed.content);
+    const recheck = known?.stat === stat ? known : this.#recheck(indexed.content, { handle, stat });
+    return await recheck.verified;
+  }
+
+  /** A reading that fails is not remembered. */
+  #recheck(content: ContentId, seen: { readonly handle: FileHandle; readonly stat: StatFingerprint }): Recheck {
+    // It was hashed as it stood; the next read compares with that again.
+    const verified = verifyHandle(seen.handle, content).then((stat) => stat && fingerprintOf(stat));
+    const recheck = { stat: seen.stat, verified };
+    this.#rechecked.delete(content);
+    this.#rechecked.set(content, recheck);
+    const oldest = this.#rechecked.keys().next();
+    if (this.#rechecked.size > MAX_RECHECKED && oldest.done !== true) this.#rechecked.delete(oldest.value);
+    verified.catch(() => {
+      if (this.#rechecked.get(content) === recheck) this.#rechecked.delete(content);
+    });
+    return recheck;
+  }
+
+  async #openInTree(indexed: IndexedContent): Promise<OpenedContent | undefined> {
+    const rows = this.#index.database
+      .prepare("SELECT path, stat FROM entries WHERE content = ? AND stat IS NOT NULL ORDER BY path LIMIT 16")
+      .all(indexed.row);
+    if (rows.length === 0) return undefined;
+    try {
+      using tree = ConfinedDirectory.open(this.#treePath);
+      for (const row of rows) {
+        const handle = await openIfSame(tree, pathOf(row.path), row.stat as StatFingerprint);
+        if (handle !== undefined) return new ContentFile(indexed, handle, row.stat as StatFingerprint);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== "root-unusable") throw error;
+    }
+    return undefined;
+  }
+}
+
+async function openIfSame(
+  tree: ConfinedDirectory,
+  path: ReturnType<typeof pathOf>,
+  stat: StatFingerprint,
+): Promise<FileHandle | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await tree.openForReading(path);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) return undefined;
+    if (error instanceof StoreError && error.code === "not-a-file") return undefined;
+    throw error;
+  }
+  if (fingerprintOf(await handle.stat({ bigint: true })) === stat) return handle;
+  await handle.close();
+  return undefined;
+}

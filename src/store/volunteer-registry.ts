@@ -1,0 +1,231 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { isSystemError, messageOf } from "../core/errors.ts";
+import { PASS_VALIDITY_MS } from "../trust/pass.ts";
+import { volunteerIdOf } from "../trust/signing-key.ts";
+import { StoreError } from "./errors.ts";
+import { SequenceMarks } from "./sequence-marks.ts";
+import {
+  type RegisteredVolunteer,
+  recordOf,
+  type VolunteerRow,
+  VOLUNTEERS_SCHEMA,
+  VOLUNTEERS_SCHEMA_VERSION,
+} from "./volunteer-rows.ts";
+
+export interface Invitation {
+  readonly name: string;
+  /** 32 secret bytes for the ticket. */
+  readonly token: Uint8Array;
+  readonly site: string | undefined;
+}
+
+export const VOLUNTEERS_FILE = "volunteers.sqlite";
+/** A pass given just before a revocation ends by then; nobody needs to be told of the id any longer. */
+const REVOCATION_TOLD_MS: number = PASS_VALIDITY_MS + 24 * 3_600_000;
+
+/**
+ * Who was invited and who came: names, tokens, bound keys, states, sequence marks. One SQLite file in the state directory,
+ * 0600; `invite` and `serve` may use it at once. Tokens are stored as they are, because HMAC needs them.
+ *
+ * Invariants: a name has at most one key; an id that was revoked or replaced stays in the list of revoked ones until the
+ * same key enrols again.
+ */
+export class VolunteerRegistry implements Disposable {
+  readonly #database: DatabaseSync;
+  readonly #now: () => number;
+  readonly #sequences: SequenceMarks;
+
+  private constructor(database: DatabaseSync, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+    this.#sequences = new SequenceMarks(database);
+  }
+
+  /**
+   * @param now wall clock in milliseconds
+   * @throws StoreError `state-unsafe` if the file can't be opened, `index-too-new` if a newer program made it
+   */
+  static open(stateDirectory: string, now: () => number): VolunteerRegistry {
+    const path = join(stateDirectory, VOLUNTEERS_FILE);
+    createPrivately(path);
+    let database: DatabaseSync | undefined;
+    try {
+      database = new DatabaseSync(path, { timeout: 10_000 });
+      database.exec("PRAGMA synchronous = FULL");
+      prepareSchema(database, path);
+      return new VolunteerRegistry(database, now);
+    } catch (error) {
+      database?.close();
+      if (error instanceof StoreError) throw error;
+      throw new StoreError("state-unsafe", `registry "${path}" can't be opened: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /**
+   * The token for a ticket. A name that nobody used yet keeps its token, so that a lost ticket can be printed again.
+   *
+   * @param options.again forget the key bound to the name and revoke its passes; needs a new ticket
+   * @throws StoreError `already-enrolled` if a key is bound and `again` is not set
+   */
+  invite(name: string, options: { readonly again?: boolean; readonly site?: string } = {}): Invitation {
+    return this.#atomically(() => {
+      const known = this.byName(name);
+      const isUsed = known !== undefined && known.state !== "invited";
+      if (isUsed && options.again !== true) {
+        throw new StoreError("already-enrolled", `expected a new name, got "${name}", which is ${known.state}`);
+      }
+      const token = known === undefined || options.again === true ? new Uint8Array(randomBytes(32)) : known.token;
+      const site = options.site ?? known?.site;
+      if (known?.id !== undefined) this.#noteRevoked(known.id);
+      this.#database
+        .prepare(
+          `INSERT INTO volunteers (name, token, site, state, created_ms) VALUES (?, ?, ?, 'invited', ?)
+           ON CONFLICT (name) DO UPDATE SET token = excluded.token, site = excluded.site, state = 'invited', id = NULL, public_key = NULL`,
+        )
+        .run(name, token, site ?? null, this.#now());
+      return { name, token, site };
+    });
+  }
+
+  byName(name: string): RegisteredVolunteer | undefined {
+    return this.#find("SELECT * FROM volunteers WHERE name = ?", name);
+  }
+
+  /** @param id 40 hex digits */
+  byId(id: string): RegisteredVolunteer | undefined {
+    return this.#find("SELECT * FROM volunteers WHERE id = ?", id);
+  }
+
+  /** In order of their names. */
+  list(): readonly RegisteredVolunteer[] {
+    const rows = this.#database.prepare("SELECT * FROM volunteers ORDER BY name").all();
+    return rows.map((row) => recordOf(row as unknown as VolunteerRow));
+  }
+
+  /**
+   * Binds a key to an invited name; the caller checked the ticket.
+   *
+   * @throws StoreError `already-enrolled` if another name has this key
+   */
+  enrol(name: string, publicKey: Uint8Array): RegisteredVolunteer {
+    const id = volunteerIdOf(publicKey);
+    return this.#atomically(() => {
+      const other = this.byId(id);
+      if (other !== undefined && other.name !== name) {
+        throw new StoreError("already-enrolled", `expected a key of its own, got the one of "${other.name}"`);
+      }
+      this.#database
+        .prepare("UPDATE volunteers SET id = ?, public_key = ?, state = 'enrolled', enrolled_ms = ? WHERE name = ?")
+        .run(id, publicKey, this.#now(), name);
+      this.#database.prepare("DELETE FROM revoked WHERE id = ?").run(id);
+      return this.byName(name)!;
+    });
+  }
+
+  /** Shuts a volunteer out for good, until it is invited again. @throws StoreError `unknown-volunteer` */
+  revoke(name: string): RegisteredVolunteer {
+    return this.#atomically(() => {
+      const known = this.#require(name);
+      if (known.id !== undefined) this.#noteRevoked(known.id);
+      return this.#setState(name, "revoked");
+    });
+  }
+
+  /** No customers any more (or again), peers as before. @throws StoreError `unknown-volunteer` unless it is enrolled */
+  drain(name: string, isDraining: boolean): RegisteredVolunteer {
+    return this.#atomically(() => {
+      const { state } = this.#require(name);
+      if (state !== "enrolled" && state !== "draining") {
+        throw new StoreError("unknown-volunteer", `expected an enrolled volunteer, got "${name}", which is ${state}`);
+      }
+      return this.#setState(name, isDraining ? "draining" : "enrolled");
+    });
+  }
+
+  /** Ids whose passes may not have ended yet though they no longer count. */
+  revokedIds(): readonly string[] {
+    const rows = this.#database
+      .prepare("SELECT id FROM revoked WHERE since_ms > ? ORDER BY since_ms")
+      .all(this.#now() - REVOCATION_TOLD_MS);
+    return rows.map((row) => String(row.id));
+  }
+
+  /** The highest sequence number that may have been seen from a volunteer; 0 if none. */
+  highestSequence(id: string): number {
+    return this.#sequences.highest(id);
+  }
+
+  /** Notes an accepted number; durable before it returns. */
+  noteSequence(id: string, sequence: number): void {
+    if (this.#sequences.note(id, sequence)) {
+      this.#database.prepare("UPDATE volunteers SET last_seen_ms = ? WHERE id = ?").run(this.#now(), id);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#database.isOpen) return;
+    this.#sequences.saveExactly();
+    this.#database.close();
+  }
+
+  #find(query: string, key: string): RegisteredVolunteer | undefined {
+    const row = this.#database.prepare(query).get(key);
+    return row === undefined ? undefined : recordOf(row as unknown as VolunteerRow);
+  }
+
+  #require(name: string): RegisteredVolunteer {
+    const known = this.byName(name);
+    if (known === undefined)
+      throw new StoreError("unknown-volunteer", `expected the name of a volunteer, got "${name}"`);
+    return known;
+  }
+
+  #setState(name: string, state: string): RegisteredVolunteer {
+    this.#database.prepare("UPDATE volunteers SET state = ? WHERE name = ?").run(state, name);
+    return this.byName(name)!;
+  }
+
+  #noteRevoked(id: string): void {
+    this.#database
+      .prepare(
+        "INSERT INTO revoked (id, since_ms) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET since_ms = excluded.since_ms",
+      )
+      .run(id, this.#now());
+  }
+
+  #atomically<T>(change: () => T): T {
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = change();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+/** SQLite makes its journals with the mode of the database. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (isSystemError(error, "EEXIST")) return;
+    throw new StoreError("state-unsafe", `registry "${path}" can't be made: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function prepareSchema(database: DatabaseSync, path: string): void {
+  database.exec("BEGIN IMMEDIATE");
+  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version ?? 0);
+  if (version > VOLUNTEERS_SCHEMA_VERSION) {
+    const told = `registry "${path}": expected format ${VOLUNTEERS_SCHEMA_VERSION}, got ${version} of a newer program`;
+    throw new StoreError("index-too-new", told);
+  }
+  if (version === 0) database.exec(`${VOLUNTEERS_SCHEMA}; PRAGMA user_version = ${VOLUNTEERS_SCHEMA_VERSION}`);
+  database.exec("COMMIT");
+}

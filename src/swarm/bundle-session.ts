@@ -1,0 +1,323 @@
+import type { Bitfield } from "../core/bitfield.ts";
+import type { Clock, Random } from "../core/clock.ts";
+import { CHOKE_ROUND_MS, chooseUnchoked, UNCHOKE_SLOTS } from "./choker.ts";
+import type { DownloadEffect } from "./download.ts";
+import { SwarmError } from "./errors.ts";
+import { HaveBatch } from "./have-batch.ts";
+import { idleReason } from "./idle-rule.ts";
+import { MetadataExchange } from "./metadata-exchange.ts";
+import { OriginLedger } from "./origin-ledger.ts";
+import type { PeerOffences } from "./peer-offences.ts";
+import { PeerUploads } from "./peer-uploads.ts";
+import type { SwarmBundle, WantedRanges } from "./ports.ts";
+import { type DownloadCall, RunningDownload, type SourcePatience } from "./running-download.ts";
+import { SessionPeer } from "./session-peer.ts";
+import type { SwarmLog } from "./swarm-log.ts";
+import type { PeerWire, PeerWireListener } from "./wire/peer-wire.ts";
+
+/** How often {@link BundleSession.tick} wants to be called while it has connections or a download. */
+export const TICK_MS = 100;
+
+export interface BundleSessionOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: SwarmLog;
+  /** Shared by all bundles of the program. */
+  readonly offences: PeerOffences;
+  readonly isOrigin: boolean;
+  readonly patience: SourcePatience;
+  readonly unchokeSlots?: number;
+  readonly onUploaded: (bytes: number) => void;
+}
+
+/**
+ * One bundle that is talked about: its connections, its download if there is one, its uploads. Reacts to what peers say
+ * and to {@link tick}; owns no socket and no timer, so the simulator runs it as it is.
+ */
+export class BundleSession {
+  readonly bundle: SwarmBundle;
+  readonly #options: BundleSessionOptions;
+  readonly #peers = new Map<number, SessionPeer>();
+  readonly #uploads: PeerUploads;
+  readonly #metadata: MetadataExchange;
+  readonly #haves = new HaveBatch();
+  #running: RunningDownload | undefined;
+  #nextKey = 1;
+  #chokedMs = -Infinity;
+
+  constructor(bundle: SwarmBundle, options: BundleSessionOptions) {
+    this.bundle = bundle;
+    this.#options = options;
+    const ledger = options.isOrigin ? new OriginLedger() : undefined;
+    const { clock, log, onUploaded } = options;
+    this.#uploads = new PeerUploads(this.#peers, { bundle, clock, log, ledger, onUploaded });
+    this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));
+  }
+
+  get peers(): Iterable<SessionPeer> {
+    return this.#peers.values();
+  }
+
+  get peerCount(): number {
+    return this.#peers.size;
+  }
+
+  get isDownloading(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Somebody here waits for something that peers have. */
+  get isWanting(): boolean {
+    return this.isDownloading || this.#metadata.isFetching;
+  }
+
+  /** Is the origin needed to go on? */
+  get needsOrigin(): boolean {
+    return this.#running?.state.needsOrigin(this.#nowMs) ?? this.#metadata.isFetching;
+  }
+
+  /** A connection was admitted; what it says goes to the returned listener. */
+  join(wire: PeerWire): PeerWireListener {
+    const nowMs = this.#nowMs;
+    const key = this.#nextKey++;
+    const peer = new SessionPeer({ key, wire, pieceCount: this.bundle.layout.pieceCount, nowMs });
+    this.#peers.set(key, peer);
+    wire.sendHeld(this.bundle.held);
+    if (this.#running !== undefined) this.#run(this.#running.state.addPeer(peer, nowMs));
+    this.#metadata.advance(this.peers);
+    return this.#listen(peer);
+  }
+
+  /**
+   * Fetches what is wanted; resolves when all of it is verified. Parts of pieces that are held are left out.
+   * @throws SwarmError `no-source`; `busy` if this bundle is being downloaded; the reason of the signal; errors of storage
+   */
+  async download(wanted: WantedRanges, call: DownloadCall = {}): Promise<void> {
+    call.signal?.throwIfAborted();
+    const { number, layout, held } = this.bundle;
+    if (this.#running !== undefined) throw new SwarmError("busy", `bundle ${number} is being downloaded already`);
+    const lacking = new Map([...wanted].filter(([piece, ranges]) => !held.has(piece) && !ranges.isEmpty));
+    if (lacking.size === 0) return;
+    const { random, patience } = this.#options;
+    const options = { layout, wanted: lacking, random, patience, bundleNumber: number, nowMs: this.#nowMs, ...call };
+    const running = new RunningDownload(options);
+    this.#running = running;
+    const abort = (): void => this.#finish(running, { error: call.signal?.reason });
+    call.signal?.addEventListener("abort", abort, { once: true });
+    for (const peer of this.#peers.values()) this.#run(running.state.addPeer(peer, this.#nowMs));
+    try {
+      await running.done;
+    } finally {
+      call.signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** The info dictionary (BEP 9), checked against the info hash; waits until a peer gives it or the signal says stop. */
+  async fetchInfoDictionary(signal: AbortSignal): Promise<Uint8Array> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const abort = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+    signal.addEventListener("abort", abort, { once: true });
+    this.#metadata.start(resolve);
+    this.#metadata.advance(this.peers);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#metadata.stop();
+    }
+  }
+
+  /** A piece became held otherwise than by {@link download}. */
+  announceHave(piece: number): void {
+    this.bundle.held.set(piece);
+    this.#haves.add(piece, this.#nowMs);
+  }
+
+  /** Call every {@link TICK_MS}. */
+  tick(): void {
+    const nowMs = this.#nowMs;
+    this.#announceHaves(nowMs);
+    if (nowMs - this.#chokedMs >= CHOKE_ROUND_MS) this.#chokeRound(nowMs);
+    this.#metadata.advance(this.peers);
+    for (const peer of [...this.#peers.values()]) {
+      const reason = idleReason(peer, this.isWanting, nowMs);
+      if (reason !== undefined) peer.wire.close(reason);
+    }
+    const running = this.#running;
+    if (running === undefined) return;
+    const { effects, failure } = running.tick(nowMs);
+    this.#run(effects);
+    if (failure !== undefined) this.#finish(running, { error: failure });
+  }
+
+  /** Closes all connections; a download fails with the reason. */
+  close(reason: string): void {
+    if (this.#running !== undefined) this.#finish(this.#running, { error: new SwarmError("no-source", reason) });
+    for (const peer of [...this.#peers.values()]) peer.wire.close(reason);
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
+  #listen(peer: SessionPeer): PeerWireListener {
+    const { key } = peer;
+    const download = (): RunningDownload["state"] | undefined => this.#running?.state;
+    return {
+      onHeld: (held) => this.#peerHolds(peer, held),
+      onHave: (piece) => {
+        if (peer.held.set(piece)) this.#run(download()?.peerHas(key, piece, this.#nowMs));
+      },
+      onChoke: () => {
+        peer.isChoking = true;
+      },
+      onUnchoke: () => {
+        peer.isChoking = false;
+        peer.isExhausted = false;
+        this.#run(download()?.peerUnchoked(key, this.#nowMs));
+      },
+      onInterested: () => this.#interestChanged(peer, true),
+      onUninterested: () => this.#interestChanged(peer, false),
+      onRequest: (request) => this.#uploads.request(peer, request),
+      onCancel: (request) => this.#uploads.cancel(peer, request),
+      onBlock: (piece, offset, bytes) => {
+        peer.activeMs = this.#nowMs;
+        this.#run(download()?.arrived(key, { piece, offset, bytes }, peer.activeMs));
+      },
+      onReject: (request) => this.#run(download()?.rejected(key, request, this.#nowMs)),
+      onMetadataRequest: (index) => this.#metadata.requested(peer, index),
+      onMetadataBlock: (index, bytes) => this.#metadata.received(peer, index, bytes),
+      onDrain: () => {
+        this.#uploads.pump();
+        void this.#metadata.serve(peer);
+      },
+      onClose: () => this.#left(peer),
+    };
+  }
+
+  #peerHolds(peer: SessionPeer, held: Bitfield): void {
+    if (this.#running === undefined) peer.held = held;
+    else this.#run(this.#running.state.peerHolds(peer.key, held, this.#nowMs));
+  }
+
+  #left(peer: SessionPeer): void {
+    if (!this.#peers.delete(peer.key)) return;
+    this.#uploads.disconnected(peer.key);
+    this.#metadata.disconnected(peer);
+    if (this.#running !== undefined) this.#run(this.#running.state.removePeer(peer.key, this.#nowMs));
+    this.#fillSlots();
+  }
+
+  #run(effects: readonly DownloadEffect[] = []): void {
+    for (const effect of effects) {
+      if (effect.kind === "write") void this.#write(effect);
+      else if (effect.kind === "check") void this.#check(effect.piece);
+      else if (effect.kind === "offence") this.#offence(effect.peerId);
+      else this.#say(effect);
+    }
+  }
+
+  #say(effect: Extract<DownloadEffect, { peer: number }>): void {
+    const peer = this.#peers.get(effect.peer);
+    if (peer === undefined) return;
+    if (effect.kind === "request") peer.wire.sendRequest(effect.request);
+    else if (effect.kind === "cancel") peer.wire.sendCancel(effect.request);
+    else if (effect.isInterested) peer.wire.sendInterested();
+    else peer.wire.sendUninterested();
+  }
+
+  async #write({ progress, offset, bytes }: Extract<DownloadEffect, { kind: "write" }>): Promise<void> {
+    const running = this.#running;
+    try {
+      await this.bundle.storage.writeBlock(progress.piece, offset, bytes);
+      if (running?.isSettled !== false) return;
+      this.#run(running.state.written(progress, bytes.length, this.#nowMs));
+    } catch (error) {
+      if (running !== undefined) this.#finish(running, { error });
+    }
+  }
+
+  async #check(piece: number): Promise<void> {
+    const running = this.#running;
+    try {
+      const outcome = await this.bundle.storage.completePiece(piece);
+      if (outcome === "verified") this.announceHave(piece);
+      else this.#options.log.info({ bundle: this.bundle.number, piece }, "piece failed its hash");
+      if (running?.isSettled !== false) return;
+      this.#run(running.state.checked(piece, outcome, this.#nowMs));
+      if (outcome === "verified") running.report();
+      if (running.state.isComplete) this.#finish(running, undefined);
+    } catch (error) {
+      if (running !== undefined) this.#finish(running, { error });
+    }
+  }
+
+  #finish(running: RunningDownload, failed: { readonly error: unknown } | undefined): void {
+    if (running.isSettled) return;
+    this.#running = undefined;
+    if (failed === undefined) running.succeed();
+    else running.fail(failed.error);
+    this.#run(running.state.stop());
+  }
+
+  #offence(peerId: string): void {
+    const isBanned = this.#options.offences.record(peerId);
+    this.#options.log.warn({ bundle: this.bundle.number, peer: peerId, isBanned }, "peer sent wrong bytes");
+    if (!isBanned) return;
+    for (const peer of [...this.#peers.values()]) if (peer.peerId === peerId) peer.wire.close("banned");
+  }
+
+  #interestChanged(peer: SessionPeer, isInterested: boolean): void {
+    peer.isInterested = isInterested;
+    if (isInterested) peer.activeMs = this.#nowMs;
+    const unchokedCount = [...this.#peers.values()].filter((other) => !other.isChoked).length;
+    if (isInterested && peer.isChoked && unchokedCount < this.#slots) this.#unchoke(peer);
+    else if (!isInterested) this.#fillSlots();
+  }
+
+  /** A slot may have become free for somebody who waits. */
+  #fillSlots(): void {
+    const isSomebodyWaiting = [...this.#peers.values()].some((peer) => peer.isInterested && peer.isChoked);
+    if (isSomebodyWaiting) this.#chokeRound(this.#chokedMs);
+  }
+
+  get #slots(): number {
+    return this.#options.unchokeSlots ?? UNCHOKE_SLOTS;
+  }
+
+  /** @param atMs when the round counts as done: rounds between the regular ones do not delay these */
+  #chokeRound(atMs: number): void {
+    this.#chokedMs = atMs;
+    const nowMs = this.#nowMs;
+    const rated = [...this.#peers.values()].map((peer) => ({
+      key: peer.key,
+      isInterested: peer.isInterested,
+      givesBytesPerSecond: peer.pipeline.bytesPerSecond(nowMs),
+      takesBytesPerSecond: peer.uploadRate.bytesPerSecond(nowMs),
+    }));
+    const unchoked = chooseUnchoked(rated, this.#options.random, this.#slots);
+    for (const peer of this.#peers.values()) {
+      if (unchoked.has(peer.key) && peer.isChoked) this.#unchoke(peer);
+      else if (!unchoked.has(peer.key) && !peer.isChoked) this.#choke(peer);
+    }
+  }
+
+  #unchoke(peer: SessionPeer): void {
+    peer.isChoked = false;
+    peer.wire.sendUnchoke();
+  }
+
+  #choke(peer: SessionPeer): void {
+    peer.isChoked = true;
+    peer.wire.sendChoke();
+    this.#uploads.choke(peer);
+  }
+
+  #announceHaves(nowMs: number): void {
+    for (const piece of this.#haves.takeDue(nowMs)) {
+      if (!this.bundle.held.has(piece)) continue;
+      for (const peer of this.#peers.values()) if (!peer.held.has(piece)) peer.wire.sendHave(piece);
+    }
+  }
+}

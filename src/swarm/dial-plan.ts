@@ -1,0 +1,100 @@
+import type { Random } from "../core/clock.ts";
+import type { KnownPeer } from "./ports.ts";
+
+/** The origin is called only if no other peer could be reached within this time. */
+const ORIGIN_WAIT_MS = 1_000;
+/** After the first failure; doubles each time. */
+const RETRY_MS = 15_000;
+const MAX_RETRY_MS = 300_000;
+/** The origin is often the only hope, and only restarts keep it away. */
+const ORIGIN_RETRY_MS = 1_000;
+const MAX_ORIGIN_RETRY_MS = 30_000;
+/** A connection that lasted less counts as failed: somebody closes it for a reason. */
+const SHORT_LIFE_MS = 20_000;
+/** Connections one download looks for. */
+const PEERS_PER_BUNDLE = 30;
+/** Bounds the memory. */
+const MAX_REMEMBERED = 4_096;
+
+interface DialRecord {
+  readonly dialledMs: number;
+  readonly failures: number;
+}
+
+/** What the plan looks at. */
+export interface DialSituation {
+  readonly bundleNumber: number;
+  readonly known: readonly KnownPeer[];
+  /** Connected for this bundle or just being called, by peer id. */
+  readonly busyIds: ReadonlySet<string>;
+  /** Calls under way. */
+  readonly pendingCount: number;
+  readonly isAllowed: (peerId: string) => boolean;
+  readonly needsOrigin: boolean;
+}
+
+/** Whom to call for one bundle, and when to try again. One plan per bundle that is wanted. */
+export class DialPlan {
+  readonly #records = new Map<string, DialRecord>();
+  readonly #startMs: number;
+  readonly #random: Random;
+
+  constructor(random: Random, nowMs: number) {
+    this.#random = random;
+    this.#startMs = nowMs;
+  }
+
+  /** Peers to call now: others at once, the origin when it is needed and the others had their chance. */
+  choose(situation: DialSituation, nowMs: number): KnownPeer[] {
+    const callable = situation.known.filter(
+      (peer) =>
+        !situation.busyIds.has(peer.id) &&
+        situation.isAllowed(peer.id) &&
+        peer.mayHold(situation.bundleNumber) &&
+        this.#isDue(peer, nowMs),
+    );
+    const others = callable.filter((peer) => !peer.isOrigin);
+    const room = Math.max(0, PEERS_PER_BUNDLE - situation.busyIds.size);
+    const chosen = this.#sample(others, room);
+    const hadChance = nowMs - this.#startMs >= ORIGIN_WAIT_MS || (chosen.length === 0 && situation.pendingCount === 0);
+    if (situation.needsOrigin && hadChance) chosen.push(...callable.filter((peer) => peer.isOrigin));
+    for (const peer of chosen) this.#note(peer.id, { dialledMs: nowMs, failures: this.#failures(peer.id) });
+    return chosen;
+  }
+
+  /** A call was not answered, refused, or its connection was closed. */
+  ended(peerId: string, nowMs: number): void {
+    const record = this.#records.get(peerId);
+    if (record === undefined) return;
+    const failures = nowMs - record.dialledMs < SHORT_LIFE_MS ? record.failures + 1 : 0;
+    this.#note(peerId, { dialledMs: nowMs, failures });
+  }
+
+  #isDue(peer: KnownPeer, nowMs: number): boolean {
+    const record = this.#records.get(peer.id);
+    if (record === undefined) return true;
+    const [firstMs, mostMs] = peer.isOrigin ? [ORIGIN_RETRY_MS, MAX_ORIGIN_RETRY_MS] : [RETRY_MS, MAX_RETRY_MS];
+    return nowMs - record.dialledMs >= Math.min(mostMs, firstMs * 2 ** Math.max(0, record.failures - 1));
+  }
+
+  #failures(peerId: string): number {
+    return this.#records.get(peerId)?.failures ?? 0;
+  }
+
+  #note(peerId: string, record: DialRecord): void {
+    this.#records.delete(peerId);
+    this.#records.set(peerId, record);
+    const oldest = this.#records.keys().next();
+    if (this.#records.size > MAX_REMEMBERED && oldest.done !== true) this.#records.delete(oldest.value);
+  }
+
+  #sample(peers: readonly KnownPeer[], count: number): KnownPeer[] {
+    const rest = [...peers];
+    const sample: KnownPeer[] = [];
+    while (sample.length < count && rest.length > 0) {
+      const [peer] = rest.splice(Math.floor(this.#random() * rest.length), 1);
+      sample.push(peer!);
+    }
+    return sample;
+  }
+}

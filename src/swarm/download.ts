@@ -1,0 +1,370 @@
+import type { BundleLayout } from "../core/bundle-layout.ts";
+import { RangeSet } from "../core/byte-range.ts";
+import type { Bitfield } from "../core/bitfield.ts";
+import type { Random } from "../core/clock.ts";
+import type { DownloadPeer } from "./download-peer.ts";
+import { OriginPolicy } from "./origin-policy.ts";
+import { PieceAvailability } from "./piece-availability.ts";
+import { pickBlocks, type PickerView } from "./piece-picker.ts";
+import { type BlockState, PieceProgress } from "./piece-progress.ts";
+import type { WantedRanges } from "./ports.ts";
+import type { BlockRequest } from "./wire/peer-wire.ts";
+
+/** Received bytes that the disk has not taken yet; beyond this nothing more is asked for. */
+const MAX_UNWRITTEN_BYTES: number = 32 * 1024 * 1024;
+/** Interest outlasts the last useful piece: haves come five times a second, and each change is a message. */
+const INTEREST_MS = 5_000;
+
+/** What the session must do. `peer` names connections by key. */
+export type DownloadEffect =
+  | { readonly kind: "request"; readonly peer: number; readonly request: BlockRequest }
+  | { readonly kind: "cancel"; readonly peer: number; readonly request: BlockRequest }
+  | { readonly kind: "interest"; readonly peer: number; readonly isInterested: boolean }
+  | { readonly kind: "write"; readonly progress: PieceProgress; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: "check"; readonly piece: number }
+  | { readonly kind: "offence"; readonly peerId: string; readonly piece: number };
+
+export interface DownloadOptions {
+  readonly layout: BundleLayout;
+  readonly wanted: WantedRanges;
+  readonly random: Random;
+  readonly nowMs: number;
+}
+
+/** A block as it came. */
+export interface ArrivedBlock {
+  readonly piece: number;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Payload figures of one download. */
+export interface DownloadProgress {
+  readonly wantedBytes: number;
+  readonly receivedBytes: number;
+  readonly wantedPieces: number;
+  readonly verifiedPieces: number;
+}
+
+/**
+ * The decisions of one bundle's download: event in, effects out; no I/O, no timers. Every wanted piece is either open
+ * (in `#availability`), active (begun), or done (in neither `#missing`).
+ */
+export class Download {
+  readonly #layout: BundleLayout;
+  readonly #missing = new Map<number, RangeSet>();
+  readonly #availability: PieceAvailability;
+  readonly #active = new Map<number, PieceProgress>();
+  readonly #incomplete = new Set<PieceProgress>();
+  readonly #suspects = new Set<number>();
+  readonly #peers = new Map<number, DownloadPeer>();
+  readonly #originPolicy: OriginPolicy;
+  readonly #view: PickerView;
+  readonly #wantedPieces: number;
+  #wantedBytes = 0;
+  #receivedBytes = 0;
+  #unwrittenBytes = 0;
+  #progressMs: number;
+  #effects: DownloadEffect[] = [];
+
+  constructor({ layout, wanted, random, nowMs }: DownloadOptions) {
+    this.#layout = layout;
+    this.#availability = new PieceAvailability(layout.pieceCount);
+    this.#originPolicy = new OriginPolicy(nowMs);
+    this.#progressMs = nowMs;
+    for (const [piece, missing] of wanted) {
+      this.#missing.set(piece, missing);
+      this.#availability.open(piece);
+      this.#wantedBytes += missing.totalBytes;
+    }
+    this.#wantedPieces = wanted.size;
+    this.#view = {
+      availability: this.#availability,
+      active: this.#active,
+      incomplete: this.#incomplete,
+      originPolicy: this.#originPolicy,
+      random,
+      begin: (piece, owner) => this.#begin(piece, owner),
+    };
+  }
+
+  get isComplete(): boolean {
+    return this.#missing.size === 0;
+  }
+
+  /** When the last block came (or the download began). */
+  get progressMs(): number {
+    return this.#progressMs;
+  }
+
+  get progress(): DownloadProgress {
+    return {
+      wantedBytes: this.#wantedBytes,
+      receivedBytes: this.#receivedBytes,
+      wantedPieces: this.#wantedPieces,
+      verifiedPieces: this.#wantedPieces - this.#missing.size,
+    };
+  }
+
+  /** Pieces still missing, ascending. */
+  get missingPieces(): number[] {
+    return [...this.#missing.keys()].sort((a, b) => a - b);
+  }
+
+  /** Does anybody connected offer anything that is missing? */
+  get hasSource(): boolean {
+    for (const peer of this.#peers.values()) if (peer.offeredCount > 0) return true;
+    return false;
+  }
+
+  /** Is the origin of use: something is missing that no other peer offers, or the peers are slow. */
+  needsOrigin(nowMs: number): boolean {
+    if (this.#originPolicy.arePeersSlow(nowMs)) return true;
+    for (const piece of this.#missing.keys()) if (this.#availability.countOf(piece) === 0) return true;
+    return false;
+  }
+
+  addPeer(peer: DownloadPeer, nowMs: number): DownloadEffect[] {
+    this.#peers.set(peer.key, peer);
+    peer.offeredCount = 0;
+    peer.isExhausted = false;
+    for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#offer(peer, piece, 1);
+    this.#fill(peer, nowMs);
+    return this.#takeEffects();
+  }
+
+  removePeer(key: number, nowMs: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    if (peer === undefined) return [];
+    this.#peers.delete(key);
+    for (const request of peer.pipeline.takeAll()) this.#release(peer, request);
+    if (!peer.isOrigin) {
+      for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#availability.change(piece, -1);
+    }
+    this.#fillAll(nowMs);
+    return this.#takeEffects();
+  }
+
+  /** The peer's first word on what it holds. */
+  peerHolds(key: number, held: Bitfield, nowMs: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    if (peer === undefined) return [];
+    const before = peer.held;
+    peer.held = held;
+    for (const piece of this.#missing.keys()) {
+      if (held.has(piece) !== before.has(piece)) this.#offer(peer, piece, held.has(piece) ? 1 : -1);
+    }
+    this.#fill(peer, nowMs);
+    return this.#takeEffects();
+  }
+
+  /** The peer got a piece that it did not hold; `held` says so already. */
+  peerHas(key: number, piece: number, nowMs: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || !this.#missing.has(piece)) return [];
+    this.#offer(peer, piece, 1);
+    this.#fill(peer, nowMs);
+    return this.#takeEffects();
+  }
+
+  /** The peer unchoked us. */
+  peerUnchoked(key: number, nowMs: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    if (peer !== undefined) this.#fill(peer, nowMs);
+    return this.#takeEffects();
+  }
+
+  rejected(key: number, request: BlockRequest, nowMs: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || !peer.pipeline.forget(request)) return [];
+    this.#release(peer, request);
+    if (peer.isChoking) return this.#takeEffects();
+    const isDeferred = peer.isOrigin && this.#originPolicy.noteDeferral(request.piece, nowMs) === "deferred";
+    // Another peer only refuses what it no longer holds; without this it would be asked again at once, for ever.
+    if (!isDeferred && peer.held.clear(request.piece) && this.#missing.has(request.piece))
+      this.#offer(peer, request.piece, -1);
+    this.#fill(peer, nowMs);
+    return this.#takeEffects();
+  }
+
+  arrived(key: number, { piece, offset, bytes }: ArrivedBlock, nowMs: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    const request = peer?.pipeline.arrived(piece, offset, nowMs);
+    if (peer === undefined || request === undefined) return [];
+    this.#progressMs = nowMs;
+    this.#originPolicy.noteBlock(peer.isOrigin, nowMs);
+    const progress = this.#active.get(piece);
+    const block = progress?.block(offset);
+    if (progress !== undefined && block?.request.lengthBytes === bytes.length) {
+      this.#receive(peer, { progress, block, bytes, nowMs });
+    }
+    this.#fill(peer, nowMs);
+    return this.#takeEffects();
+  }
+
+  /** A "write" effect was carried out. */
+  written(progress: PieceProgress, lengthBytes: number, nowMs: number): DownloadEffect[] {
+    const wasFull = this.#unwrittenBytes > MAX_UNWRITTEN_BYTES;
+    this.#unwrittenBytes -= lengthBytes;
+    progress.written();
+    if (progress.isWritten) this.#effects.push({ kind: "check", piece: progress.piece });
+    if (wasFull && this.#unwrittenBytes <= MAX_UNWRITTEN_BYTES) this.#fillAll(nowMs);
+    return this.#takeEffects();
+  }
+
+  /** A "check" effect was carried out. */
+  checked(piece: number, outcome: "verified" | "mismatch", nowMs: number): DownloadEffect[] {
+    const progress = this.#active.get(piece);
+    if (progress === undefined) return [];
+    this.#active.delete(piece);
+    if (outcome === "verified") this.#verified(piece);
+    else this.#failed(progress);
+    if (outcome === "mismatch") this.#fillAll(nowMs);
+    return this.#takeEffects();
+  }
+
+  /** Call about ten times a second: time-outs, endgame, everything that waits for time to pass. */
+  tick(nowMs: number): DownloadEffect[] {
+    for (const peer of this.#peers.values()) {
+      this.#loseInterest(peer, nowMs);
+      for (const request of peer.pipeline.takeLate(nowMs)) {
+        this.#effects.push({ kind: "cancel", peer: peer.key, request });
+        this.#release(peer, request);
+      }
+    }
+    this.#notePeers(nowMs);
+    this.#fillAll(nowMs);
+    return this.#takeEffects();
+  }
+
+  /** Gives up: cancels what is under way. */
+  stop(): DownloadEffect[] {
+    for (const peer of this.#peers.values()) {
+      for (const request of peer.pipeline.takeAll()) this.#effects.push({ kind: "cancel", peer: peer.key, request });
+      if (peer.isInteresting) this.#setInterest(peer, false);
+    }
+    this.#peers.clear();
+    return this.#takeEffects();
+  }
+
+  /** Tells the origin policy how the others do. Offers are taken from the best of them: cheap, and never too much. */
+  #notePeers(nowMs: number): void {
+    let bytesPerSecond = 0;
+    let mostOffered = 0;
+    for (const peer of this.#peers.values()) {
+      if (peer.isOrigin) continue;
+      bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);
+      mostOffered = Math.max(mostOffered, peer.offeredCount);
+    }
+    if (mostOffered === 0) this.#originPolicy.noteNoOffers(nowMs);
+    const missingShare = mostOffered / Math.max(1, this.#missing.size);
+    this.#originPolicy.notePeerRate(bytesPerSecond, missingShare * (this.#wantedBytes - this.#receivedBytes), nowMs);
+  }
+
+  #begin(piece: number, owner: number): PieceProgress {
+    this.#availability.close(piece);
+    const start = {
+      piece,
+      missing: this.#missing.get(piece)!,
+      dataLength: this.#layout.dataLengthOfPiece(piece),
+      isSuspect: this.#suspects.has(piece),
+    };
+    const progress = new PieceProgress(start, owner, this.#progressMs);
+    this.#active.set(piece, progress);
+    this.#incomplete.add(progress);
+    return progress;
+  }
+
+  #receive(
+    peer: DownloadPeer,
+    arrival: { progress: PieceProgress; block: BlockState; bytes: Uint8Array; nowMs: number },
+  ): void {
+    const { progress, block, bytes, nowMs } = arrival;
+    const others = progress.receive(block, peer.key, { peerId: peer.peerId, nowMs });
+    if (others === undefined) return;
+    for (const key of others) {
+      if (this.#peers.get(key)?.pipeline.forget(block.request) !== true) continue;
+      this.#effects.push({ kind: "cancel", peer: key, request: block.request });
+    }
+    this.#receivedBytes += bytes.length;
+    this.#unwrittenBytes += bytes.length;
+    this.#effects.push({ kind: "write", progress, offset: block.request.offset, bytes });
+  }
+
+  #verified(piece: number): void {
+    this.#missing.delete(piece);
+    this.#suspects.delete(piece);
+    for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
+  }
+
+  /** Fetched again whole; who gave all of it is to blame. */
+  #failed(progress: PieceProgress): void {
+    const { piece, givers } = progress;
+    const [giver] = givers;
+    if (!progress.hasBasisBytes && givers.size === 1 && giver !== undefined) {
+      this.#effects.push({ kind: "offence", peerId: giver, piece });
+    }
+    if (givers.size > 1) this.#suspects.add(piece);
+    const whole = RangeSet.of({ start: 0, end: this.#layout.dataLengthOfPiece(piece) });
+    this.#wantedBytes += whole.totalBytes;
+    this.#missing.set(piece, whole);
+    this.#availability.open(piece);
+  }
+
+  #offer(peer: DownloadPeer, piece: number, by: 1 | -1): void {
+    if (!peer.isOrigin) this.#availability.change(piece, by);
+    peer.offeredCount += by;
+    peer.isExhausted = false;
+    if (peer.offeredCount > 0 && !peer.isInteresting) this.#setInterest(peer, true);
+  }
+
+  /** A peer that was of no use for a while may close the connection or give its slot to others. */
+  #loseInterest(peer: DownloadPeer, nowMs: number): void {
+    if (peer.offeredCount > 0) peer.usefulMs = nowMs;
+    else if (peer.isInteresting && nowMs - peer.usefulMs > INTEREST_MS) this.#setInterest(peer, false);
+  }
+
+  #setInterest(peer: DownloadPeer, isInterested: boolean): void {
+    peer.isInteresting = isInterested;
+    this.#effects.push({ kind: "interest", peer: peer.key, isInterested });
+  }
+
+  #release(peer: DownloadPeer, request: BlockRequest): void {
+    const progress = this.#active.get(request.piece);
+    if (progress === undefined || !progress.release(request.offset, peer.key)) return;
+    this.#incomplete.add(progress);
+    if (!progress.isUntouched) return;
+    this.#active.delete(progress.piece);
+    this.#incomplete.delete(progress);
+    this.#availability.open(progress.piece);
+  }
+
+  #fillAll(nowMs: number): void {
+    for (const peer of this.#peers.values()) {
+      peer.isExhausted = false;
+      this.#fill(peer, nowMs);
+    }
+  }
+
+  #fill(peer: DownloadPeer, nowMs: number): void {
+    if (peer.isChoking || peer.isExhausted || peer.offeredCount === 0) return;
+    if (this.#unwrittenBytes > MAX_UNWRITTEN_BYTES) return;
+    const room = peer.pipeline.room(nowMs);
+    if (room === 0) return;
+    let picked = 0;
+    for (const [progress, block] of pickBlocks(this.#view, peer, { room, nowMs })) {
+      progress.ask(block, peer.key, nowMs);
+      if (progress.freeCount === 0) this.#incomplete.delete(progress);
+      peer.pipeline.sent(block.request, nowMs);
+      this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
+      picked++;
+    }
+    peer.isExhausted = picked < room;
+  }
+
+  #takeEffects(): DownloadEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+}

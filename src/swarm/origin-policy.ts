@@ -1,0 +1,101 @@
+/** After the origin deferred a piece, somebody else is getting it and will offer it within about this time. */
+export const DEFERRAL_MS = 2_000;
+/** Without a block from any peer, or for a begun piece, for so long, the swarm counts as slow and the origin helps. */
+export const PATIENCE_MS = 2_000;
+/** Peers that together give less than this, while what they offer would take longer than {@link WEAK_TIME_MS}, get help. */
+const WEAK_BYTES_PER_SECOND: number = 256 * 1024;
+const WEAK_TIME_MS = 5_000;
+/** … once that lasted: in the first seconds of a swarm everybody offers little and gives slowly. */
+const WEAK_FOR_MS = 3_000;
+/** No block from anybody: even what the origin deferred is asked for again, but not in a loop of requests and rejects. */
+const STARVATION_MS = 1_000;
+const STARVING_REST_MS = 500;
+
+/**
+ * The origin defers a piece once and gives it when it is asked again within {@link DEFERRAL_GRACE_MS}: who is refused so much
+ * later than the first time is refused because the origin does not hold the piece any more.
+ */
+const REFUSED_AFTER_MS = 3_000;
+const DEFERRAL_GRACE_MS = 10_000;
+
+/** What the origin policy must know about a piece. */
+export interface PieceSituation {
+  readonly piece: number;
+  /** Peers other than the origin that offer it. */
+  readonly offerCount: number;
+  /** Last time a block of it was asked for or came; undefined if nobody works on it. */
+  readonly progressMs: number | undefined;
+}
+
+/**
+ * What a volunteer asks the origin for: "origin last, never slower". Pieces that a peer offers come from peers unless
+ * the peers are slow; pieces nobody offers come from the origin, except for a while those it deferred.
+ */
+export class OriginPolicy {
+  /** Piece → until when; in order of time, so expired ones are at the front. */
+  readonly #deferred = new Map<number, number>();
+  /** Piece → its first deferral. */
+  readonly #firstDeferredMs = new Map<number, number>();
+  #peerBlockMs: number;
+  #anyBlockMs: number;
+  #weakSinceMs: number | undefined;
+
+  constructor(nowMs: number) {
+    this.#peerBlockMs = nowMs;
+    this.#anyBlockMs = nowMs;
+  }
+
+  noteBlock(isFromOrigin: boolean, nowMs: number): void {
+    this.#anyBlockMs = nowMs;
+    if (!isFromOrigin) this.#peerBlockMs = nowMs;
+  }
+
+  /** No peer but the origin offers anything that is missing: then peers can't be slow. */
+  noteNoOffers(nowMs: number): void {
+    this.#peerBlockMs = nowMs;
+  }
+
+  /** @returns "not-held" if the origin can't have meant to defer it */
+  noteDeferral(piece: number, nowMs: number): "deferred" | "not-held" {
+    this.#dropExpired(nowMs);
+    this.#deferred.delete(piece);
+    this.#deferred.set(piece, nowMs + DEFERRAL_MS);
+    const firstMs = this.#firstDeferredMs.get(piece);
+    if (firstMs !== undefined && nowMs - firstMs <= DEFERRAL_GRACE_MS) {
+      return nowMs - firstMs > REFUSED_AFTER_MS ? "not-held" : "deferred";
+    }
+    this.#firstDeferredMs.set(piece, nowMs);
+    return "deferred";
+  }
+
+  /** How fast the peers other than the origin are, and how much they offer of what is missing; call now and then. */
+  notePeerRate(bytesPerSecond: number, offeredBytes: number, nowMs: number): void {
+    const isWeak = bytesPerSecond < WEAK_BYTES_PER_SECOND && offeredBytes * 1000 > bytesPerSecond * WEAK_TIME_MS;
+    this.#weakSinceMs = isWeak ? (this.#weakSinceMs ?? nowMs) : undefined;
+  }
+
+  /** The peers that offer pieces deliver nothing, or next to nothing for what they offer. */
+  arePeersSlow(nowMs: number): boolean {
+    return nowMs - this.#peerBlockMs > PATIENCE_MS || nowMs - (this.#weakSinceMs ?? nowMs) > WEAK_FOR_MS;
+  }
+
+  /** The origin deferred the piece a moment ago, and there is other work. */
+  isResting(piece: number, nowMs: number): boolean {
+    const untilMs = this.#deferred.get(piece) ?? 0;
+    const isStarving = nowMs - this.#anyBlockMs > STARVATION_MS;
+    return nowMs < (isStarving ? untilMs - DEFERRAL_MS + STARVING_REST_MS : untilMs);
+  }
+
+  mayAsk(situation: PieceSituation, nowMs: number): boolean {
+    if (this.isResting(situation.piece, nowMs)) return false;
+    if (situation.offerCount === 0 || this.arePeersSlow(nowMs)) return true;
+    return situation.progressMs !== undefined && nowMs - situation.progressMs > PATIENCE_MS;
+  }
+
+  #dropExpired(nowMs: number): void {
+    for (const [piece, untilMs] of this.#deferred) {
+      if (untilMs > nowMs) return;
+      this.#deferred.delete(piece);
+    }
+  }
+}

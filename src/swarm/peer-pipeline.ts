@@ -1,0 +1,114 @@
+import { MAX_REQUEST_BYTES } from "./block-requests.ts";
+import { RateMeter } from "./rate-meter.ts";
+import type { BlockRequest } from "./wire/peer-wire.ts";
+
+/** Enough to keep a link of 10 Mbit/s and 100 ms busy before anything was measured. */
+export const MIN_PIPELINE_DEPTH = 8;
+/** 4 MiB under way; what other clients' request queues certainly take. */
+export const MAX_PIPELINE_DEPTH = 256;
+/** Requests kept waiting at the peer on top of what the delay needs: covers pauses of both event loops and disks. */
+const RESERVE_MS = 300;
+/** A "delay" beyond this is the peer's queue, not the way to it. */
+const MAX_DELAY_MS = 1_000;
+/** Without any block for so long a peer is snubbing us. */
+export const SILENCE_MS = 10_000;
+/** A request the peer passed over while it answered others. */
+export const REQUEST_TIMEOUT_MS = 60_000;
+
+interface OpenRequest {
+  readonly request: BlockRequest;
+  readonly sentMs: number;
+}
+
+/**
+ * Requests under way to one peer, and how many there should be: measured rate × (shortest delay seen + a reserve). A
+ * peer that stays silent for {@link SILENCE_MS} is trusted with a single request until it answers again.
+ */
+export class PeerPipeline {
+  readonly #open = new Map<string, OpenRequest>();
+  readonly #rate: RateMeter;
+  #shortestDelayMs = MAX_DELAY_MS;
+  #progressMs: number;
+  #isSnubbed = false;
+
+  constructor(nowMs: number) {
+    this.#rate = new RateMeter(nowMs);
+    this.#progressMs = nowMs;
+  }
+
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  get isSnubbed(): boolean {
+    return this.#isSnubbed;
+  }
+
+  /** Payload rate of the last second or so. */
+  bytesPerSecond(nowMs: number): number {
+    return this.#rate.bytesPerSecond(nowMs);
+  }
+
+  /** How many requests should be open. */
+  depth(nowMs: number): number {
+    if (this.#isSnubbed) return 1;
+    const wantedBytes = (this.bytesPerSecond(nowMs) * (this.#shortestDelayMs + RESERVE_MS)) / 1000;
+    return Math.min(MAX_PIPELINE_DEPTH, Math.max(MIN_PIPELINE_DEPTH, Math.ceil(wantedBytes / MAX_REQUEST_BYTES)));
+  }
+
+  room(nowMs: number): number {
+    return Math.max(0, this.depth(nowMs) - this.#open.size);
+  }
+
+  sent(request: BlockRequest, nowMs: number): void {
+    if (this.#open.size === 0) this.#progressMs = nowMs;
+    this.#open.set(keyOf(request.piece, request.offset), { request, sentMs: nowMs });
+  }
+
+  /** The request a block answers; undefined if none is open for it. */
+  arrived(piece: number, offset: number, nowMs: number): BlockRequest | undefined {
+    const key = keyOf(piece, offset);
+    const open = this.#open.get(key);
+    if (open === undefined) return undefined;
+    this.#open.delete(key);
+    this.#rate.add(open.request.lengthBytes, nowMs);
+    this.#shortestDelayMs = Math.min(this.#shortestDelayMs, nowMs - open.sentMs);
+    this.#progressMs = nowMs;
+    this.#isSnubbed = false;
+    return open.request;
+  }
+
+  /** Rejected or cancelled. */
+  forget(request: BlockRequest): boolean {
+    return this.#open.delete(keyOf(request.piece, request.offset));
+  }
+
+  /** When the request was sent; undefined if it is not open. */
+  sentMs(request: BlockRequest): number | undefined {
+    return this.#open.get(keyOf(request.piece, request.offset))?.sentMs;
+  }
+
+  /** Takes out what should be cancelled and asked elsewhere: everything if the peer is silent, else single late ones. */
+  takeLate(nowMs: number): BlockRequest[] {
+    const isSilent = this.#open.size > 0 && nowMs - this.#progressMs > SILENCE_MS;
+    if (isSilent) this.#isSnubbed = true;
+    const late: BlockRequest[] = [];
+    for (const { request, sentMs } of this.#open.values()) {
+      if (!isSilent && nowMs - sentMs <= REQUEST_TIMEOUT_MS) break; // in order of sending: the rest is younger
+      late.push(request);
+    }
+    for (const request of late) this.forget(request);
+    return late;
+  }
+
+  /** Empties the pipeline (choked by a peer without BEP 6, or closed). */
+  takeAll(): BlockRequest[] {
+    const all = [...this.#open.values()].map((open) => open.request);
+    this.#open.clear();
+    return all;
+  }
+}
+
+function keyOf(piece: number, offset: number): string {
+  return `${piece}:${offset}`;
+}

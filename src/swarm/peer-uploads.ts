@@ -1,0 +1,126 @@
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { OriginLedger } from "./origin-ledger.ts";
+import type { SwarmBundle } from "./ports.ts";
+import type { SessionPeer } from "./session-peer.ts";
+import type { SwarmLog } from "./swarm-log.ts";
+import { UploadQueue, type UploadRead } from "./upload-queue.ts";
+import type { BlockRequest } from "./wire/peer-wire.ts";
+
+/** Bytes queued at a socket above which nothing more is read for it: with two reads on top it stays below 1 MiB. */
+const QUEUED_BYTES_MARK: number = 512 * 1024;
+
+export interface PeerUploadsOptions {
+  readonly bundle: SwarmBundle;
+  readonly clock: Clock;
+  readonly log: SwarmLog;
+  /** Only at the origin. */
+  readonly ledger: OriginLedger | undefined;
+  /** Payload was sent. */
+  readonly onUploaded: (bytes: number) => void;
+}
+
+/** Answers the requests of a bundle's peers from storage, as far as their sockets take the bytes. */
+export class PeerUploads {
+  readonly #options: PeerUploadsOptions;
+  readonly #queue = new UploadQueue();
+  readonly #peers: ReadonlyMap<number, SessionPeer>;
+
+  constructor(peers: ReadonlyMap<number, SessionPeer>, options: PeerUploadsOptions) {
+    this.#peers = peers;
+    this.#options = options;
+  }
+
+  request(peer: SessionPeer, request: BlockRequest): void {
+    const { bundle, clock, ledger } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (peer.isChoked || !bundle.held.has(request.piece)) return this.#refuse(peer, request);
+    const mayDefer = !peer.wire.isStockClient && peer.wire.supportsFast;
+    if (mayDefer && ledger?.decide(request.piece, peer.key, nowMs) === "defer") return peer.wire.sendReject(request);
+    const outcome = this.#queue.add(peer.key, request);
+    if (outcome === "full") return peer.wire.sendReject(request);
+    peer.activeMs = nowMs;
+    this.pump();
+  }
+
+  /** BEP 6: a cancelled request is answered all the same, by the block if it is on its way already, else by reject. */
+  cancel(peer: SessionPeer, request: BlockRequest): void {
+    if (!this.#queue.cancel(peer.key, request)) return;
+    this.#options.ledger?.withdraw(request.piece, peer.key);
+    peer.wire.sendReject(request);
+  }
+
+  /** The peer was choked: its requests are refused. */
+  choke(peer: SessionPeer): void {
+    for (const request of this.#queue.drop(peer.key)) peer.wire.sendReject(request);
+  }
+
+  disconnected(key: number): void {
+    this.#queue.drop(key);
+    this.#options.ledger?.disconnected(key);
+  }
+
+  /** Starts as many reads as the sockets can take. */
+  pump(): void {
+    for (;;) {
+      const read = this.#queue.nextRead((key) => this.#canTake(key));
+      if (read === undefined) return;
+      void this.#answer(read);
+    }
+  }
+
+  #canTake(key: number): boolean {
+    const peer = this.#peers.get(key);
+    return peer !== undefined && peer.wire.queuedBytes < QUEUED_BYTES_MARK;
+  }
+
+  async #answer(read: UploadRead): Promise<void> {
+    const bytes = await this.#read(read);
+    this.#queue.finished(read);
+    const peer = this.#peers.get(read.key);
+    if (peer !== undefined && bytes === undefined) this.#withdraw(peer, read);
+    else if (peer !== undefined && bytes !== undefined) this.#send(peer, read, bytes);
+    this.pump();
+  }
+
+  /** Content from storage, zeros where stock clients ask for padding. */
+  async #read({ piece, offset, lengthBytes }: UploadRead): Promise<Uint8Array | undefined> {
+    const { bundle, log } = this.#options;
+    const contentBytes = Math.max(0, Math.min(lengthBytes, bundle.layout.dataLengthOfPiece(piece) - offset));
+    try {
+      const content =
+        contentBytes === 0 ? new Uint8Array() : await bundle.storage.readBlock(piece, offset, contentBytes);
+      if (content === undefined || contentBytes === lengthBytes) return content;
+      const padded = new Uint8Array(lengthBytes);
+      padded.set(content);
+      return padded;
+    } catch (error) {
+      log.warn({ bundle: bundle.number, piece, error: messageOf(error) }, "reading for a peer failed");
+      return undefined;
+    }
+  }
+
+  #send(peer: SessionPeer, read: UploadRead, bytes: Uint8Array): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const request of read.requests) {
+      const start = request.offset - read.offset;
+      peer.wire.sendBlock(request.piece, request.offset, bytes.subarray(start, start + request.lengthBytes));
+      peer.uploadRate.add(request.lengthBytes, nowMs);
+      this.#options.onUploaded(request.lengthBytes);
+    }
+    peer.activeMs = nowMs;
+    if (read.requests.size > 0) this.#options.ledger?.given(read.piece, peer.key, nowMs);
+  }
+
+  #withdraw(peer: SessionPeer, read: UploadRead): void {
+    const { bundle, log } = this.#options;
+    if (bundle.held.clear(read.piece)) log.info({ bundle: bundle.number, piece: read.piece }, "piece withdrawn");
+    for (const request of read.requests) this.#refuse(peer, request);
+  }
+
+  /** BEP 3 has no word for "no": a peer without BEP 6 learns from a new connection what is held. */
+  #refuse(peer: SessionPeer, request: BlockRequest): void {
+    if (peer.wire.supportsFast) peer.wire.sendReject(request);
+    else if (!peer.isChoked) peer.wire.close("asked for a piece that is not held");
+  }
+}

@@ -1,0 +1,97 @@
+import type { Random } from "../core/clock.ts";
+
+const NOT_OPEN = -1;
+
+/**
+ * How many peers other than the origin offer each wanted piece, and the pieces not yet begun in order of rarity.
+ *
+ * Invariant: an open piece lies in the bucket of its count, at `#position`. Changing a count and removing a piece are
+ * O(1); a pick costs as many steps as it meets pieces that are not acceptable.
+ */
+export class PieceAvailability {
+  readonly #counts: Uint16Array;
+  readonly #position: Int32Array;
+  readonly #buckets: number[][] = [[]];
+  #openCount = 0;
+
+  /** @param pieceCount of the bundle */
+  constructor(pieceCount: number) {
+    this.#counts = new Uint16Array(pieceCount);
+    this.#position = new Int32Array(pieceCount).fill(NOT_OPEN);
+  }
+
+  /** Pieces that are wanted and not yet begun. */
+  get openCount(): number {
+    return this.#openCount;
+  }
+
+  countOf(piece: number): number {
+    return this.#counts[piece]!;
+  }
+
+  isOpen(piece: number): boolean {
+    return this.#position[piece] !== NOT_OPEN;
+  }
+
+  /** A peer offers (+1) or no longer offers (−1) the piece. */
+  change(piece: number, by: 1 | -1): void {
+    const wasOpen = this.isOpen(piece);
+    if (wasOpen) this.close(piece);
+    this.#counts[piece]! += by;
+    if (wasOpen) this.open(piece);
+  }
+
+  /** The piece is wanted and nobody works on it. */
+  open(piece: number): void {
+    if (this.isOpen(piece)) return;
+    const count = this.#counts[piece]!;
+    while (this.#buckets.length <= count) this.#buckets.push([]);
+    const bucket = this.#buckets[count]!;
+    this.#position[piece] = bucket.length;
+    bucket.push(piece);
+    this.#openCount++;
+  }
+
+  close(piece: number): void {
+    const position = this.#position[piece]!;
+    if (position === NOT_OPEN) return;
+    const bucket = this.#buckets[this.#counts[piece]!]!;
+    const last = bucket.pop()!;
+    if (last !== piece) {
+      bucket[position] = last;
+      this.#position[last] = position;
+    }
+    this.#position[piece] = NOT_OPEN;
+    this.#openCount--;
+  }
+
+  /**
+   * The rarest open piece that is acceptable, at random among equally rare ones.
+   * @param counts `from` … `to` (inclusive): offered by that many peers
+   */
+  pickRarest(
+    isAcceptable: (piece: number) => boolean,
+    random: Random,
+    counts: { readonly from: number; readonly to: number },
+  ): number | undefined {
+    const highest = Math.min(counts.to, this.#buckets.length - 1);
+    for (let count = counts.from; count <= highest; count++) {
+      const found = pickFrom(this.#buckets[count]!, isAcceptable, random);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+function pickFrom(
+  bucket: readonly number[],
+  isAcceptable: (piece: number) => boolean,
+  random: Random,
+): number | undefined {
+  const start = Math.floor(random() * bucket.length);
+  for (let step = 0; step < bucket.length; step++) {
+    const piece = bucket[(start + step) % bucket.length]!;
+    if (isAcceptable(piece)) return piece;
+  }
+  return undefined;
+}

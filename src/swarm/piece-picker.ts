@@ -1,0 +1,109 @@
+import type { Random } from "../core/clock.ts";
+import type { DownloadPeer } from "./download-peer.ts";
+import type { OriginPolicy } from "./origin-policy.ts";
+import type { PieceAvailability } from "./piece-availability.ts";
+import type { BlockState, PieceProgress } from "./piece-progress.ts";
+
+/** In the endgame a block is asked for again once its piece made no progress for so long; earlier costs more than it brings. */
+export const ENDGAME_IDLE_MS = 500;
+/** … or once it has been open for so long although others of its piece come. */
+const ENDGAME_AGE_MS = 3_000;
+/** At most so many peers are asked for one block. */
+const ENDGAME_COPIES = 3;
+
+/** What the picker looks at; owned by the download. */
+export interface PickerView {
+  readonly availability: PieceAvailability;
+  readonly active: ReadonlyMap<number, PieceProgress>;
+  /** Those of `active` with blocks nobody was asked for. */
+  readonly incomplete: ReadonlySet<PieceProgress>;
+  readonly originPolicy: OriginPolicy;
+  readonly random: Random;
+  /** Begins work on an open piece. */
+  begin(piece: number, owner: number): PieceProgress;
+}
+
+/**
+ * The next blocks to ask a peer for, at most `room`: rest of the pieces it has begun, then new pieces (rarest first; from
+ * the origin those nobody offers), then free blocks of other peers' pieces, at last blocks others are slow to bring.
+ */
+export function* pickBlocks(
+  view: PickerView,
+  peer: DownloadPeer,
+  options: PickOptions,
+): Generator<[PieceProgress, BlockState]> {
+  let room = options.room;
+  const take = function* (progress: PieceProgress): Generator<[PieceProgress, BlockState]> {
+    for (const block of progress.blocks) {
+      if (room === 0 || progress.freeCount === 0) return;
+      if (block.isReceived || block.askedOf.size > 0) continue;
+      room--;
+      yield [progress, block];
+    }
+  };
+  const begun = [...view.incomplete].filter((progress) => peer.held.has(progress.piece));
+  for (const progress of begun) {
+    const isOrphan = progress.owner === undefined && mayHelp(view, peer, { progress, nowMs: options.nowMs });
+    if (isOrphan) progress.owner = peer.key;
+    const isResting = peer.isOrigin && view.originPolicy.isResting(progress.piece, options.nowMs);
+    if (progress.owner === peer.key && !isResting) yield* take(progress);
+  }
+  while (room > 0) {
+    const piece = pickNewPiece(view, peer, options.nowMs);
+    if (piece === undefined) break;
+    yield* take(view.begin(piece, peer.key));
+  }
+  if (room > 0)
+    for (const progress of begun) if (mayHelp(view, peer, { progress, nowMs: options.nowMs })) yield* take(progress);
+  if (room > 0 && view.availability.openCount === 0) yield* pickSlowBlocks(view, peer, { ...options, room });
+}
+
+export interface PickOptions {
+  readonly room: number;
+  readonly nowMs: number;
+}
+
+function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): number | undefined {
+  const { availability, originPolicy } = view;
+  if (!peer.isOrigin) {
+    return availability.pickRarest((piece) => peer.held.has(piece), view.random, { from: 1, to: Infinity });
+  }
+  const isAcceptable = (piece: number): boolean =>
+    peer.held.has(piece) &&
+    originPolicy.mayAsk({ piece, offerCount: availability.countOf(piece), progressMs: undefined }, nowMs);
+  const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
+  return availability.pickRarest(isAcceptable, view.random, counts);
+}
+
+interface HelpOptions {
+  readonly progress: PieceProgress;
+  readonly nowMs: number;
+}
+
+/** May the peer give blocks of a piece that another one began? */
+function mayHelp(view: PickerView, peer: DownloadPeer, { progress, nowMs }: HelpOptions): boolean {
+  if (progress.owner === peer.key || (progress.isSuspect && progress.owner !== undefined)) return false;
+  if (!peer.isOrigin) return true;
+  const { piece, progressMs } = progress;
+  return view.originPolicy.mayAsk({ piece, offerCount: view.availability.countOf(piece), progressMs }, nowMs);
+}
+
+/** Endgame: every block has been asked for; those that are slow to come are asked of another peer as well. */
+function* pickSlowBlocks(
+  view: PickerView,
+  peer: DownloadPeer,
+  options: PickOptions,
+): Generator<[PieceProgress, BlockState]> {
+  let room = options.room;
+  for (const progress of view.active.values()) {
+    const isIdle = options.nowMs - progress.progressMs >= ENDGAME_IDLE_MS;
+    if (!peer.held.has(progress.piece) || !mayHelp(view, peer, { progress, nowMs: options.nowMs })) continue;
+    for (const block of progress.blocks) {
+      if (room === 0) return;
+      if (block.isReceived || block.askedOf.has(peer.key) || block.askedOf.size >= ENDGAME_COPIES) continue;
+      if (!isIdle && options.nowMs - block.askedMs < ENDGAME_AGE_MS) continue;
+      room--;
+      yield [progress, block];
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import type { Bitfield } from "../core/bitfield.ts";
+import type { BundleLayout } from "../core/bundle-layout.ts";
+import type { RangeSet } from "../core/byte-range.ts";
+
+/**
+ * Bytes of one bundle on this host, offsets within a piece. Only content bytes: padding is zeros that the caller
+ * makes up and storage never sees.
+ */
+export interface PieceStorage {
+  /** Undefined if the bytes are not (or no longer) held: the piece is then withdrawn. */
+  readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Keeps received bytes; not yet trusted. */
+  writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Called once all content bytes of a piece are there: checks its hash; afterwards it may be given to others. */
+  completePiece(piece: number): Promise<"verified" | "mismatch">;
+}
+
+/** A bundle the swarm can talk about: seeded if `held` has pieces, downloaded if asked to. */
+export interface SwarmBundle {
+  readonly number: number;
+  /** 40 hex digits. */
+  readonly infoHash: string;
+  readonly layout: BundleLayout;
+  /** Pieces that are verified and readable. The swarm sets bits as pieces complete and clears withdrawn ones. */
+  readonly held: Bitfield;
+  readonly storage: PieceStorage;
+  /** Bencoded info dictionary for BEP 9, if at hand. */
+  infoDictionary(): Promise<Uint8Array | undefined>;
+}
+
+/** What a download still lacks: per piece the missing content bytes, offsets within the piece. Never empty sets. */
+export type WantedRanges = ReadonlyMap<number, RangeSet>;
+
+/** A peer that the tracker named. */
+export interface KnownPeer {
+  /** Volunteer id, 40 hex digits = its peer id. */
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isOrigin: boolean;
+  readonly site?: string;
+  /** False if it certainly holds nothing of this bundle, so that it is not dialled for it. */
+  mayHold(bundleNumber: number): boolean;
+}

@@ -1,0 +1,52 @@
+import { Bitfield } from "../core/bitfield.ts";
+import type { DownloadPeer } from "./download-peer.ts";
+import { PeerPipeline } from "./peer-pipeline.ts";
+import { RateMeter } from "./rate-meter.ts";
+import type { PeerWire } from "./wire/peer-wire.ts";
+
+/** One connection of a bundle: what both sides said so far. */
+export class SessionPeer implements DownloadPeer {
+  readonly key: number;
+  readonly wire: PeerWire;
+  readonly pipeline: PeerPipeline;
+  /** Payload we sent. */
+  readonly uploadRate: RateMeter;
+  held: Bitfield;
+  /** It chokes us (BEP 3: the state at the beginning). */
+  isChoking = true;
+  /** We choke it. */
+  isChoked = true;
+  /** It is interested in us. */
+  isInterested = false;
+  /** We told it that we are interested. */
+  isInteresting = false;
+  usefulMs: number;
+  offeredCount = 0;
+  isExhausted = false;
+  /** Last time anything useful happened. */
+  activeMs: number;
+  /** When the socket last took bytes, while some are queued. */
+  drainedMs: number;
+  sentBytesSeen = 0;
+  /** Blocks of the info dictionary it waits for. */
+  readonly metadataWaiting: number[] = [];
+
+  constructor(options: { key: number; wire: PeerWire; pieceCount: number; nowMs: number }) {
+    this.key = options.key;
+    this.wire = options.wire;
+    this.held = new Bitfield(options.pieceCount);
+    this.pipeline = new PeerPipeline(options.nowMs);
+    this.uploadRate = new RateMeter(options.nowMs);
+    this.usefulMs = options.nowMs;
+    this.activeMs = options.nowMs;
+    this.drainedMs = options.nowMs;
+  }
+
+  get peerId(): string {
+    return this.wire.peerId;
+  }
+
+  get isOrigin(): boolean {
+    return this.wire.isOrigin;
+  }
+}

@@ -1,0 +1,109 @@
+import type { BlockRequest } from "./wire/peer-wire.ts";
+
+/** As Transmission; our own pipelines never hold more than 256. */
+export const MAX_QUEUED_REQUESTS = 500;
+/** Adjacent requests are read together, up to this: four requests of a 64 KiB piece cost one read. */
+const MAX_READ_BYTES: number = 128 * 1024;
+/** Reads at a time per peer: while one is sent the next is fetched. */
+const READS_PER_PEER = 2;
+
+/** One read from storage that answers adjacent requests of one peer. */
+export interface UploadRead {
+  readonly key: number;
+  readonly piece: number;
+  readonly offset: number;
+  readonly lengthBytes: number;
+  /** In order, adjacent; those cancelled meanwhile are taken out. */
+  readonly requests: Set<BlockRequest>;
+}
+
+interface PeerQueue {
+  readonly waiting: BlockRequest[];
+  readonly reads: Set<UploadRead>;
+}
+
+/** Requests of all peers of one bundle: bounded per peer, served round-robin, a few reads at a time each. */
+export class UploadQueue {
+  /** In order of turn: who was served goes to the end. */
+  readonly #peers = new Map<number, PeerQueue>();
+
+  /** "full" and "duplicate" are not kept; the caller rejects what does not fit. */
+  add(key: number, request: BlockRequest): "queued" | "duplicate" | "full" {
+    let queue = this.#peers.get(key);
+    if (queue === undefined) {
+      queue = { waiting: [], reads: new Set() };
+      this.#peers.set(key, queue);
+    }
+    if (queue.waiting.length >= MAX_QUEUED_REQUESTS) return "full";
+    if (queue.waiting.some((other) => isSameRequest(other, request))) return "duplicate";
+    queue.waiting.push(request);
+    return "queued";
+  }
+
+  /** True if the request was still waiting or being read and will not be answered now. */
+  cancel(key: number, request: BlockRequest): boolean {
+    const queue = this.#peers.get(key);
+    if (queue === undefined) return false;
+    const index = queue.waiting.findIndex((other) => isSameRequest(other, request));
+    if (index >= 0) {
+      queue.waiting.splice(index, 1);
+      return true;
+    }
+    for (const read of queue.reads) {
+      for (const other of read.requests) if (isSameRequest(other, request)) return read.requests.delete(other);
+    }
+    return false;
+  }
+
+  /** Takes out all requests of a peer that was choked or has gone. */
+  drop(key: number): BlockRequest[] {
+    const queue = this.#peers.get(key);
+    if (queue === undefined) return [];
+    const dropped = [...queue.waiting];
+    for (const read of queue.reads) {
+      dropped.push(...read.requests);
+      read.requests.clear();
+    }
+    this.#peers.delete(key);
+    return dropped;
+  }
+
+  queuedCount(key: number): number {
+    return this.#peers.get(key)?.waiting.length ?? 0;
+  }
+
+  /** The next read whose turn it is, among peers that can take more; call {@link finished} when it is done. */
+  nextRead(canTake: (key: number) => boolean): UploadRead | undefined {
+    for (const [key, queue] of this.#peers) {
+      if (queue.waiting.length === 0 || queue.reads.size >= READS_PER_PEER || !canTake(key)) continue;
+      const read = takeAdjacent(key, queue.waiting);
+      queue.reads.add(read);
+      this.#peers.delete(key);
+      this.#peers.set(key, queue);
+      return read;
+    }
+    return undefined;
+  }
+
+  finished(read: UploadRead): void {
+    this.#peers.get(read.key)?.reads.delete(read);
+  }
+}
+
+function takeAdjacent(key: number, waiting: BlockRequest[]): UploadRead {
+  const first = waiting[0]!;
+  let count = 0;
+  let end = first.offset;
+  for (const request of waiting) {
+    const isAdjacent = request.piece === first.piece && request.offset === end;
+    if (!isAdjacent || (count > 0 && end + request.lengthBytes - first.offset > MAX_READ_BYTES)) break;
+    end += request.lengthBytes;
+    count++;
+  }
+  const requests = new Set(waiting.splice(0, count));
+  return { key, piece: first.piece, offset: first.offset, lengthBytes: end - first.offset, requests };
+}
+
+function isSameRequest(a: BlockRequest, b: BlockRequest): boolean {
+  return a.piece === b.piece && a.offset === b.offset && a.lengthBytes === b.lengthBytes;
+}

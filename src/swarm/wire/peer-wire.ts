@@ -1,0 +1,69 @@
+import type { Bitfield } from "../../core/bitfield.ts";
+
+/** A BEP 3 request: `lengthBytes` ≤ 16 KiB, any offset; inside the piece. */
+export interface BlockRequest {
+  readonly piece: number;
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
+
+/** What a remote peer says, after the gate let it pass: indices, offsets and lengths are in range. */
+export interface PeerWireListener {
+  onHeld(held: Bitfield): void;
+  onHave(piece: number): void;
+  onChoke(): void;
+  onUnchoke(): void;
+  onInterested(): void;
+  onUninterested(): void;
+  onRequest(request: BlockRequest): void;
+  onCancel(request: BlockRequest): void;
+  /** Only for requests that were sent and are still open; anything else is dropped (and counted) by the wire. */
+  onBlock(piece: number, offset: number, bytes: Uint8Array): void;
+  /** BEP 6: this request will not be answered. Also called when a peer without BEP 6 chokes. */
+  onReject(request: BlockRequest): void;
+  /** BEP 9: the peer asks for block `index` (16 KiB) of the info dictionary. */
+  onMetadataRequest(index: number): void;
+  /** BEP 9: a block of the info dictionary, or undefined if the peer rejected it. */
+  onMetadataBlock(index: number, bytes: Uint8Array | undefined): void;
+  /** Output buffer drained below its low mark: more blocks may be sent. */
+  onDrain(): void;
+  /** Once, at the end, whatever the cause. */
+  onClose(reason: string): void;
+}
+
+/**
+ * An established, admitted connection for one bundle: handshakes and passes are done, nothing else was exchanged.
+ * Implemented by net/ over a socket and by sim/ in memory.
+ */
+export interface PeerWire {
+  /** 40 hex digits; for an admitted volunteer its volunteer id. */
+  readonly peerId: string;
+  /** True for a BEP 3 client without a pass (only where such clients are allowed). */
+  readonly isStockClient: boolean;
+  /** True if the pass says it is central's own. */
+  readonly isOrigin: boolean;
+  readonly supportsFast: boolean;
+  /** From its extended handshake (BEP 9); undefined if it offers no metadata. */
+  readonly metadataSizeBytes: number | undefined;
+  readonly remoteHost: string;
+  /** Bytes read from and written to the socket so far, everything above TCP. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** Bytes accepted for sending that the socket has not taken yet. */
+  readonly queuedBytes: number;
+  sendHeld(held: Bitfield): void;
+  sendHave(piece: number): void;
+  sendChoke(): void;
+  sendUnchoke(): void;
+  sendInterested(): void;
+  sendUninterested(): void;
+  sendRequest(request: BlockRequest): void;
+  sendCancel(request: BlockRequest): void;
+  sendBlock(piece: number, offset: number, bytes: Uint8Array): void;
+  /** BEP 6 reject; silently nothing towards a peer without BEP 6. */
+  sendReject(request: BlockRequest): void;
+  sendMetadataRequest(index: number): void;
+  sendMetadataBlock(index: number, totalBytes: number, bytes: Uint8Array): void;
+  sendMetadataReject(index: number): void;
+  close(reason: string): void;
+}

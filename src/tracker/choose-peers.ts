@@ -1,0 +1,55 @@
+import type { Random } from "../core/clock.ts";
+import { holdsSomething } from "./holdings.ts";
+import type { LiveVolunteer } from "./live-volunteer.ts";
+
+/** Most peers in one answer (row T05). */
+export const MAX_PEERS = 50;
+/** Of the places in an answer, those kept for other sites: without them far groups starve. */
+const ELSEWHERE_SHARE = 0.3;
+
+export interface PeerRules {
+  readonly isSilent: (volunteer: LiveVolunteer) => boolean;
+  /** Enrolled and not revoked. */
+  readonly isAdmitted: (id: string) => boolean;
+  readonly random: Random;
+}
+
+/**
+ * Which volunteers to name to one that asks: reachable, admitted, heard of lately, with something to give or about to
+ * have it; of its own site first, but about a third from elsewhere; random within both.
+ */
+export function choosePeers(
+  asking: LiveVolunteer,
+  candidates: readonly LiveVolunteer[],
+  rules: PeerRules,
+): readonly LiveVolunteer[] {
+  const eligible = candidates.filter((candidate) => candidate.id !== asking.id && isEligible(candidate, rules));
+  const isNear = (candidate: LiveVolunteer): boolean => asking.site !== undefined && candidate.site === asking.site;
+  const near = shuffled(eligible.filter(isNear), rules.random);
+  const far = shuffled(
+    eligible.filter((candidate) => !isNear(candidate)),
+    rules.random,
+  );
+  const farPlaces = Math.max(Math.round(MAX_PEERS * ELSEWHERE_SHARE), MAX_PEERS - near.length);
+  const chosenFar = far.slice(0, farPlaces);
+  return [...near.slice(0, MAX_PEERS - chosenFar.length), ...chosenFar];
+}
+
+function isEligible(candidate: LiveVolunteer, rules: PeerRules): boolean {
+  return (
+    candidate.portState === "reachable" &&
+    !rules.isSilent(candidate) &&
+    (candidate.isSyncing || holdsSomething(candidate.holdings)) &&
+    rules.isAdmitted(candidate.id)
+  );
+}
+
+/** Fisher and Yates. */
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const result = [...items];
+  for (let last = result.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [result[last], result[other]] = [result[other]!, result[last]!];
+  }
+  return result;
+}

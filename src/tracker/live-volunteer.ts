@@ -1,0 +1,28 @@
+import type { Holdings } from "./holdings.ts";
+
+/** Whether central could connect to the announced port. Only `reachable` ones are handed out as peers. */
+export type PortState = "unchecked" | "reachable" | "unreachable";
+
+/** What central knows of a volunteer from its announces. Times are of {@link Clock.monotonicMs} unless named wall. */
+export interface LiveVolunteer {
+  readonly id: string;
+  /** The address the announce came from, never a parameter. */
+  readonly host: string;
+  readonly port: number;
+  readonly portState: PortState;
+  readonly portCheckedMs: number;
+  readonly site: string | undefined;
+  readonly url: string | undefined;
+  /** Release held, 0 none. */
+  readonly release: number;
+  readonly isSyncing: boolean;
+  readonly bytesLeft: number;
+  readonly customers: number;
+  readonly uploadBytesPerSecond: number;
+  readonly uploadCapacityBytesPerSecond: number;
+  readonly holdings: Holdings;
+  /** What the volunteer was told last; undefined after a restart: full holdings are wanted. */
+  readonly holdingsId: number | undefined;
+  readonly lastSeenMs: number;
+  readonly lastSeenWallMs: number;
+}

@@ -1,0 +1,136 @@
+import type { Clock } from "../core/clock.ts";
+import { applyHoldings, NO_HOLDINGS } from "./holdings.ts";
+import type { LiveVolunteer, PortState } from "./live-volunteer.ts";
+import type { VolunteerAnnounce } from "./volunteer-announce.ts";
+
+/** Who announced: proved by the signature, seen on the socket, known from the invitation. */
+export interface Announcer {
+  readonly id: string;
+  readonly host: string;
+  readonly site: string | undefined;
+}
+
+export interface AnnounceOutcome {
+  readonly volunteer: LiveVolunteer;
+  /** Goes into the answer. */
+  readonly holdingsId: number;
+  readonly fullHoldingsWanted: boolean;
+  /** The port was not tried yet at this address, or long ago. */
+  readonly isPortCheckDue: boolean;
+}
+
+/** A reachable port is tried again after this long, an unreachable one sooner: firewalls get opened. */
+const RECHECK_REACHABLE_MS = 3_600_000;
+const RECHECK_UNREACHABLE_MS = 300_000;
+/** Silent volunteers stay visible to the operator for a week. */
+const FORGET_AFTER_MS: number = 7 * 24 * 3_600_000;
+
+/**
+ * The volunteers' state as their announces tell it, by volunteer id. Bounded: only enrolled ones get here, and the long
+ * silent are dropped.
+ */
+export class LiveVolunteers {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #volunteers = new Map<string, LiveVolunteer>();
+
+  /** @param intervalMs between two announces of a volunteer */
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  /**
+   * Takes in a checked announce of an authenticated volunteer.
+   *
+   * @throws TrackerError `bad-announce` if its holdings pile up beyond the cap; nothing changed then
+   */
+  announce(announce: VolunteerAnnounce, from: Announcer): AnnounceOutcome {
+    const before = this.#volunteers.get(from.id);
+    const known = before?.holdingsId === undefined ? undefined : { id: before.holdingsId, holdings: before.holdings };
+    const applied = applyHoldings(known, announce.holdings);
+    // Ids follow the wall clock, so that one from before a restart is never taken for a new one.
+    const holdingsId = Math.max((before?.holdingsId ?? 0) + 1, Math.floor(this.#clock.wallMs()));
+    const port = this.#portOf(before, announce.port, from.host);
+    const volunteer: LiveVolunteer = {
+      id: from.id,
+      host: from.host,
+      port: announce.port,
+      ...port,
+      site: announce.site ?? from.site,
+      url: announce.url,
+      release: announce.release,
+      isSyncing: announce.isSyncing,
+      bytesLeft: announce.bytesLeft,
+      customers: announce.customers,
+      uploadBytesPerSecond: announce.uploadBytesPerSecond,
+      uploadCapacityBytesPerSecond: announce.uploadCapacityBytesPerSecond,
+      holdings: applied ?? before?.holdings ?? NO_HOLDINGS,
+      holdingsId: applied === undefined ? undefined : holdingsId,
+      lastSeenMs: this.#clock.monotonicMs(),
+      lastSeenWallMs: this.#clock.wallMs(),
+    };
+    if (announce.event === "stopped") this.#volunteers.delete(from.id);
+    else this.#volunteers.set(from.id, volunteer);
+    return {
+      volunteer,
+      holdingsId,
+      fullHoldingsWanted: applied === undefined,
+      isPortCheckDue: announce.event !== "stopped" && this.#isPortCheckDue(volunteer),
+    };
+  }
+
+  /** The result of a connection to an announced address; ignored if the volunteer moved meanwhile. */
+  notePort(address: { readonly id: string; readonly host: string; readonly port: number }, isReachable: boolean): void {
+    const volunteer = this.#volunteers.get(address.id);
+    if (volunteer?.host !== address.host || volunteer.port !== address.port) return;
+    const portState: PortState = isReachable ? "reachable" : "unreachable";
+    this.#volunteers.set(address.id, { ...volunteer, portState, portCheckedMs: this.#clock.monotonicMs() });
+  }
+
+  get(id: string): LiveVolunteer | undefined {
+    return this.#volunteers.get(id);
+  }
+
+  /** All that announced within the last week. */
+  all(): readonly LiveVolunteer[] {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { id, lastSeenMs } of this.#volunteers.values()) {
+      if (nowMs - lastSeenMs > FORGET_AFTER_MS) this.#volunteers.delete(id);
+    }
+    return [...this.#volunteers.values()];
+  }
+
+  remove(id: string): void {
+    this.#volunteers.delete(id);
+  }
+
+  /** Two intervals without an announce: no peers and no customers go there. */
+  isSilent(volunteer: LiveVolunteer): boolean {
+    return this.#clock.monotonicMs() - volunteer.lastSeenMs > 2 * this.#intervalMs;
+  }
+
+  /** Puts back what was known before a restart: believed for one interval, unless it announces. */
+  restore(volunteers: readonly LiveVolunteer[]): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const volunteer of volunteers) {
+      if (this.#volunteers.has(volunteer.id)) continue;
+      const lastSeenMs = nowMs - this.#intervalMs;
+      this.#volunteers.set(volunteer.id, { ...volunteer, lastSeenMs, portCheckedMs: nowMs, holdingsId: undefined });
+    }
+  }
+
+  #portOf(
+    before: LiveVolunteer | undefined,
+    port: number,
+    host: string,
+  ): { readonly portState: PortState; readonly portCheckedMs: number } {
+    if (before?.host !== host || before.port !== port) return { portState: "unchecked", portCheckedMs: -Infinity };
+    return { portState: before.portState, portCheckedMs: before.portCheckedMs };
+  }
+
+  #isPortCheckDue({ portState, portCheckedMs }: LiveVolunteer): boolean {
+    const ageMs = this.#clock.monotonicMs() - portCheckedMs;
+    return ageMs > (portState === "reachable" ? RECHECK_REACHABLE_MS : RECHECK_UNREACHABLE_MS);
+  }
+}

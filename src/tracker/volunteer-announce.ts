@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { parseByteQuery, readAnnounceQuery, type AnnounceQuery } from "./announce-query.ts";
+import { refuseAnnounce } from "./errors.ts";
+import { MAX_REPORTED_BUNDLES, type BundleHave, type HoldingsReport } from "./holdings.ts";
+
+/** An announce of a volunteer, checked (docs/protocol.md, "Announce of volunteers"). */
+export interface VolunteerAnnounce extends AnnounceQuery {
+  readonly repository: string;
+  /** Release held, 0 none. */
+  readonly release: number;
+  readonly isSyncing: boolean;
+  readonly bytesLeft: number;
+  /** Open transfers of customers. */
+  readonly customers: number;
+  readonly uploadBytesPerSecond: number;
+  /** 0 if unknown. */
+  readonly uploadCapacityBytesPerSecond: number;
+  readonly site: string | undefined;
+  /** Base URL of its HTTP without a slash at the end, undefined if it serves no customers. */
+  readonly url: string | undefined;
+  readonly holdings: HoldingsReport;
+}
+
+export const MAX_ANNOUNCE_BYTES: number = 1024 * 1024;
+/** Bits of the largest content table (32,768) in base64. */
+const MAX_BITMAP_TEXT = 5464;
+
+const count = z.int().min(0);
+const haveSchema = z.union([z.enum(["all", "none"]), z.base64().min(4).max(MAX_BITMAP_TEXT)]);
+const bundleSchema = z.object({ number: count, have: haveSchema });
+const holdingsSchema = z.object({
+  base: count,
+  complete: z.int().min(1).optional(),
+  bundles: z.array(bundleSchema).max(MAX_REPORTED_BUNDLES).optional(),
+});
+const bodySchema = z.object({
+  repository: z.string().regex(/^[0-9a-f]{32}$/),
+  release: count,
+  syncing: z.boolean(),
+  bytesLeft: count,
+  customers: count,
+  uploadBytesPerSecond: count,
+  uploadCapacityBytesPerSecond: count,
+  site: z
+    .string()
+    .regex(/^[^\p{C}]{1,64}$/u)
+    .optional(),
+  url: z.string().max(512).optional(),
+  holdings: holdingsSchema,
+});
+
+/**
+ * Reads the query and the body of a volunteer's announce. Keys it does not know are ignored.
+ *
+ * @throws TrackerError `bad-announce`
+ */
+export function parseVolunteerAnnounce(query: string, body: Uint8Array): VolunteerAnnounce {
+  const parsed = bodySchema.safeParse(parseJson(body));
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
+  }
+  const { syncing, holdings, site, url, ...figures } = parsed.data;
+  return {
+    ...readAnnounceQuery(parseByteQuery(query)),
+    ...figures,
+    isSyncing: syncing,
+    site,
+    url: url === undefined ? undefined : readBaseUrl(url),
+    holdings: readHoldings(holdings),
+  };
+}
+
+function parseJson(body: Uint8Array): unknown {
+  if (body.length > MAX_ANNOUNCE_BYTES) refuseAnnounce(`expected a body of at most ${MAX_ANNOUNCE_BYTES} bytes`);
+  try {
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+  } catch {
+    return refuseAnnounce("expected a body in JSON");
+  }
+}
+
+function readHoldings(holdings: z.infer<typeof holdingsSchema>): HoldingsReport {
+  const { base, complete, bundles } = holdings;
+  if ((complete === undefined) === (bundles === undefined)) refuseAnnounce(`expected either "complete" or "bundles"`);
+  const haves = new Map<number, BundleHave>();
+  for (const { number, have } of bundles ?? []) {
+    if (haves.has(number)) refuseAnnounce(`expected bundle ${number} once`);
+    haves.set(number, have === "all" || have === "none" ? have : new Uint8Array(Buffer.from(have, "base64")));
+  }
+  return { base, completeRelease: complete, bundles: haves };
+}
+
+/** Only what can stand in a Location header and in HTML without surprises (rows H05, H07). */
+function readBaseUrl(text: string): string {
+  const url = URL.parse(text);
+  const isBase =
+    (url?.protocol === "http:" || url?.protocol === "https:") &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === "" &&
+    url.hash === "";
+  if (!isBase) refuseAnnounce("expected an http or https URL without user, query and fragment");
+  return url.href.replace(/\/$/, "");
+}

@@ -1,0 +1,90 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+let networks = 0;
+
+/** A host with its own address, interface and counters on this machine. */
+export interface TestHost {
+  readonly name: string;
+  readonly address: string;
+  /** Words to put before a command so that it runs on this host. */
+  readonly enter: readonly string[];
+  /** Bytes that left and reached the host's interface since it exists (link layer, headers included). */
+  counters(): { readonly sentBytes: number; readonly receivedBytes: number };
+}
+
+/** Several hosts on one switch: network namespaces joined by veth pairs to a bridge in a namespace of its own. */
+export class TestNetwork implements Disposable {
+  readonly #namespaces: string[] = [];
+  readonly #prefix: string;
+  readonly #subnet: number;
+  readonly #bridge: string;
+
+  /** Needs root and iproute2. */
+  constructor() {
+    networks++;
+    this.#prefix = `prs${process.pid}n${networks}`;
+    this.#subnet = (process.pid + networks) % 250;
+    this.#bridge = this.#addNamespace("sw");
+    ip("-n", this.#bridge, "link", "add", "br0", "type", "bridge");
+    ip("-n", this.#bridge, "link", "set", "br0", "up");
+  }
+
+  /** @param rate both directions, in the words of tc ("20mbit"); none: as fast as the machine */
+  addHost(name: string, rate?: string): TestHost {
+    const namespace = this.#addNamespace(name);
+    const index = this.#namespaces.length;
+    const address = `10.77.${this.#subnet}.${index}`;
+    const port = `p${index}`;
+    ip("link", "add", "eth0", "netns", namespace, "type", "veth", "peer", "name", port, "netns", this.#bridge);
+    ip("-n", this.#bridge, "link", "set", port, "master", "br0", "up");
+    ip("-n", namespace, "address", "add", `${address}/24`, "dev", "eth0");
+    ip("-n", namespace, "link", "set", "eth0", "up");
+    if (rate !== undefined) {
+      shape(namespace, "eth0", rate);
+      shape(this.#bridge, port, rate);
+    }
+    return {
+      name,
+      address,
+      enter: ["ip", "netns", "exec", namespace],
+      counters: () => ({ sentBytes: counter(namespace, "tx_bytes"), receivedBytes: counter(namespace, "rx_bytes") }),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const namespace of this.#namespaces.splice(0)) ip("netns", "delete", namespace);
+  }
+
+  #addNamespace(name: string): string {
+    const namespace = `${this.#prefix}${name}`;
+    ip("netns", "add", namespace);
+    this.#namespaces.push(namespace);
+    ip("-n", namespace, "link", "set", "lo", "up");
+    return namespace;
+  }
+}
+
+function shape(namespace: string, device: string, rate: string): void {
+  const words = ["qdisc", "add", "dev", device, "root", "tbf", "rate", rate, "burst", "64kb", "latency", "50ms"];
+  execFileSync("ip", ["netns", "exec", namespace, "tc", ...words]);
+}
+
+function counter(namespace: string, name: string): number {
+  const path = `/sys/class/net/eth0/statistics/${name}`;
+  return Number(execFileSync("ip", ["netns", "exec", namespace, "cat", path], { encoding: "utf8" }));
+}
+
+function ip(...words: string[]): void {
+  execFileSync("ip", words, { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** True where namespaces can be made: root with iproute2 installed. */
+export function canMakeNetworks(): boolean {
+  try {
+    execFileSync("ip", ["-V"], { stdio: "ignore" });
+    return process.getuid?.() === 0 && /CapEff:\s*0*[1-9a-f]/.test(readFileSync("/proc/self/status", "utf8"));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,101 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { COMMANDS } from "../../../src/cli/commands.ts";
+import { describeCommand, describeProgram } from "../../../src/cli/help.ts";
+
+const MAIN = resolve(import.meta.dirname, "../../../src/cli/main.ts");
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The program from its sources, as people start it. */
+async function prsync(...words: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout, stderr };
+}
+
+function temporary(): string {
+  const path = mkdtempSync(join(tmpdir(), "prsync-cli-"));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+beforeAll(async () => {
+  await prsync("version");
+});
+
+test("help names every command and every option of each", () => {
+  const program = describeProgram(COMMANDS, "1");
+  for (const command of COMMANDS) {
+    expect(program).toContain(command.summary);
+    const page = describeCommand(command);
+    for (const option of command.options) expect(page).toContain(`--${option.name}`);
+    for (const { name } of command.positionals) expect(page).toContain(name);
+  }
+});
+
+test("options of a command have names and letters of their own, and words for their values", () => {
+  for (const { options } of COMMANDS) {
+    const names = options.flatMap(({ name, short }) => [name, ...(short === undefined ? [] : [short])]);
+    expect(names).toEqual([...new Set(names)]);
+    const speechless = options.filter(({ kind, placeholder }) => kind !== "flag" && placeholder === undefined);
+    expect(speechless.map(({ name }) => name)).toEqual([]);
+  }
+});
+
+test("help and version go to standard output and end well", async () => {
+  for (const words of [[], ["help"], ["--help"], ["help", "sync"], ["sync", "--help"], ["sync", "-h"], ["--version"]]) {
+    expect(await prsync(...words)).toMatchObject({ code: 0, stderr: "" });
+  }
+});
+
+test("wrong use names every problem, then the code, and prints nothing on standard output", async () => {
+  const { code, stdout, stderr } = await prsync("sync", "--unheard", "--peer-port=x");
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr.trimEnd().split("\n")).toEqual([
+    "Usage: prsync sync [TICKET] DEST [options]",
+    "prsync: unknown option --unheard",
+    '--peer-port: expected a port 0…65535, got "x"'.replace(/^/, "prsync: "),
+    "prsync: DEST is missing",
+    "prsync error: usage (code 1)",
+  ]);
+  expect((await prsync("unheard")).stderr).toBe(
+    'prsync: unknown command "unheard"; prsync help lists them\nprsync error: usage (code 1)\n',
+  );
+});
+
+test("failures are told in two lines, what outside text says is escaped, and nothing is left behind", async () => {
+  const directory = temporary();
+  const dest = join(directory, "mistyped\u001b[2J");
+  const { code, stdout, stderr } = await prsync("sync", dest, "--state", join(directory, "state"));
+  expect([code, stdout, stderr.trimEnd().split("\n").length]).toEqual([5, "", 2]);
+  expect(stderr).toMatch(/\nprsync error: not-enrolled \(code 5\)\n$/);
+  expect(existsSync(dest)).toBe(false);
+  const status = await prsync("status", dest, "--state", join(directory, "state"));
+  expect([status.code, status.stderr.includes("\u001b"), status.stderr.includes("\\x1b")]).toEqual([1, false, true]);
+});
+
+test("a ticket that is cut off ends in 5 and is not repeated", async () => {
+  const directory = temporary();
+  const { code, stderr } = await prsync("sync", "prsync1.c2VjcmV0", join(directory, "dest"), "--state", directory);
+  expect([code, stderr.includes("c2VjcmV0")]).toEqual([5, false]);
+});
+
+test("an empty directory name is not the current directory", async () => {
+  expect(await prsync("sync", "--delete", "")).toMatchObject({ code: 1 });
+});
+
+test("an interval of nothing is refused", async () => {
+  expect(await prsync("daemon", temporary(), "--interval", "0")).toMatchObject({ code: 1 });
+});

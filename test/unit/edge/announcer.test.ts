@@ -1,0 +1,178 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { AnnounceClient } from "../../../src/edge/announce-client.ts";
+import { Announcer } from "../../../src/edge/announcer.ts";
+import { HoldingsReporter } from "../../../src/edge/holdings-report.ts";
+import type { MirrorSituation } from "../../../src/edge/mirror-situation.ts";
+import { HttpClient } from "../../../src/net/http-client.ts";
+import type { KnownPeer } from "../../../src/swarm/ports.ts";
+import { testKey } from "../../support/central-fixture.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { MirrorDisk } from "./mirror-disk.ts";
+
+const PEER = { id: "1".repeat(40), host: "192.0.2.1", port: 7382 };
+
+interface Tracker {
+  readonly announcer: Announcer;
+  readonly clock: ManualClock;
+  readonly situation: MirrorSituation;
+  /** Query and body of each announce. */
+  readonly asked: { readonly event: string | null; readonly body: Record<string, unknown> }[];
+  readonly peers: (readonly KnownPeer[])[];
+  readonly news: number[];
+  answer: { status: number; body: object | string };
+}
+
+/** A real announcer against a real server whose answers are set; its time stands still. */
+async function tracker(): Promise<Tracker> {
+  const disk = new MirrorDisk();
+  const clock = new ManualClock();
+  const state = {
+    asked: [] as Tracker["asked"],
+    answer: { status: 200, body: { interval: 60, peers: [] } as object | string },
+  };
+  const server = createServer((request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (part: string) => (text += part));
+    request.on("end", () => {
+      const event = new URL(request.url!, "http://x").searchParams.get("event");
+      state.asked.push({ event, body: JSON.parse(text) as Record<string, unknown> });
+      const { status, body } = state.answer;
+      response.writeHead(status).end(typeof body === "string" ? body : JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const centralUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const http = new HttpClient();
+  const peers: (readonly KnownPeer[])[] = [];
+  const news: number[] = [];
+  const situation: MirrorSituation = {
+    load: { isSyncing: false, bytesLeft: 0, customers: 0 },
+    customerUrl: undefined,
+    pass: "",
+    passKey: new Uint8Array(32),
+    revoked: new Set(),
+    announcedRelease: 0,
+    trustEndsMs: undefined,
+    onNews: () => news.push(situation.announcedRelease),
+    onChanged: () => undefined,
+  };
+  const key = testKey("mirror");
+  const identity = { repository: "0".repeat(32), centralUrl, name: "mirror" };
+  const swarm = {
+    port: 7382,
+    counters: { uploadedBytes: 0, receivedBytes: 0 },
+    setPeers: (known: readonly KnownPeer[]) => peers.push(known),
+  };
+  const announcer = new Announcer({
+    client: new AnnounceClient({ http, key, centralUrl, clock }),
+    swarm: swarm as unknown as ConstructorParameters<typeof Announcer>[0]["swarm"],
+    holdings: new HoldingsReporter(disk.index),
+    clock,
+    random: () => 1,
+    log: disk.log,
+    identity: identity as ConstructorParameters<typeof Announcer>[0]["identity"],
+    situation,
+    onPass: (pass) => (situation.pass = pass),
+  });
+  onTestFinished(async () => {
+    clock.advance(10_000);
+    await announcer[Symbol.asyncDispose]();
+    await http[Symbol.asyncDispose]();
+    server.closeAllConnections();
+    server.close();
+  });
+  return Object.assign(state, { announcer, clock, situation, peers, news });
+}
+
+/** How many announces come because of the time that passes. */
+async function afterAdvancing({ clock, asked }: Tracker, ms: number): Promise<number> {
+  const before = asked.length;
+  clock.advance(ms);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return asked.length - before;
+}
+
+test("an answer is used: peers, the origin at central's address, pass, revocations, the next interval", async () => {
+  const state = await tracker();
+  state.answer.body = {
+    interval: 60,
+    peers: [PEER],
+    origin: { id: "2".repeat(40), port: 7 },
+    pass: "new",
+    revoked: ["x"],
+  };
+  await state.announcer.announceNow();
+  expect(state.peers[0]).toMatchObject([PEER, { id: "2".repeat(40), host: "127.0.0.1", port: 7, isOrigin: true }]);
+  expect([state.situation.pass, [...state.situation.revoked]]).toEqual(["new", ["x"]]);
+  expect([await afterAdvancing(state, 59_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
+});
+
+test("only the first announce is told as a start", async () => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  await state.announcer.announceNow();
+  await state.announcer.announceNow("completed");
+  expect(state.asked.map(({ event }) => event)).toEqual(["started", null, "completed"]);
+});
+
+test("a release is news once, and only if it is newer", async () => {
+  const state = await tracker();
+  for (const release of [3, 3, 2, 4]) {
+    state.answer.body = { interval: 60, peers: [], release };
+    await state.announcer.announceNow();
+  }
+  expect(state.news).toEqual([3, 4]);
+});
+
+test("while bytes are on their way it announces more often", async () => {
+  const state = await tracker();
+  state.situation.load = { isSyncing: true, bytesLeft: 5, customers: 0 };
+  await state.announcer.announceNow();
+  expect(await afterAdvancing(state, 3_000)).toBe(1);
+  expect(state.asked[0]?.body).toMatchObject({ syncing: true, bytesLeft: 5 });
+});
+
+test("an absurd interval neither storms nor silences", async () => {
+  const state = await tracker();
+  state.answer.body = { interval: 1e-9, peers: [] };
+  await state.announcer.announceNow();
+  expect(await afterAdvancing(state, 999)).toBe(0);
+  state.answer.body = { interval: 1e12, peers: [] };
+  await state.announcer.announceNow();
+  expect(await afterAdvancing(state, 3_600_000)).toBe(1);
+});
+
+test.each([
+  ["an error", 500, "broken"],
+  ["no JSON", 200, "<html>"],
+  ["an answer without peers", 200, { interval: 60 }],
+  ["a peer with an odd port", 200, { interval: 60, peers: [{ ...PEER, port: 0 }] }],
+])("%s changes nothing and is tried again with backoff, up to the interval", async (_name, status, body) => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  state.answer = { status, body };
+  await state.announcer.announceNow();
+  expect([state.announcer.isReachable, state.peers.length]).toEqual([false, 1]);
+  expect([await afterAdvancing(state, 4_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
+  expect([await afterAdvancing(state, 9_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
+  state.answer = { status: 200, body: { interval: 60, peers: [] } };
+  expect(await afterAdvancing(state, 20_000)).toBe(1);
+  expect(state.announcer.isReachable).toBe(true);
+});
+
+test("calls at the same time wait for each other and all arrive", async () => {
+  const state = await tracker();
+  await Promise.all([state.announcer.announceNow(), state.announcer.announceNow(), state.announcer.announceNow()]);
+  expect(state.asked).toHaveLength(3);
+});
+
+test("its end says goodbye and leaves no timer; nothing is said after that", async () => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  await state.announcer[Symbol.asyncDispose]();
+  expect([state.asked.at(-1)?.event, state.clock.timerCount]).toEqual(["stopped", 0]);
+  await state.announcer.announceNow();
+  expect(state.asked).toHaveLength(2);
+});

@@ -1,0 +1,120 @@
+import { hash } from "node:crypto";
+import { renameSync, writeFileSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
+import { serveCustomers } from "../../../src/edge/customer-server.ts";
+import type { Mirror } from "../../../src/edge/mirror.ts";
+import { rawExchange, statusOf } from "../../support/raw-http.ts";
+import { CentralFixture } from "../../support/central-fixture.ts";
+import { MirrorFixture, sync } from "./mirror-fixture.ts";
+
+interface Served {
+  readonly central: CentralFixture;
+  readonly fixture: MirrorFixture;
+  readonly mirror: Mirror;
+  readonly get: (target: string, init?: RequestInit) => Promise<Response>;
+  readonly port: number;
+}
+
+async function served(files: Readonly<Record<string, string>>, isSynced = true): Promise<Served> {
+  const central = new CentralFixture();
+  for (const [path, bytes] of Object.entries(files)) central.write(path, bytes);
+  await central.publish();
+  await central.serve();
+  const fixture = new MirrorFixture(central);
+  const mirror = await fixture.open();
+  if (isSynced) await sync(mirror);
+  const server = await serveCustomers(mirror, { host: "127.0.0.1", port: 0 });
+  onTestFinished(async () => server[Symbol.asyncDispose]());
+  const get = (target: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(server.url + target, { redirect: "manual", ...init });
+  return { central, fixture, mirror, get, port: server.port };
+}
+
+function sha256(text: string): string {
+  return hash("sha256", text, "hex");
+}
+
+test("a held file is given with its digest, whole and in part, HEAD without bytes", async () => {
+  const { get } = await served({ "pool/a.deb": "0123456789" });
+  const whole = await get("/pool/a.deb");
+  expect([whole.status, await whole.text()]).toEqual([200, "0123456789"]);
+  expect(whole.headers.get("repr-digest")).toBe(`sha-256=:${hash("sha256", "0123456789", "base64")}:`);
+  const part = await get("/pool/a.deb", { headers: { range: "bytes=2-4" } });
+  expect([part.status, await part.text()]).toEqual([206, "234"]);
+  const head = await get("/pool/a.deb", { method: "HEAD" });
+  expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "10", ""]);
+});
+
+test("with ?sha256= exactly that content is given, under whatever name, or central decides", async () => {
+  const { central, get } = await served({ a: "content a", b: "content b" });
+  expect(await (await get(`/a?sha256=${sha256("content a")}`)).text()).toBe("content a");
+  expect(await (await get(`/a?sha256=${sha256("content b")}`)).text()).toBe("content b");
+  const other = await get(`/a?sha256=${sha256("content c")}`);
+  expect([other.status, other.headers.get("location")]).toEqual([302, `${central.program.httpUrl}/a?origin=1`]);
+  expect((await get("/a?sha256=short")).status).toBe(400);
+});
+
+test("a file that changed on disk is not given: central has the right bytes, and is asked no second time", async () => {
+  const { central, fixture, get } = await served({ a: "before" });
+  writeFileSync(fixture.at("new"), "behind");
+  renameSync(fixture.at("new"), fixture.at("a"));
+  const answer = await get("/a");
+  const location = answer.headers.get("location")!;
+  expect([answer.status, location]).toEqual([302, `${central.program.httpUrl}/a?origin=1`]);
+  const from = await fetch(location, { redirect: "manual" });
+  expect([from.status, await from.text()]).toEqual([200, "before"]);
+});
+
+test("while a release is put in place nobody gets new bytes for the old release or old ones for the new", async () => {
+  const { central, mirror, get } = await served({ a: "old" });
+  central.write("a", "new");
+  await central.publish();
+  await central.program.refreshNow();
+  const seen = new Set<string>();
+  let isDone = false;
+  const asking = (async () => {
+    while (!isDone) {
+      const answer = await get(`/a?sha256=${sha256("old")}`);
+      seen.add(answer.status === 200 ? await answer.text() : String(answer.status));
+    }
+  })();
+  await sync(mirror);
+  isDone = true;
+  await asking;
+  expect([...seen].filter((what) => what !== "old" && what !== "302")).toEqual([]);
+  expect(await (await get("/a")).text()).toBe("new");
+});
+
+test("odd names are found byte for byte, an encoded question mark goes to central as it came", async () => {
+  const { central, get } = await served({ "what?": "question", "a b%": "odd" });
+  expect(await (await get("/what%3F")).text()).toBe("question");
+  expect(await (await get("/a%20b%25")).text()).toBe("odd");
+  const missing = await get("/gone%3Fsha256=1?x=1");
+  expect(missing.headers.get("location")).toBe(`${central.program.httpUrl}/gone%3Fsha256=1?origin=1`);
+});
+
+test("what no release can hold is refused, our own names lead nowhere", async () => {
+  const { get, port } = await served({ a: "a" });
+  // As it is: fetch would resolve it.
+  const request = "GET /%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  expect(statusOf(await rawExchange(port, request))).toBe(400);
+  expect((await get("/a%00")).status).toBe(400);
+  expect((await get("/.prsync/index.sqlite")).status).toBe(404);
+  expect((await get("/%2Eprsync/index.sqlite")).status).toBe(404);
+});
+
+test("a listing shows what lies right in a directory, nothing deeper and nothing of ours", async () => {
+  const { get } = await served({ "dir/a": "a", "dir/sub/b": "b", "dir-x": "x", z: "z" });
+  const links = async (target: string): Promise<string[]> =>
+    [...(await (await get(target)).text()).matchAll(/href="([^"]*)"/g)].map(([, link]) => link!);
+  expect(await links("/")).toEqual(["./dir/", "./dir-x", "./z"]);
+  expect(await links("/dir/")).toEqual(["../", "./a", "./sub/"]);
+  const moved = await get("/dir");
+  expect([moved.status, moved.headers.get("location")]).toEqual([301, "./dir/"]);
+});
+
+test("before the first release everything is central's, and the mirror is not ready", async () => {
+  const { central, get } = await served({ a: "a" }, false);
+  expect((await get("/a")).headers.get("location")).toBe(`${central.program.httpUrl}/a?origin=1`);
+  expect([(await get("/.prsync/health")).status, (await get("/.prsync/ready")).status]).toEqual([200, 503]);
+});

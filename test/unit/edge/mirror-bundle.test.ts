@@ -1,0 +1,138 @@
+import { expect, test } from "vitest";
+import { Bitfield } from "../../../src/core/bitfield.ts";
+import { BundleLayout } from "../../../src/core/bundle-layout.ts";
+import type { ContentId } from "../../../src/core/content-id.ts";
+import { SyncError } from "../../../src/edge/errors.ts";
+import { MirrorBundle } from "../../../src/edge/mirror-bundle.ts";
+import { pieceHashOf, StagedTransfer } from "../../../src/edge/staged-transfer.ts";
+import { buildInfoDictionary } from "../../../src/manifest/torrent.ts";
+import { randomBytesOf } from "../../support/sample-tree.ts";
+import { bundleRow, contentOf, MirrorDisk, pathOf } from "./mirror-disk.ts";
+
+const PIECE = 16_384;
+const LARGE = randomBytesOf(1, 40_000);
+const SMALL = randomBytesOf(2, 100);
+const CONTENTS = [LARGE, SMALL].map((bytes) => ({ content: contentOf(bytes), lengthBytes: bytes.length }));
+const PIECES = [LARGE.subarray(0, PIECE), LARGE.subarray(PIECE, 2 * PIECE), LARGE.subarray(2 * PIECE), SMALL];
+
+function infoOf(pieces: readonly Uint8Array[], contents = CONTENTS): Uint8Array {
+  return buildInfoDictionary({
+    name: "bundle-1",
+    pieceLength: PIECE,
+    files: contents.map((content, i) => ({ ...content, path: pathOf(`file ${i}`) })),
+    pieceHashes: Buffer.concat(pieces.map((piece) => pieceHashOf(piece, PIECE))),
+  });
+}
+
+interface Opened {
+  readonly bundle: MirrorBundle;
+  readonly transfers: Map<ContentId, StagedTransfer>;
+  readonly fromFiles: string[];
+}
+
+/** A bundle whose contents are both on their way. */
+function open(): Opened {
+  const disk = new MirrorDisk();
+  const staged = CONTENTS.map(({ content, lengthBytes }) => disk.staging.stage(content, lengthBytes));
+  const transfers = new Map(staged.map((bytes) => [bytes.content, new StagedTransfer(bytes.content, bytes)]));
+  const layout = new BundleLayout([LARGE.length, SMALL.length], PIECE);
+  const fromFiles: string[] = [];
+  const bundle = new MirrorBundle(bundleRow(1, CONTENTS), CONTENTS, {
+    held: new Bitfield(layout.pieceCount),
+    files: {
+      read: async (content, offset, length) => {
+        fromFiles.push(content);
+        return Buffer.alloc(length, offset);
+      },
+    },
+    transfers,
+    infoDictionary: async () => undefined,
+  });
+  return { bundle, transfers, fromFiles };
+}
+
+async function receive(bundle: MirrorBundle, piece: number, bytes: Uint8Array): Promise<"verified" | "mismatch"> {
+  const half = bytes.length >> 1;
+  await bundle.writeBlock(piece, half, bytes.subarray(half));
+  await bundle.writeBlock(piece, 0, bytes.subarray(0, half));
+  return await bundle.completePiece(piece);
+}
+
+test("pieces that arrive in any order make up exactly the content", async () => {
+  const { bundle, transfers } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  for (const piece of [2, 0, 3, 1]) expect(await receive(bundle, piece, PIECES[piece]!)).toBe("verified");
+  for (const transfer of transfers.values()) expect(await transfer.isExact()).toBe(true);
+});
+
+test("a wrong piece is a mismatch, all of it is missing again and nothing of it is given to others", async () => {
+  const { bundle, transfers, fromFiles } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  expect(await receive(bundle, 1, Buffer.alloc(PIECE))).toBe("mismatch");
+  const transfer = transfers.get(CONTENTS[0]!.content)!;
+  expect([transfer.present.totalBytes, transfer.verified.totalBytes]).toEqual([0, 0]);
+  await bundle.readBlock(1, 0, 10);
+  expect(fromFiles).toEqual([CONTENTS[0]!.content]);
+  expect(await receive(bundle, 1, PIECES[1]!)).toBe("verified");
+});
+
+test("wrong bytes of this host in a piece are found and fetched again", async () => {
+  const { bundle, transfers } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  const transfer = transfers.get(CONTENTS[0]!.content)!;
+  await transfer.write(0, Buffer.alloc(1_000, 0xee));
+  await bundle.writeBlock(0, 1_000, PIECES[0]!.subarray(1_000));
+  expect(await bundle.completePiece(0)).toBe("mismatch");
+  expect([...transfer.present.missingIn(0, PIECE)]).toEqual([{ start: 0, end: PIECE }]);
+});
+
+test("a content of one piece is checked by its SHA-256, without any piece hash", async () => {
+  const { bundle } = open();
+  expect(await receive(bundle, 3, Buffer.alloc(SMALL.length))).toBe("mismatch");
+  expect(await receive(bundle, 3, SMALL)).toBe("verified");
+});
+
+test("verified bytes on their way are given to others, the rest comes from files", async () => {
+  const { bundle, fromFiles } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  await receive(bundle, 1, PIECES[1]!);
+  expect(Buffer.from((await bundle.readBlock(1, 100, 200))!)).toEqual(PIECES[1]!.subarray(100, 300));
+  expect(fromFiles).toEqual([]);
+  await bundle.readBlock(0, 100, 200);
+  expect(fromFiles).toEqual([CONTENTS[0]!.content]);
+});
+
+test("once a content was placed, its file is read", async () => {
+  const { bundle, fromFiles, transfers } = open();
+  await receive(bundle, 3, SMALL);
+  const bytes = { lengthBytes: SMALL.length, write: async () => undefined };
+  const disk = new MirrorDisk();
+  const gone = disk.staging.stage(contentOf(SMALL), SMALL.length);
+  disk.staging.discard(contentOf(SMALL));
+  const placed = new StagedTransfer(contentOf(SMALL), { ...bytes, read: (from, length) => gone.read(from, length) });
+  placed.markVerified(0, SMALL.length);
+  transfers.set(contentOf(SMALL), placed);
+  expect(await bundle.readBlock(3, 0, 10)).toHaveLength(10);
+  expect(fromFiles).toEqual([contentOf(SMALL)]);
+});
+
+test("an info dictionary of other geometry is refused", () => {
+  const { bundle } = open();
+  expect(() => bundle.usePieceHashes(infoOf(PIECES.slice(0, 3), CONTENTS.slice(0, 1)))).toThrow(SyncError);
+  expect(bundle.hasPieceHashes).toBe(false);
+});
+
+test("blocks of an ended download do not come over bytes that came another way", async () => {
+  const { bundle, transfers } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  await bundle.writeBlock(0, 0, Buffer.alloc(100, 0xee));
+  bundle.dropUnfinished();
+  await transfers.get(CONTENTS[0]!.content)!.write(0, PIECES[0]!);
+  expect(await bundle.completePiece(0)).toBe("verified");
+});
+
+test("bytes for a content that is no longer on its way are refused, not kept", async () => {
+  const { bundle, transfers } = open();
+  transfers.clear();
+  await expect(receive(bundle, 3, SMALL)).rejects.toThrow(/not being transferred/);
+});

@@ -1,0 +1,209 @@
+import { expect, test } from "vitest";
+import { Bitfield } from "../../../src/core/bitfield.ts";
+import { BundleLayout } from "../../../src/core/bundle-layout.ts";
+import { RangeSet } from "../../../src/core/byte-range.ts";
+import { seededRandom } from "../../../src/core/clock.ts";
+import { Download, type DownloadEffect } from "../../../src/swarm/download.ts";
+import type { DownloadPeer } from "../../../src/swarm/download-peer.ts";
+import { PeerPipeline } from "../../../src/swarm/peer-pipeline.ts";
+import type { BlockRequest } from "../../../src/swarm/wire/peer-wire.ts";
+
+const KIB16 = 16_384;
+type Asked = { peer: number; request: BlockRequest };
+
+function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPeer> = {}): DownloadPeer {
+  const held = new Bitfield(64);
+  for (const piece of pieces) held.set(piece);
+  return {
+    key,
+    peerId: `peer-${key}`,
+    isOrigin: false,
+    pipeline: new PeerPipeline(0),
+    held,
+    isChoking: false,
+    isInteresting: false,
+    usefulMs: 0,
+    offeredCount: 0,
+    isExhausted: false,
+    ...change,
+  };
+}
+
+/** A bundle of 64 pieces of 64 KiB, of which these are wanted whole. */
+function downloadOf(pieces: readonly number[]): Download {
+  const layout = new BundleLayout([64 * 65_536], 65_536);
+  const wanted = new Map(pieces.map((piece) => [piece, RangeSet.of({ start: 0, end: 65_536 })]));
+  return new Download({ layout, wanted, random: seededRandom(1), nowMs: 0 });
+}
+
+function asked(effects: readonly DownloadEffect[]): Asked[] {
+  return effects.flatMap((effect) =>
+    effect.kind === "request" ? [{ peer: effect.peer, request: effect.request }] : [],
+  );
+}
+
+/** Answers requests and carries out the writes. */
+function answer(download: Download, requests: readonly Asked[], nowMs: number): DownloadEffect[] {
+  const results: DownloadEffect[] = [];
+  for (const { peer: key, request } of requests) {
+    const { piece, offset, lengthBytes } = request;
+    const effects = download.arrived(key, { piece, offset, bytes: new Uint8Array(lengthBytes) }, nowMs);
+    results.push(...effects);
+    for (const effect of effects) {
+      if (effect.kind === "write") results.push(...download.written(effect.progress, effect.bytes.length, nowMs));
+    }
+  }
+  return results;
+}
+
+function kinds(effects: readonly DownloadEffect[]): string[] {
+  return effects.map((effect) => effect.kind);
+}
+
+test("a peer is asked for whole pieces, one after the other, and interest is told first", () => {
+  const download = downloadOf([3, 4, 5]);
+  const effects = download.addPeer(peer(1, [3, 4, 5]), 0);
+  expect(effects[0]).toEqual({ kind: "interest", peer: 1, isInterested: true });
+  const pieces = asked(effects).map(({ request }) => request.piece);
+  expect(pieces.length).toBe(8);
+  expect(new Set(pieces.slice(0, 4)).size).toBe(1);
+  expect(new Set(pieces.slice(4)).size).toBe(1);
+});
+
+test("two peers work on different pieces while there are enough", () => {
+  const download = downloadOf([1, 2, 3, 4, 5, 6]);
+  const first = asked(download.addPeer(peer(1, [1, 2, 3, 4, 5, 6]), 0)).map(({ request }) => request.piece);
+  const second = asked(download.addPeer(peer(2, [1, 2, 3, 4, 5, 6]), 0)).map(({ request }) => request.piece);
+  expect(new Set(first).intersection(new Set(second)).size).toBe(0);
+});
+
+test("nothing is asked of a peer that chokes; a choked request goes elsewhere", () => {
+  const download = downloadOf([1]);
+  const choking = peer(1, [1], { isChoking: true });
+  expect(kinds(download.addPeer(choking, 0))).toEqual(["interest"]);
+  choking.isChoking = false;
+  const requests = asked(download.peerUnchoked(1, 0));
+  expect(requests.length).toBe(4);
+  download.addPeer(peer(2, [1]), 0);
+  choking.isChoking = true;
+  for (const { request } of requests) download.rejected(1, request, 1);
+  expect(asked(download.tick(100)).map((each) => each.peer)).toEqual([2, 2, 2, 2]);
+});
+
+test("endgame: a block that is slow to come is asked of another peer too, and cancelled when it came", () => {
+  const download = downloadOf([1]);
+  const slow = asked(download.addPeer(peer(1, [1]), 0));
+  expect(asked(download.addPeer(peer(2, [1]), 0))).toEqual([]);
+  expect(asked(download.tick(400))).toEqual([]);
+  const copies = asked(download.tick(600));
+  expect(copies.map((each) => each.peer)).toEqual([2, 2, 2, 2]);
+  const effects = answer(download, copies, 700);
+  expect(effects.filter(({ kind }) => kind === "cancel").map((each) => "peer" in each && each.peer)).toEqual([
+    1, 1, 1, 1,
+  ]);
+  expect(kinds(effects).filter((kind) => kind === "check")).toEqual(["check"]);
+  expect(answer(download, slow, 800)).toEqual([]);
+});
+
+test("a piece with a single giver that fails is that peer's offence", () => {
+  const download = downloadOf([1]);
+  answer(download, asked(download.addPeer(peer(1, [1]), 0)), 1);
+  const effects = download.checked(1, "mismatch", 2);
+  expect(effects[0]).toEqual({ kind: "offence", peerId: "peer-1", piece: 1 });
+  expect(asked(effects).length).toBe(4);
+  expect(download.isComplete).toBe(false);
+});
+
+test("a piece with two givers that fails blames nobody; then a single peer gives all of it", () => {
+  const download = downloadOf([1]);
+  const first = asked(download.addPeer(peer(1, [1]), 0));
+  download.addPeer(peer(2, [1]), 0);
+  answer(download, first.slice(0, 2), 1);
+  answer(download, asked(download.tick(700)), 701);
+  const again = download.checked(1, "mismatch", 800);
+  expect(kinds(again)).not.toContain("offence");
+  expect(new Set(asked(again).map((each) => each.peer)).size).toBe(1);
+  expect(asked(again).length).toBe(4);
+  expect(asked(download.tick(2_500))).toEqual([]);
+  answer(download, asked(again), 2_600);
+  expect(kinds(download.checked(1, "mismatch", 2_700))).toContain("offence");
+});
+
+test("a piece with bytes of this host that fails is fetched whole and blames nobody", () => {
+  const layout = new BundleLayout([64 * 65_536], 65_536);
+  const wanted = new Map([[1, RangeSet.of({ start: 100, end: 200 })]]);
+  const download = new Download({ layout, wanted, random: seededRandom(1), nowMs: 0 });
+  const first = asked(download.addPeer(peer(1, [1]), 0));
+  expect(first.map(({ request }) => request)).toEqual([{ piece: 1, offset: 100, lengthBytes: 100 }]);
+  answer(download, first, 1);
+  const again = download.checked(1, "mismatch", 2);
+  expect(kinds(again)).not.toContain("offence");
+  expect(asked(again).reduce((sum, { request }) => sum + request.lengthBytes, 0)).toBe(65_536);
+});
+
+test("a disk that does not keep up stops the requests until it does", () => {
+  const pieceLength = 16 * 2 ** 20;
+  const layout = new BundleLayout([4 * pieceLength], pieceLength);
+  const wanted = new Map([0, 1, 2, 3].map((piece) => [piece, RangeSet.of({ start: 0, end: pieceLength })]));
+  const download = new Download({ layout, wanted, random: seededRandom(1), nowMs: 0 });
+  const open = asked(download.addPeer(peer(1, [0, 1, 2, 3]), 0));
+  const writes: DownloadEffect[] = [];
+  for (let request = open.shift(); request !== undefined; request = open.shift()) {
+    const { piece, offset, lengthBytes } = request.request;
+    const effects = download.arrived(1, { piece, offset, bytes: new Uint8Array(lengthBytes) }, 1);
+    writes.push(...effects.filter(({ kind }) => kind === "write"));
+    open.push(...asked(effects));
+  }
+  expect(writes.length * KIB16).toBeGreaterThanOrEqual(32 * 2 ** 20);
+  expect(writes.length * KIB16).toBeLessThan(37 * 2 ** 20);
+  const effects = writes.flatMap((write) => (write.kind === "write" ? download.written(write.progress, KIB16, 2) : []));
+  expect(asked(effects).length).toBeGreaterThan(0);
+});
+
+test("the origin is asked for what nobody offers, and for the rest once the peers deliver nothing", () => {
+  const download = downloadOf([1, 2]);
+  download.addPeer(peer(1, [1]), 0);
+  const fromOrigin = asked(download.addPeer(peer(9, [1, 2], { isOrigin: true }), 0));
+  expect(fromOrigin.map(({ request }) => request.piece)).toEqual([2, 2, 2, 2]);
+  answer(download, fromOrigin, 10);
+  download.checked(2, "verified", 11);
+  expect(asked(download.tick(1_900))).toEqual([]);
+  const rescued = asked(download.tick(2_100));
+  expect(rescued.map((each) => [each.peer, each.request.piece])).toEqual([9, 9, 9, 9].map((key) => [key, 1]));
+});
+
+test("what the origin deferred is left alone for two seconds and goes to a peer that offers it meanwhile", () => {
+  const download = downloadOf([1, 2]);
+  const origin = peer(9, [1, 2], { isOrigin: true });
+  const requests = asked(download.addPeer(origin, 0));
+  for (const each of requests.slice(0, 4)) expect(asked(download.rejected(9, each.request, 1))).toEqual([]);
+  answer(download, requests.slice(4), 800);
+  expect(asked(download.tick(900))).toEqual([]);
+  const deferred = requests[0]!.request.piece;
+  const helpful = peer(2, []);
+  download.addPeer(helpful, 900);
+  helpful.held.set(deferred);
+  expect(asked(download.peerHas(2, deferred, 950)).length).toBe(4);
+});
+
+test("an origin that goes on refusing a piece does not hold it any more", () => {
+  const download = downloadOf([1]);
+  let requests = asked(download.addPeer(peer(9, [1], { isOrigin: true }), 0));
+  for (const nowMs of [1, 1_100, 2_200, 3_300]) {
+    expect(requests.length).toBe(4);
+    expect(download.hasSource).toBe(true);
+    for (const { request } of requests) expect(asked(download.rejected(9, request, nowMs))).toEqual([]);
+    requests = asked(download.tick(nowMs + 1_050));
+  }
+  expect(requests).toEqual([]);
+  expect(download.hasSource).toBe(false);
+});
+
+test("a peer that refuses a piece without choking is not asked for it again", () => {
+  const download = downloadOf([1]);
+  const requests = asked(download.addPeer(peer(1, [1]), 0));
+  const effects = requests.flatMap(({ request }) => download.rejected(1, request, 1));
+  expect(asked(effects)).toEqual([]);
+  expect(download.hasSource).toBe(false);
+  expect(download.missingPieces).toEqual([1]);
+});

@@ -1,0 +1,83 @@
+import { expect, test } from "vitest";
+import {
+  MAX_PIPELINE_DEPTH,
+  MIN_PIPELINE_DEPTH,
+  PeerPipeline,
+  REQUEST_TIMEOUT_MS,
+  SILENCE_MS,
+} from "../../../src/swarm/peer-pipeline.ts";
+
+const BLOCK = 16_384;
+
+function request(index: number): { piece: number; offset: number; lengthBytes: number } {
+  return { piece: index, offset: 0, lengthBytes: BLOCK };
+}
+
+/** Runs a peer that answers `perSecond` blocks a second, each `delayMs` after its request, for `seconds`. */
+function runSteady(pipeline: PeerPipeline, pace: { perSecond: number; delayMs: number; seconds: number }): number {
+  const gapMs = 1000 / pace.perSecond;
+  let nowMs = 0;
+  for (let index = 0; index < pace.perSecond * pace.seconds; index++) {
+    nowMs = index * gapMs;
+    pipeline.sent(request(index), nowMs - pace.delayMs);
+    pipeline.arrived(index, 0, nowMs);
+  }
+  return nowMs;
+}
+
+test("a fresh pipeline has the least depth", () => {
+  expect(new PeerPipeline(0).depth(0)).toBe(MIN_PIPELINE_DEPTH);
+});
+
+test("the depth follows rate × (delay + reserve)", () => {
+  const pipeline = new PeerPipeline(0);
+  const nowMs = runSteady(pipeline, { perSecond: 100, delayMs: 200, seconds: 10 });
+  expect(pipeline.depth(nowMs)).toBeGreaterThanOrEqual(45);
+  expect(pipeline.depth(nowMs)).toBeLessThanOrEqual(55);
+});
+
+test("the depth stays within its bounds", () => {
+  const fast = new PeerPipeline(0);
+  expect(fast.depth(runSteady(fast, { perSecond: 5_000, delayMs: 200, seconds: 3 }))).toBe(MAX_PIPELINE_DEPTH);
+  const slow = new PeerPipeline(0);
+  expect(slow.depth(runSteady(slow, { perSecond: 2, delayMs: 10, seconds: 10 }))).toBe(MIN_PIPELINE_DEPTH);
+});
+
+test("a silent peer loses all its requests and is tried with one, until it answers", () => {
+  const pipeline = new PeerPipeline(0);
+  for (let index = 0; index < 8; index++) pipeline.sent(request(index), 0);
+  expect(pipeline.takeLate(SILENCE_MS)).toEqual([]);
+  expect(pipeline.takeLate(SILENCE_MS + 1).length).toBe(8);
+  expect(pipeline.depth(SILENCE_MS + 1)).toBe(1);
+  pipeline.sent(request(9), SILENCE_MS + 2);
+  expect(pipeline.room(SILENCE_MS + 2)).toBe(0);
+  expect(pipeline.arrived(9, 0, SILENCE_MS + 20)).toEqual(request(9));
+  expect(pipeline.depth(SILENCE_MS + 20)).toBeGreaterThanOrEqual(MIN_PIPELINE_DEPTH);
+});
+
+test("a peer that was idle is not silent", () => {
+  const pipeline = new PeerPipeline(0);
+  pipeline.sent(request(1), 100_000);
+  expect(pipeline.takeLate(100_001)).toEqual([]);
+});
+
+test("a single request that the peer passed over is taken back after a minute", () => {
+  const pipeline = new PeerPipeline(0);
+  pipeline.sent(request(0), 0);
+  for (let index = 1; index < 100; index++) {
+    pipeline.sent(request(index), index * 1000);
+    pipeline.arrived(index, 0, index * 1000 + 10);
+  }
+  expect(pipeline.takeLate(REQUEST_TIMEOUT_MS)).toEqual([]);
+  expect(pipeline.takeLate(99_100)).toEqual([request(0)]);
+  expect(pipeline.isSnubbed).toBe(false);
+});
+
+test("a block that was not asked for, or twice, is not counted", () => {
+  const pipeline = new PeerPipeline(0);
+  pipeline.sent(request(1), 0);
+  expect(pipeline.arrived(2, 0, 1)).toBeUndefined();
+  expect(pipeline.arrived(1, 0, 1)).toEqual(request(1));
+  expect(pipeline.arrived(1, 0, 1)).toBeUndefined();
+  expect(pipeline.openCount).toBe(0);
+});

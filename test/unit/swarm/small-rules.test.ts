@@ -1,0 +1,116 @@
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { seededRandom } from "../../../src/core/clock.ts";
+import { DialPlan } from "../../../src/swarm/dial-plan.ts";
+import { HAVE_BATCH_MS, HaveBatch } from "../../../src/swarm/have-batch.ts";
+import { MetadataFetch } from "../../../src/swarm/metadata-fetch.ts";
+import { PeerOffences } from "../../../src/swarm/peer-offences.ts";
+import type { KnownPeer } from "../../../src/swarm/ports.ts";
+import { RateMeter } from "../../../src/swarm/rate-meter.ts";
+
+test("haves wait for each other for 200 ms and are announced once", () => {
+  const batch = new HaveBatch();
+  batch.add(3, 1_000);
+  batch.add(4, 1_150);
+  batch.add(3, 1_160);
+  expect(batch.takeDue(1_000 + HAVE_BATCH_MS - 1)).toEqual([]);
+  expect(batch.takeDue(1_000 + HAVE_BATCH_MS)).toEqual([3, 4]);
+  expect(batch.takeDue(5_000)).toEqual([]);
+});
+
+test("a withdrawn piece is not announced", () => {
+  const batch = new HaveBatch();
+  batch.add(3, 0);
+  batch.remove(3);
+  expect(batch.takeDue(1_000)).toEqual([]);
+});
+
+test("the third offence bans, and only that peer", () => {
+  const offences = new PeerOffences();
+  expect([offences.record("a"), offences.record("a")]).toEqual([false, false]);
+  expect(offences.isBanned("a")).toBe(false);
+  expect(offences.record("a")).toBe(true);
+  expect([offences.isBanned("a"), offences.isBanned("b")]).toEqual([true, false]);
+});
+
+test("a steady rate is measured within 5 %, from the first tenth of a second on", () => {
+  const meter = new RateMeter(0);
+  const rates: number[] = [];
+  for (let nowMs = 10; nowMs <= 5_000; nowMs += 10) {
+    meter.add(1_000, nowMs);
+    if (nowMs >= 100) rates.push(meter.bytesPerSecond(nowMs));
+  }
+  expect(Math.min(...rates)).toBeGreaterThan(95_000);
+  expect(Math.max(...rates)).toBeLessThan(110_000);
+  expect(meter.bytesPerSecond(15_000)).toBeLessThan(10);
+});
+
+test("an info dictionary is put together in any order and checked", () => {
+  const dictionary = new Uint8Array(40_000).map((_, index) => index % 251);
+  const infoHash = createHash("sha1").update(dictionary).digest("hex");
+  const fetch = new MetadataFetch(infoHash, dictionary.length);
+  expect([fetch.nextIndex(), fetch.nextIndex(), fetch.nextIndex(), fetch.nextIndex()]).toEqual([0, 1, 2, undefined]);
+  expect(fetch.receive(2, dictionary.subarray(32_768))).toBe("more");
+  expect(fetch.receive(0, dictionary.subarray(0, 16_384))).toBe("more");
+  expect(fetch.receive(1, dictionary.subarray(16_384, 32_768))).toEqual(Buffer.from(dictionary));
+});
+
+test.each([
+  ["a block of wrong length", 0, 16_383],
+  ["a block out of range", 3, 16_384],
+])("%s spoils an info dictionary", (_name, index, length) => {
+  expect(new MetadataFetch("00".repeat(20), 40_000).receive(index, new Uint8Array(length))).toBe("bad");
+});
+
+test("an info dictionary of another hash is bad", () => {
+  expect(new MetadataFetch("00".repeat(20), 10).receive(0, new Uint8Array(10))).toBe("bad");
+});
+
+function known(id: string, isOrigin = false): KnownPeer {
+  return { id, host: "192.0.2.1", port: 7382, isOrigin, mayHold: (bundle) => bundle === 1 };
+}
+
+const situation = {
+  bundleNumber: 1,
+  known: [known("a"), known("b"), known("o", true)],
+  busyIds: new Set<string>(),
+  pendingCount: 0,
+  isAllowed: (id: string): boolean => id !== "banned",
+  needsOrigin: true,
+};
+
+function ids(peers: readonly KnownPeer[]): string[] {
+  return peers.map((peer) => peer.id).sort();
+}
+
+test("peers are called at once, the origin after they had a second", () => {
+  const plan = new DialPlan(seededRandom(1), 0);
+  expect(ids(plan.choose(situation, 0))).toEqual(["a", "b"]);
+  const waiting = { ...situation, busyIds: new Set(["a", "b"]), pendingCount: 2 };
+  expect(plan.choose(waiting, 500)).toEqual([]);
+  expect(ids(plan.choose(waiting, 1_000))).toEqual(["o"]);
+});
+
+test("the origin is called at once if there is nobody else, and never if it is not needed", () => {
+  const alone = { ...situation, known: [known("o", true)] };
+  expect(ids(new DialPlan(seededRandom(1), 0).choose(alone, 0))).toEqual(["o"]);
+  expect(new DialPlan(seededRandom(1), 0).choose({ ...alone, needsOrigin: false }, 5_000)).toEqual([]);
+});
+
+test("who holds nothing, is banned or already connected is not called", () => {
+  const plan = new DialPlan(seededRandom(1), 0);
+  const peers = [known("a"), known("banned"), { ...known("c"), mayHold: () => false }];
+  expect(plan.choose({ ...situation, known: peers, busyIds: new Set(["a"]) }, 0)).toEqual([]);
+});
+
+test("a peer that fails is tried again ever later", () => {
+  const plan = new DialPlan(seededRandom(1), 0);
+  const one = { ...situation, known: [known("a")] };
+  const callTimes: number[] = [];
+  for (let nowMs = 0; nowMs < 1_000_000; nowMs += 1_000) {
+    if (plan.choose(one, nowMs).length === 0) continue;
+    callTimes.push(nowMs);
+    plan.ended("a", nowMs);
+  }
+  expect(callTimes).toEqual([0, 15_000, 45_000, 105_000, 225_000, 465_000, 765_000]);
+});

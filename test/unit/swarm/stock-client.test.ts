@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import type { PeerWireListener } from "../../../src/swarm/wire/peer-wire.ts";
+import { MemoryBundle, SampleContent } from "../../support/memory-bundle.ts";
+import { MemorySwarm } from "../../support/memory-swarm.ts";
+import { MemoryLink, MemoryWire } from "../../support/memory-wire.ts";
+
+const CONTENT = new SampleContent([20_000, 70_000], 65_536);
+
+function silentListener(): PeerWireListener {
+  const nothing = (): void => {};
+  return {
+    onHeld: nothing,
+    onHave: nothing,
+    onChoke: nothing,
+    onUnchoke: nothing,
+    onInterested: nothing,
+    onUninterested: nothing,
+    onRequest: nothing,
+    onCancel: nothing,
+    onBlock: nothing,
+    onReject: nothing,
+    onMetadataRequest: nothing,
+    onMetadataBlock: nothing,
+    onDrain: nothing,
+    onClose: nothing,
+  };
+}
+
+/** A stock client that says it is interested, connected to a seed. */
+function stockClientOf(swarm: MemorySwarm, seed: MemoryBundle, listener: Partial<PeerWireListener>): MemoryWire {
+  const host = swarm.add(seed, { isOrigin: true });
+  const end = { peerId: "f".repeat(40), isStockClient: true, supportsFast: false, link: new MemoryLink(1e6) };
+  const [atHost, wire] = MemoryWire.pair(host.end, end, { clock: swarm.clock, delayMs: 1 });
+  atHost.listener = host.session.join(atHost);
+  wire.listener = { ...silentListener(), ...listener };
+  wire.sendInterested();
+  return wire;
+}
+
+test("padding that a stock client asks for is zeros, though storage has none", async () => {
+  const swarm = new MemorySwarm(1);
+  const piece = new Uint8Array(65_536).fill(0xff);
+  const wire = stockClientOf(swarm, MemoryBundle.seed(CONTENT), {
+    onBlock: (_piece, offset, bytes) => piece.set(bytes, offset),
+  });
+  await swarm.pass(0.1);
+  for (let offset = 0; offset < 65_536; offset += 16_384) wire.sendRequest({ piece: 0, offset, lengthBytes: 16_384 });
+  await swarm.pass(0.2);
+  const expected = new Uint8Array(65_536);
+  expected.set(CONTENT.piece(0));
+  expect(Buffer.from(piece).equals(expected)).toBe(true);
+});
+
+test("a peer without BEP 6 that asks for a lost piece is closed, so that it learns what is held", async () => {
+  const swarm = new MemorySwarm(2);
+  const seed = MemoryBundle.seed(CONTENT);
+  seed.lose(1);
+  let closed = "";
+  const wire = stockClientOf(swarm, seed, { onClose: (reason) => (closed = reason) });
+  await swarm.pass(0.1);
+  wire.sendRequest({ piece: 1, offset: 0, lengthBytes: 16_384 });
+  await swarm.pass(0.1);
+  expect(closed).toMatch(/not held/);
+});
+
+test("an idle connection is closed after a minute, one with an interested peer is not", async () => {
+  const swarm = new MemorySwarm(4);
+  let closed = "";
+  const wire = stockClientOf(swarm, MemoryBundle.seed(CONTENT), { onClose: (reason) => (closed = reason) });
+  await swarm.pass(100);
+  expect(closed).toBe("");
+  wire.sendUninterested();
+  await swarm.pass(61);
+  expect(closed).toBe("idle");
+});

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: "forks",
+    maxWorkers: 2,
+    // CI machines are shared: a test that a starved process failed gets one more try, and the report says so.
+    retry: process.env["CI"] === "true" ? 1 : 0,
+    reporters: ["default"],
+  },
+});
