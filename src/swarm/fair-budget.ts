@@ -1,0 +1,68 @@
+import type { TokenBucket } from "./rate-limit.ts";
+
+/** Who was refused and does not ask again for so long (two ticks and a bit) wants nothing any more. */
+const CLAIM_LIFE_MS = 250;
+
+interface Share {
+  readonly weight: number;
+  /** Bytes taken per weight, on the common scale of the budget (start-time fair queueing). */
+  virtualBytes: number;
+  /** Refused at, and waiting since; undefined if it does not wait. */
+  askedMs: number | undefined;
+}
+
+/** One claimant's way to the budget. */
+export interface BudgetClaim {
+  /** Takes the bytes if the bucket is open and it is this claimant's turn; if not, ask again within 250 ms. */
+  tryTake(bytes: number, nowMs: number): boolean;
+  /** It wants nothing any more, ever. */
+  leave(): void;
+}
+
+/**
+ * One rate limit shared by several claimants (bundles; customers and the swarm) in proportion to their weights, whatever
+ * the size of what they ask for. Who wants less than its share leaves the rest to the others.
+ *
+ * Start-time fair queueing (Goyal, Vin, Cheng 1996): of those who wait, the one that got least per weight goes first, and
+ * who comes back after a pause starts level with the others.
+ */
+export class FairBudget {
+  readonly #bucket: TokenBucket;
+  readonly #shares = new Set<Share>();
+  #virtualBytes = 0;
+
+  constructor(bucket: TokenBucket) {
+    this.#bucket = bucket;
+  }
+
+  /** @param weight above 0 */
+  claim(weight = 1): BudgetClaim {
+    const share: Share = { weight, virtualBytes: this.#virtualBytes, askedMs: undefined };
+    this.#shares.add(share);
+    return {
+      tryTake: (bytes, nowMs) => this.#tryTake(share, bytes, nowMs),
+      leave: () => void this.#shares.delete(share),
+    };
+  }
+
+  #tryTake(share: Share, bytes: number, nowMs: number): boolean {
+    if (!isWaiting(share, nowMs)) share.virtualBytes = Math.max(share.virtualBytes, this.#virtualBytes);
+    share.askedMs = nowMs;
+    if (!this.#bucket.isOpen(nowMs) || this.#isBehind(share, nowMs)) return false;
+    this.#bucket.take(bytes, nowMs);
+    this.#virtualBytes = share.virtualBytes;
+    share.virtualBytes += bytes / share.weight;
+    return true;
+  }
+
+  #isBehind(share: Share, nowMs: number): boolean {
+    for (const other of this.#shares) {
+      if (other !== share && other.virtualBytes < share.virtualBytes && isWaiting(other, nowMs)) return true;
+    }
+    return false;
+  }
+}
+
+function isWaiting({ askedMs }: Share, nowMs: number): boolean {
+  return askedMs !== undefined && nowMs - askedMs <= CLAIM_LIFE_MS;
+}
