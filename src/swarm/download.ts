@@ -356,10 +356,15 @@ export class Download {
       progress.ask(block, peer.key, nowMs);
       if (progress.freeCount === 0) this.#incomplete.delete(progress);
       peer.pipeline.sent(block.request, nowMs);
+      if (peer.isOrigin) this.#noteAskedOfOrigin(block.request);
       this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
       picked++;
     }
     peer.isExhausted = picked < room;
+  }
+
+  #noteAskedOfOrigin({ piece, lengthBytes }: BlockRequest): void {
+    this.#originPolicy.noteAsked(piece, this.#availability.countOf(piece), lengthBytes);
   }
 
   #takeEffects(): DownloadEffect[] {

@@ -1,9 +1,9 @@
-/** Who got a piece within this time will soon offer it to the others. */
-export const GIVEN_WINDOW_MS = 3_000;
+/** Who got a piece within this time and is still here will soon offer it to the others; a slow disk takes seconds. */
+export const GIVEN_WINDOW_MS = 20_000;
 /** Requests for the blocks of one piece come in a burst; within this time they count as one deferred request. */
 const BURST_MS = 1_000;
 /** After a deferral the same requester gets the piece whenever it asks again within this time. */
-const GRACE_MS = 10_000;
+const GRACE_MS = 60_000;
 /** Bounds the memory: about 20 MB at worst. */
 const MAX_ENTRIES = 65_536;
 

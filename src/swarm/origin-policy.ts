@@ -1,3 +1,5 @@
+import { SecondCopyBudget } from "./second-copy-budget.ts";
+
 /** After the origin deferred a piece, somebody else is getting it and will offer it within about this time. */
 export const DEFERRAL_MS = 2_000;
 /** Without a block from any peer, or for a begun piece, for so long, the swarm counts as slow and the origin helps. */
@@ -16,7 +18,7 @@ const STARVING_REST_MS = 500;
  * later than the first time is refused because the origin does not hold the piece any more.
  */
 const REFUSED_AFTER_MS = 3_000;
-const DEFERRAL_GRACE_MS = 10_000;
+const DEFERRAL_GRACE_MS = 60_000;
 
 /** What the origin policy must know about a piece. */
 export interface PieceSituation {
@@ -29,7 +31,8 @@ export interface PieceSituation {
 
 /**
  * What a volunteer asks the origin for: "origin last, never slower". Pieces that a peer offers come from peers unless
- * the peers are slow; pieces nobody offers come from the origin, except for a while those it deferred.
+ * the peers are slow; pieces nobody offers come from the origin, except for a while those it deferred. What the origin gives
+ * although a peer offers it, or after a deferral, is its second copy: a budget that grows while the peers are slow bounds it.
  */
 export class OriginPolicy {
   /** Piece → until when; in order of time, so expired ones are at the front. */
@@ -39,6 +42,7 @@ export class OriginPolicy {
   #peerBlockMs: number;
   #anyBlockMs: number;
   #weakSinceMs: number | undefined;
+  readonly #secondCopies = new SecondCopyBudget();
 
   constructor(nowMs: number) {
     this.#peerBlockMs = nowMs;
@@ -47,7 +51,9 @@ export class OriginPolicy {
 
   noteBlock(isFromOrigin: boolean, nowMs: number): void {
     this.#anyBlockMs = nowMs;
-    if (!isFromOrigin) this.#peerBlockMs = nowMs;
+    if (isFromOrigin) return;
+    this.#peerBlockMs = nowMs;
+    if (!this.arePeersSlow(nowMs)) this.#secondCopies.close();
   }
 
   /** No peer but the origin offers anything that is missing: then peers can't be slow. */
@@ -88,8 +94,21 @@ export class OriginPolicy {
 
   mayAsk(situation: PieceSituation, nowMs: number): boolean {
     if (this.isResting(situation.piece, nowMs)) return false;
-    if (situation.offerCount === 0 || this.arePeersSlow(nowMs)) return true;
-    return situation.progressMs !== undefined && nowMs - situation.progressMs > PATIENCE_MS;
+    if (!this.#isSecondCopy(situation.piece, situation.offerCount)) return true;
+    if (situation.progressMs !== undefined && nowMs - situation.progressMs > PATIENCE_MS) return true;
+    if (situation.offerCount > 0 && !this.arePeersSlow(nowMs)) return false;
+    this.#secondCopies.open(nowMs);
+    return this.#secondCopies.hasRoom(nowMs);
+  }
+
+  /** A block of the piece was asked of the origin. */
+  noteAsked(piece: number, offerCount: number, lengthBytes: number): void {
+    if (this.#isSecondCopy(piece, offerCount)) this.#secondCopies.spend(lengthBytes);
+  }
+
+  /** Another volunteer has the piece, or got it from the origin. */
+  #isSecondCopy(piece: number, offerCount: number): boolean {
+    return offerCount > 0 || this.#firstDeferredMs.has(piece);
   }
 
   #dropExpired(nowMs: number): void {

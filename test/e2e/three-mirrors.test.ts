@@ -34,6 +34,8 @@ describe.skipIf(!canMakeNetworks())("central and three mirrors on hosts of their
   let centralHost: TestHost;
   /** Bytes central's host sent for one release that changes nothing but a mode: the fixed cost of three syncs. */
   let fixedCostBytes = 0;
+  /** Of tests that change the town: where a failed test is tried again it must not find its own traces. */
+  let attempts = 0;
 
   beforeAll(async () => {
     network = new TestNetwork();
@@ -104,9 +106,10 @@ describe.skipIf(!canMakeNetworks())("central and three mirrors on hosts of their
   });
 
   test("new bytes leave central less than 1.6 times for three mirrors, and our counters agree", async () => {
-    const { sentBytes, synced } = await measureRelease(() => makeSecondRelease(tree));
+    const { sentBytes, synced } = await measureRelease(() => makeSecondRelease(tree, ++attempts));
     const counted = synced.reduce((sum, event) => sum + event.bytes.fromOrigin + event.bytes.metadata, 0);
     console.log(`release 2: central sent ${sentBytes} bytes for ${NEW_BYTES} new ones, mirrors counted ${counted}`);
+    for (const { bytes } of synced) console.log(JSON.stringify(bytes));
     expect(sentBytes).toBeLessThan(1.6 * NEW_BYTES);
     // Interfaces see Ethernet, IP and TCP headers too: 66 bytes on each frame of at most 1,514, but frames on veth
     // pairs are joined (GSO), so what they add is below the 3 % allowed.
@@ -115,11 +118,12 @@ describe.skipIf(!canMakeNetworks())("central and three mirrors on hosts of their
   });
 
   test("a mirror that starts empty while others are full takes less than a tenth from central", async () => {
-    const host = network.addHost("late");
+    const name = `late${++attempts}`;
+    const host = network.addHost(name);
     const url = `http://${centralHost.address}:7380`;
-    const ticket = (await runPrsync(["invite", tree, "late", "--url", url], { env })).stdout.trim();
+    const ticket = (await runPrsync(["invite", tree, name, "--url", url], { env })).stdout.trim();
     const before = centralHost.counters().sentBytes;
-    const destination = join(directory, "late");
+    const destination = join(directory, name);
     const summary = await runPrsyncJson<{ bytes: { total: number } }>(
       ["sync", ticket, destination, "--peer-port", "7382"],
       {

@@ -53,18 +53,21 @@ export function makeFirstRelease(tree: string): void {
   }
 }
 
-/** Release 2: content changed in the middle, renamed, doubled, deleted, link and mode changed, and something new. */
-export function makeSecondRelease(tree: string): void {
+/**
+ * Release 2: content changed in the middle, renamed, doubled, deleted, link and mode changed, and something new. Made again
+ * with another `attempt` it brings as many new bytes as the first time.
+ */
+export function makeSecondRelease(tree: string, attempt = 1): void {
   changeInMiddle(join(tree, "pool/large.iso"));
-  renameSync(join(tree, "pool/main/moves.tar"), join(tree, "pool/moved.tar"));
+  if (attempt === 1) renameSync(join(tree, "pool/main/moves.tar"), join(tree, "pool/moved.tar"));
   cpSync(join(tree, "pool/main/doubled.tar"), join(tree, "pool/main/twin.tar"));
-  rmSync(join(tree, "pool/main/goes away.deb"));
+  rmSync(join(tree, "pool/main/goes away.deb"), { force: true });
   unlinkSync(join(tree, "latest"));
   symlinkSync("pool/moved.tar", join(tree, "latest"));
   chmodSync(join(tree, "script.sh"), 0o700);
-  mkdirSync(join(tree, "another empty directory"));
-  writeFileSync(join(tree, "pool/new.iso"), randomBytesOf(5, NEW_BYTES));
-  writeFileSync(join(tree, "dists/stable/Release"), "release 2\n");
+  mkdirSync(join(tree, "another empty directory"), { recursive: true });
+  writeFileSync(join(tree, "pool/new.iso"), randomBytesOf(4 + attempt, NEW_BYTES));
+  writeFileSync(join(tree, "dists/stable/Release"), `release 2, attempt ${attempt}\n`);
 }
 
 /** Overwrites 1,000 bytes and inserts 700 in the middle of a file. */

@@ -28,6 +28,24 @@ test.each([3, 5, 8])(
   },
 );
 
+test("volunteers whose disks pause for three seconds hardly cost the origin a second copy", async () => {
+  const swarm = new MemorySwarm(11);
+  const paused = new Promise<void>((resolve) => swarm.clock.schedule(3_000, resolve));
+  class PausedBundle extends MemoryBundle {
+    override async readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | undefined> {
+      await paused;
+      return await super.readBlock(piece, offset, length);
+    }
+  }
+  const link = { bytesPerSecond: 50_000_000 };
+  const origin = swarm.add(MemoryBundle.seed(CONTENT), { ...link, isOrigin: true });
+  const volunteers = [1, 2, 3].map(() => swarm.add(new PausedBundle(CONTENT), link));
+  swarm.connectAll();
+  await swarm.run(Promise.all(volunteers.map((v) => v.session.download(CONTENT.wanted(ALL)))));
+  expect(volunteers.map((v) => v.bundle.held.isFull)).toEqual([true, true, true]);
+  expect(rawCopies(origin.end.link.sentBytes)).toBeLessThan(1.4);
+});
+
 test("volunteers that want different ranges of the pieces end exact and ask for hardly more", async () => {
   const swarm = new MemorySwarm(7);
   const random = seededRandom(77);

@@ -2,6 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { GIVEN_WINDOW_MS, OriginLedger } from "../../../src/swarm/origin-ledger.ts";
 import { DEFERRAL_MS, OriginPolicy, PATIENCE_MS } from "../../../src/swarm/origin-policy.ts";
+import { SecondCopyBudget } from "../../../src/swarm/second-copy-budget.ts";
+
+const MIB: number = 1024 * 1024;
 
 test("a piece given to one volunteer is deferred for another, and given when it asks again", () => {
   const ledger = new OriginLedger();
@@ -93,3 +96,23 @@ test("a deferred piece rests for two seconds, half a one if nothing comes at all
   expect(policy.mayAsk(unoffered, 2_599)).toBe(false);
   expect(policy.mayAsk(unoffered, 2_600)).toBe(true);
 });
+
+test("second copies begin small, double each second, and begin anew after the peers were quick", () => {
+  const budget = new SecondCopyBudget();
+  expect(budget.hasRoom(0)).toBe(false);
+  budget.open(0);
+  expect(budget.hasRoom(0)).toBe(true);
+  expect(bytesAllowedWithin(budget, 2_000)).toBeLessThan(4 * MIB);
+  expect(bytesAllowedWithin(budget, 10_000)).toBeGreaterThan(500 * MIB);
+  budget.close();
+  budget.open(20_000);
+  budget.spend(MIB);
+  expect(budget.hasRoom(20_100)).toBe(false);
+});
+
+/** Spends MiB by MiB what the budget has room for. */
+function bytesAllowedWithin(budget: SecondCopyBudget, nowMs: number): number {
+  let bytes = 0;
+  for (; budget.hasRoom(nowMs); bytes += MIB) budget.spend(MIB);
+  return bytes;
+}
