@@ -42,7 +42,7 @@ const CORE: Codes<CoreErrorCode> = {
   ...all(usage, "bad-size", "bad-layout"),
 };
 
-const CODEC: Codes<CodecErrorCode> = all(malformed, "bad-bencode", "bad-json", "bad-zstd");
+const CODEC: Codes<CodecErrorCode> = all(malformed, "bad-bencode", "bad-json", "bad-zstd", "bad-gzip", "gzip-too-long");
 
 const DELTA: Codes<DeltaErrorCode> = {
   "bad-signature": malformed,
