@@ -46,6 +46,7 @@ const CODEC: Codes<CodecErrorCode> = all(malformed, "bad-bencode", "bad-json", "
 
 const DELTA: Codes<DeltaErrorCode> = {
   "bad-signature": malformed,
+  "bad-sketch": malformed,
   "unknown-signature": protocol,
   "bad-block-length": usage,
   "signed-length-differs": sourceChanged,
