@@ -58,6 +58,7 @@ const MANIFEST: Codes<ManifestErrorCode> = {
     malformed,
     "bad-content-table",
     "bad-torrent",
+    "bad-recompression",
     "bad-order",
     "path-conflict",
     "change-mismatch",

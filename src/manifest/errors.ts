@@ -10,6 +10,7 @@ export type ManifestErrorCode =
   | "bad-bundle-list"
   | "bad-content-table"
   | "bad-torrent"
+  | "bad-recompression"
   | "bad-order"
   | "path-conflict"
   | "change-mismatch"
