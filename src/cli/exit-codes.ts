@@ -57,6 +57,7 @@ const MANIFEST: Codes<ManifestErrorCode> = {
   ...all(
     malformed,
     "bad-content-table",
+    "bad-records",
     "bad-torrent",
     "bad-recompression",
     "bad-order",

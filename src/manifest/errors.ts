@@ -9,6 +9,7 @@ export type ManifestErrorCode =
   | "bad-release"
   | "bad-bundle-list"
   | "bad-content-table"
+  | "bad-records"
   | "bad-torrent"
   | "bad-recompression"
   | "bad-order"
