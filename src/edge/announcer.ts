@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock, Random } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
-import { type KnownPeer, stockPeer } from "../swarm/ports.ts";
+import type { KnownPeer } from "../swarm/ports.ts";
 import type { AnnounceAnswer, AnnounceBody, AnnounceClient, AnnounceCounters } from "./announce-client.ts";
 import { SyncError } from "./errors.ts";
 import type { HoldingsReporter } from "./holdings-report.ts";
@@ -25,8 +25,11 @@ export interface AnnouncerContext {
 }
 
 const FIRST_INTERVAL_MS = 60_000;
-/** While bytes are on their way others appear and grow: ask again sooner than the interval. */
-const SYNCING_INTERVAL_MS = 3_000;
+/**
+ * While bytes are on their way others appear and grow: ask again sooner than the interval, and soonest at the beginning, when
+ * all that heard of a release start together and know nobody (in simulation 2.5 s of 30 for 20 mirrors).
+ */
+const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 /** Whatever central says: neither a storm of announces nor a mirror that is forgotten. */
 const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 3_600_000;
@@ -46,6 +49,8 @@ export class Announcer implements AsyncDisposable {
   #hasStarted = false;
   /** Announces in a row that got no answer. */
   #failures = 0;
+  /** Announces of the sync that is going on. */
+  #syncing = 0;
   #revocation: SyncError | undefined;
 
   constructor(context: AnnouncerContext) {
@@ -91,15 +96,22 @@ export class Announcer implements AsyncDisposable {
       this.#failures = 0;
       report.acknowledge(answer.holdingsId, answer.fullHoldingsWanted === true);
       this.#use(answer);
-      this.#schedule(
-        this.#context.situation.load.isSyncing ? Math.min(SYNCING_INTERVAL_MS, this.#intervalMs) : this.#intervalMs,
-      );
+      this.#schedule(this.#nextMs());
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       this.#revocation = error instanceof SyncError && error.code === "revoked" ? error : undefined;
       log.warn({ reason: messageOf(error) }, "tracker gave no answer, trying again");
       this.#schedule(Math.min(this.#intervalMs, retryDelayMs(++this.#failures, this.#context.random)));
     }
+  }
+
+  #nextMs(): number {
+    if (!this.#context.situation.load.isSyncing) {
+      this.#syncing = 0;
+      return this.#intervalMs;
+    }
+    const soonMs = SYNCING_INTERVALS_MS[this.#syncing++] ?? SYNCING_INTERVALS_MS.at(-1)!;
+    return Math.min(soonMs, this.#intervalMs);
   }
 
   #schedule(delayMs: number): void {
@@ -145,7 +157,6 @@ export class Announcer implements AsyncDisposable {
     if (answer.pass !== undefined) this.#context.onPass(answer.pass);
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
-    situation.isOpen = answer.stock !== undefined;
     swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname));
     const { release = 0 } = answer;
     if (release <= situation.announcedRelease) return;
@@ -174,7 +185,6 @@ function knownPeers(answer: AnnounceAnswer, centralHost: string): KnownPeer[] {
     mayHold: () => true,
     ...(site === undefined ? {} : { site }),
   }));
-  for (const { bundle, host, port } of answer.stock ?? []) peers.push(stockPeer(bundle, host, port));
   if (answer.origin === undefined) return peers;
   const host = centralHost.replace(/^\[|\]$/g, "");
   return [...peers, { id: answer.origin.id, host, port: answer.origin.port, isOrigin: true, mayHold: () => true }];

@@ -1,7 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { establish, type PeerContext, type WireBundle } from "./peer-establishment.ts";
 import { PeerLink } from "./peer-link.ts";
-import { plainAddress } from "./remote-address.ts";
 import type { SocketPeerWire } from "./socket-peer-wire.ts";
 
 /** Whom to call, and for which bundle. */
@@ -48,8 +47,7 @@ export function acceptPeer(
   context: AcceptContext,
 ): Promise<{ readonly wire: SocketPeerWire; readonly infoHash: string }> {
   const { clock, log } = context;
-  const remoteHost = plainAddress(socket.remoteAddress ?? "unknown");
-  const link = new PeerLink(socket, "tcpIncoming", { clock, log, remoteHost });
+  const link = new PeerLink(socket, "tcpIncoming", { clock, log, remoteHost: socket.remoteAddress ?? "unknown" });
   const bundleFor = (infoHash: string): WireBundle | { readonly refused: string } =>
     context.lookup(infoHash) ?? { refused: `no bundle ${infoHash}` };
   return establish(link, { bundleFor, answers: true }, context);

@@ -20,8 +20,7 @@ export interface SwarmNodeOptions {
   readonly ownId: string;
   readonly admission: PeerAdmission;
   readonly isOrigin: boolean;
-  /** Whether clients without a pass may take part; asked for each connection. */
-  readonly allowsStockClients: () => boolean;
+  readonly allowStockClients: boolean;
   readonly host: string;
   /** 0 picks one. */
   readonly port: number;

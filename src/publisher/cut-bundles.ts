@@ -2,7 +2,6 @@ import { contentIdOf } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { BundleLayout } from "../core/bundle-layout.ts";
 import { compressZstd } from "../codec/zstd.ts";
-import type { BundleKind } from "../manifest/bundle-list.ts";
 import { cutBundles } from "../manifest/bundle-cut.ts";
 import { encodeContentTable } from "../manifest/content-table.ts";
 import { objectRefOf } from "../manifest/object-ref.ts";
@@ -14,7 +13,6 @@ import { PublisherError } from "./errors.ts";
 
 /** What cutting bundles needs. */
 export interface BundleContext {
-  readonly kind: BundleKind;
   readonly contents: IndexedContents;
   readonly objects: HashedFiles;
   readonly torrents: HashedFiles;
@@ -50,7 +48,7 @@ function* torrentFiles(unplaced: Iterable<UnplacedContent>): Generator<UnplacedF
 }
 
 async function makeBundle(files: UnplacedFile[], number: number, context: BundleContext): Promise<NewBundle> {
-  const { contents, kind, objects, pieceLength, release, repositoryId, torrents } = context;
+  const { contents, objects, pieceLength, release, repositoryId, torrents } = context;
   const name = `prsync-${repositoryId.slice(0, 8)}-${release}-${number}`;
   const pieceHashes = Buffer.concat(files.map((file) => piecesOf(contents, file)));
   const info = buildInfoDictionary({ name, pieceLength, files, pieceHashes });
@@ -61,7 +59,7 @@ async function makeBundle(files: UnplacedFile[], number: number, context: Bundle
   const lengths = files.map((file) => file.lengthBytes);
   const row = {
     number,
-    kind,
+    kind: "content",
     infoHash: infoHashOf(info),
     lengthBytes: new BundleLayout(lengths, pieceLength).totalLengthBytes,
     pieceLength,
@@ -69,7 +67,7 @@ async function makeBundle(files: UnplacedFile[], number: number, context: Bundle
     release,
     table: tableRef,
     name,
-  };
+  } as const;
   const dataBytes = lengths.reduce((sum, length) => sum + length, 0);
   return { row, contentRows: files.map((file) => file.contentRow), dataBytes };
 }

@@ -65,7 +65,6 @@ class PublishRun {
   readonly #pending: PendingChanges;
   readonly #objects: HashedFiles;
   readonly #torrents: HashedFiles;
-  readonly #metadata: HashedFiles;
   readonly #recorder: HashRecorder;
   readonly #warnings: string[] = [];
   /** Of TREE itself, read before anything in it. */
@@ -81,7 +80,6 @@ class PublishRun {
     this.#pending = new PendingChanges(index);
     this.#objects = new HashedFiles(options.workDirectory, "objects");
     this.#torrents = new HashedFiles(options.workDirectory, "torrents");
-    this.#metadata = new HashedFiles(options.workDirectory, "metadata");
     const pieceLength = options.swarmSizeBytes;
     this.#recorder = new HashRecorder({
       root,
@@ -180,7 +178,6 @@ class PublishRun {
       releases: this.#releases,
       objects: this.#objects,
       torrents: this.#torrents,
-      metadata: this.#metadata,
       clock: options.clock,
       repositoryId: repository.repositoryId,
       passKey: repository.passKey,
@@ -192,11 +189,7 @@ class PublishRun {
     });
     await this.#objects.flush();
     await this.#torrents.flush();
-    await this.#metadata.flush();
-    await bundleNumbers.reserve([
-      ...cut.prepared.bundlesAdded.map(({ row }) => row.number),
-      cut.prepared.metadata.number,
-    ]);
+    await bundleNumbers.reserve(cut.prepared.bundlesAdded.map(({ row }) => row.number));
     this.#releases.prepare(cut.prepared);
     this.#progress.onPhase("sign");
     await repository.signRelease(cut.prepared.bytes, cut.prepared.number);
@@ -219,7 +212,6 @@ class PublishRun {
       releases: this.#releases,
       objects: this.#objects,
       torrents: this.#torrents,
-      metadata: this.#metadata,
     };
   }
 

@@ -39,7 +39,7 @@ export class SwarmTown {
         isRevoked,
       }),
       isOrigin,
-      allowsStockClients: () => false,
+      allowStockClients: false,
       host: "127.0.0.1",
       port: 0,
       clock: realClock,

@@ -25,7 +25,6 @@ export function releaseBytes(repository: TufRepository, number: number, reposito
     index: NOTHING,
     changes: [],
     bundles: NOTHING,
-    metadata: [],
   });
 }
 

@@ -160,7 +160,6 @@ export function releaseOf(
     index: objectRefOf(encodeIndex([...cutChunks(entries)].map(({ ref }) => ref))),
     changes: [],
     bundles: objectRefOf(encodeBundleList(bundleRows)),
-    metadata: [],
     ...fields,
   };
 }

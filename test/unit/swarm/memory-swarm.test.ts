@@ -78,7 +78,7 @@ test("one mirror alone takes the origin's whole link", async () => {
   const alone = swarm.add(new MemoryBundle(CONTENT));
   swarm.connectAll();
   const seconds = await swarm.run(alone.session.download(CONTENT.wanted(ALL)));
-  expect(seconds).toBeLessThan((CONTENT.dataBytes / origin.end.link.bytesPerSecond) * 1.05 + 0.1);
+  expect(seconds).toBeLessThan((CONTENT.dataBytes / origin.end.link.speed.upBytesPerSecond) * 1.05 + 0.1);
   expect(rawCopies(origin.end.link.sentBytes)).toBeLessThan(1.01);
 });
 
@@ -187,7 +187,8 @@ test("an aborted download rejects with the signal's reason and cancels what is o
   await expect(done).rejects.toThrow("enough");
   const sentBytes = seed.end.link.sentBytes;
   await swarm.pass(2);
-  expect(seed.end.link.sentBytes - sentBytes).toBeLessThan(200_000);
+  // What its socket had taken already goes out: 0.3 s of the line, of 2.8 s that were left.
+  expect(seed.end.link.sentBytes - sentBytes).toBeLessThan(800_000);
 });
 
 test("two halves make a whole: partial mirrors complete each other without an origin", async () => {

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import type { PeerWireListener } from "../../../src/swarm/wire/peer-wire.ts";
 import { MemoryBundle, SampleContent } from "../../support/memory-bundle.ts";
 import { MemorySwarm } from "../../support/memory-swarm.ts";
-import { MemoryLink, MemoryWire } from "../../support/memory-wire.ts";
+import { SimLink } from "../../../src/sim/network.ts";
+import { SimWire } from "../../../src/sim/sim-wire.ts";
 
 const CONTENT = new SampleContent([20_000, 70_000], 65_536);
 
@@ -27,10 +28,11 @@ function silentListener(): PeerWireListener {
 }
 
 /** A stock client that says it is interested, connected to a seed. */
-function stockClientOf(swarm: MemorySwarm, seed: MemoryBundle, listener: Partial<PeerWireListener>): MemoryWire {
+function stockClientOf(swarm: MemorySwarm, seed: MemoryBundle, listener: Partial<PeerWireListener>): SimWire {
   const host = swarm.add(seed, { isOrigin: true });
-  const end = { peerId: "f".repeat(40), isStockClient: true, supportsFast: false, link: new MemoryLink(1e6) };
-  const [atHost, wire] = MemoryWire.pair(host.end, end, { clock: swarm.clock, delayMs: 1 });
+  const link = new SimLink(swarm.clock, { upBytesPerSecond: 1e6, downBytesPerSecond: 1e6, delayMs: 1 });
+  const end = { peerId: "f".repeat(40), host: "stock", isStockClient: true, supportsFast: false, link };
+  const [atHost, wire] = SimWire.pair(host.end, end, CONTENT.layout.pieceLength);
   atHost.listener = host.session.join(atHost);
   wire.listener = { ...silentListener(), ...listener };
   wire.sendInterested();

@@ -1,0 +1,181 @@
+import type { Clock } from "../core/clock.ts";
+
+/** Bytes of one connection that may be between the sender's link and the receiver: TCP's window, at the least. */
+const MIN_WINDOW_BYTES: number = 64 * 1024;
+/** Buffers along the way, on top of the delay itself. */
+const BUFFER_MS = 50;
+/** Messages up to this size pass an idle link at once and wait for nobody behind it: they only use up its time. */
+const SMALL_BYTES = 64;
+/** What Ethernet, IP and TCP headers add to every 1448 bytes of payload, as `tc tbf` counts; acknowledgements left out. */
+const FRAMING = 1514 / 1448;
+
+/** Rates in bytes per second of payload and headers together, as a line is sold. */
+export interface LinkSpeed {
+  readonly upBytesPerSecond: number;
+  readonly downBytesPerSecond: number;
+  /** One way, of this host alone; the way between two hosts has the sum. */
+  readonly delayMs: number;
+}
+
+interface Message {
+  readonly bytes: number;
+  readonly arrive: () => void;
+}
+
+/** One direction of a connection: messages in order, a window of bytes under way. */
+export class Flow {
+  readonly #from: SimLink;
+  readonly #to: SimLink;
+  readonly #windowBytes: number;
+  readonly #queue: Message[] = [];
+  #head = 0;
+  #queuedBytes = 0;
+  #underWayBytes = 0;
+  #isClosed = false;
+  /** Called when bytes left for the network. */
+  onSent: () => void = () => undefined;
+
+  constructor(from: SimLink, to: SimLink) {
+    this.#from = from;
+    this.#to = to;
+    const rate = Math.min(from.speed.upBytesPerSecond, to.speed.downBytesPerSecond);
+    this.#windowBytes = Math.max(MIN_WINDOW_BYTES, (rate * (2 * this.delayMs + BUFFER_MS)) / 1000);
+  }
+
+  get delayMs(): number {
+    return this.#from.speed.delayMs + this.#to.speed.delayMs;
+  }
+
+  /** Handed over and not yet on its way. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  get isReady(): boolean {
+    return this.#head < this.#queue.length && this.#underWayBytes < this.#windowBytes;
+  }
+
+  send(bytes: number, arrive: () => void): void {
+    if (this.#isClosed) return;
+    const message = { bytes, arrive };
+    if (this.#queue.length === 0 && bytes <= SMALL_BYTES && this.#from.passSmall(bytes)) return this.#leave(message, 0);
+    this.#queue.push(message);
+    this.#queuedBytes += bytes;
+    this.#from.offer(this);
+  }
+
+  /** What was handed over is lost; what is under way too. */
+  close(): void {
+    this.#isClosed = true;
+    this.#queue.length = 0;
+    this.#head = 0;
+  }
+
+  /** The link takes the next message: it needs `serviceMs` to leave. */
+  takeNext(): Message {
+    const message = this.#queue[this.#head++]!;
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#head = 0;
+    }
+    this.#queuedBytes -= message.bytes;
+    return message;
+  }
+
+  leaving(message: Message, serviceMs: number): void {
+    this.#leave(message, serviceMs);
+    this.onSent();
+  }
+
+  #leave(message: Message, serviceMs: number): void {
+    this.#underWayBytes += message.bytes;
+    const { clock } = this.#to;
+    clock.schedule(serviceMs + this.delayMs, () => {
+      const waitMs = this.#to.receive(message.bytes);
+      if (waitMs <= 0) this.#arrived(message);
+      else clock.schedule(waitMs, () => this.#arrived(message));
+    });
+  }
+
+  #arrived({ bytes, arrive }: Message): void {
+    this.#underWayBytes -= bytes;
+    if (this.#isClosed) return;
+    if (this.isReady) this.#from.offer(this);
+    arrive();
+  }
+}
+
+/**
+ * A host's line, up and down apart. What goes up is served connection by connection in turn, message by message, so flows
+ * share it fairly; what comes down queues, and a full window stops its sender, so that the time of a line is not wasted on
+ * a receiver that is busy.
+ */
+export class SimLink {
+  readonly clock: Clock;
+  readonly speed: LinkSpeed;
+  /** Everything that ever left and arrived, without the framing below the payload. */
+  sentBytes = 0;
+  receivedBytes = 0;
+  readonly #ready: Flow[] = [];
+  readonly #isWaiting = new Set<Flow>();
+  #upFreeMs = 0;
+  #downFreeMs = 0;
+  #isBusy = false;
+
+  constructor(clock: Clock, speed: LinkSpeed) {
+    this.clock = clock;
+    this.speed = speed;
+  }
+
+  /** A flow has something to send. */
+  offer(flow: Flow): void {
+    if (this.#isWaiting.has(flow) || !flow.isReady) return;
+    this.#isWaiting.add(flow);
+    this.#ready.push(flow);
+    if (!this.#isBusy) this.#serve();
+  }
+
+  /** A small message passes without a turn if nothing waits. */
+  passSmall(bytes: number): boolean {
+    if (this.#isBusy || this.#ready.length > 0) return false;
+    this.#upFreeMs = Math.max(this.#upFreeMs, this.clock.monotonicMs()) + this.#upMs(bytes);
+    this.sentBytes += bytes;
+    return true;
+  }
+
+  /** Bytes came to the lower end of the line. @returns how long until they are through */
+  receive(bytes: number): number {
+    const nowMs = this.clock.monotonicMs();
+    this.receivedBytes += bytes;
+    const serviceMs = ((bytes * FRAMING) / this.speed.downBytesPerSecond) * 1000;
+    // The line passed the message on while it came, so a free one adds nothing to the sender's own time.
+    const freeMs = Math.max(this.#downFreeMs + serviceMs, nowMs);
+    this.#downFreeMs = freeMs;
+    return freeMs - nowMs;
+  }
+
+  #serve(): void {
+    const flow = this.#ready.shift();
+    this.#isBusy = flow !== undefined;
+    if (flow === undefined) return;
+    this.#isWaiting.delete(flow);
+    if (!flow.isReady) return this.#serve();
+    const message = flow.takeNext();
+    const nowMs = this.clock.monotonicMs();
+    this.#upFreeMs = Math.max(this.#upFreeMs, nowMs) + this.#upMs(message.bytes);
+    this.sentBytes += message.bytes;
+    const serviceMs = this.#upFreeMs - nowMs;
+    flow.leaving(message, serviceMs);
+    this.clock.schedule(serviceMs, () => this.#served(flow));
+  }
+
+  #served(flow: Flow): void {
+    this.#isBusy = false;
+    this.offer(flow);
+    if (!this.#isBusy) this.#serve();
+  }
+
+  #upMs(bytes: number): number {
+    return ((bytes * FRAMING) / this.speed.upBytesPerSecond) * 1000;
+  }
+}

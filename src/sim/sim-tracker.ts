@@ -1,0 +1,94 @@
+import type { Random } from "../core/clock.ts";
+import type { KnownPeer } from "../swarm/ports.ts";
+import { jitteredIntervalSeconds } from "../tracker/announce-answer.ts";
+import { choosePeers } from "../tracker/choose-peers.ts";
+import { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { VolunteerAnnounce } from "../tracker/volunteer-announce.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
+
+/** Central's default. */
+const INTERVAL_MS = 60_000;
+/** Central tries a port within this time. */
+const PORT_CHECK_MS = 100;
+const REPOSITORY = "51".repeat(16);
+
+/** What a simulated volunteer tells the tracker. */
+export interface SimAnnounce {
+  readonly id: string;
+  readonly host: string;
+  /** From the ticket; undefined: the tracker makes do with the address. */
+  readonly site: string | undefined;
+  readonly isReachable: boolean;
+  readonly uploadedBytes: number;
+  readonly downloadedBytes: number;
+  readonly leftBytes: number;
+  readonly event?: "started" | "completed" | "stopped";
+}
+
+export interface SimAnswer {
+  readonly intervalMs: number;
+  readonly peers: readonly KnownPeer[];
+}
+
+/** Central's tracker without HTTP and signatures: the real registry of announces and the real choice of peers. */
+export class SimTracker {
+  readonly live: LiveVolunteers;
+  readonly #clock: VirtualClock;
+  readonly #random: Random;
+  readonly #origin: KnownPeer;
+
+  constructor(clock: VirtualClock, random: Random, origin: KnownPeer) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#origin = origin;
+    this.live = new LiveVolunteers(clock, INTERVAL_MS);
+  }
+
+  announce(from: SimAnnounce): SimAnswer {
+    const { id, host, site } = from;
+    const outcome = this.live.announce(announceOf(from), { id, host, site });
+    if (outcome.isPortCheckDue) {
+      const address = { id, host, port: outcome.volunteer.port };
+      this.#clock.schedule(PORT_CHECK_MS, () => this.live.notePort(address, from.isReachable));
+    }
+    const rules = { isSilent: this.live.isSilent.bind(this.live), isAdmitted: () => true, random: this.#random };
+    const chosen = choosePeers(outcome.volunteer, this.live.all(), rules);
+    const peers: KnownPeer[] = chosen.map((volunteer) => ({
+      id: volunteer.id,
+      host: volunteer.host,
+      port: volunteer.port,
+      isOrigin: false,
+      mayHold: () => true,
+      ...(volunteer.site === undefined ? {} : { site: volunteer.site }),
+    }));
+    return {
+      intervalMs: jitteredIntervalSeconds(INTERVAL_MS, this.#random) * 1000,
+      peers: [...peers, this.#origin],
+    };
+  }
+}
+
+function announceOf({ id, leftBytes, uploadedBytes, downloadedBytes, event, site }: SimAnnounce): VolunteerAnnounce {
+  return {
+    peerId: id,
+    port: 7382,
+    uploadedBytes,
+    downloadedBytes,
+    leftBytes,
+    event,
+    repository: REPOSITORY,
+    release: leftBytes === 0 ? 1 : 0,
+    isSyncing: leftBytes > 0,
+    bytesLeft: leftBytes,
+    customers: 0,
+    uploadBytesPerSecond: 0,
+    uploadCapacityBytesPerSecond: 0,
+    site,
+    url: undefined,
+    holdings: {
+      base: 0,
+      completeRelease: leftBytes === 0 ? 1 : undefined,
+      bundles: leftBytes === 0 ? new Map() : new Map([[1, "none"]]),
+    },
+  };
+}

@@ -1,0 +1,204 @@
+import { Bitfield } from "../core/bitfield.ts";
+import type { BlockRequest, PeerWire, PeerWireListener } from "../swarm/wire/peer-wire.ts";
+import { RequestBook } from "../swarm/wire/request-book.ts";
+import { Flow, type SimLink } from "./network.ts";
+
+/** Below so many queued bytes a wire tells that it drained: what net/ does. */
+const LOW_MARK_BYTES: number = 128 * 1024;
+/** As net/ bounds it. */
+const MAX_INCOMING_REQUESTS = 500;
+
+/** One end of a connection. */
+export interface WireEnd {
+  readonly peerId: string;
+  readonly host: string;
+  readonly link: SimLink;
+  readonly isOrigin?: boolean;
+  readonly isStockClient?: boolean;
+  readonly supportsFast?: boolean;
+  readonly metadataSizeBytes?: number;
+  /** A hostile peer: what becomes of the blocks it sends; undefined swallows them. */
+  readonly tamper?: (bytes: Uint8Array) => Uint8Array | undefined;
+  /** Payload came in over one of its connections, wanted or not. */
+  readonly onPayload?: (fromPeerId: string, bytes: number) => void;
+}
+
+/**
+ * PeerWire over the simulated network, with the promises of the real one: each request gets one answer at most, a choke
+ * rejects what is open (BEP 6), nothing that was not asked for gets through.
+ */
+export class SimWire implements PeerWire {
+  readonly peerId: string;
+  readonly isStockClient: boolean;
+  readonly isOrigin: boolean;
+  readonly supportsFast: boolean;
+  readonly metadataSizeBytes: number | undefined;
+  readonly remoteHost: string;
+  receivedBytes = 0;
+  sentBytes = 0;
+  /** Requests that went out. */
+  requestCount = 0;
+  requestedBytes = 0;
+  readonly #local: WireEnd;
+  readonly #flow: Flow;
+  readonly #asked: RequestBook;
+  readonly #incoming: RequestBook;
+  #listener: PeerWireListener | undefined;
+  #other!: SimWire;
+  #isClosed = false;
+
+  private constructor(ends: { readonly local: WireEnd; readonly remote: WireEnd }, pieceLength: number) {
+    const { local, remote } = ends;
+    this.#local = local;
+    this.#flow = new Flow(local.link, remote.link);
+    this.#asked = new RequestBook(pieceLength, Infinity);
+    this.#incoming = new RequestBook(pieceLength, MAX_INCOMING_REQUESTS);
+    this.peerId = remote.peerId;
+    this.remoteHost = remote.host;
+    this.isOrigin = remote.isOrigin ?? false;
+    this.isStockClient = remote.isStockClient ?? false;
+    this.supportsFast = (remote.supportsFast ?? true) && (local.supportsFast ?? true);
+    this.metadataSizeBytes = remote.metadataSizeBytes;
+  }
+
+  /** Both ends of an established connection; set their listeners before time goes on. */
+  static pair(a: WireEnd, b: WireEnd, pieceLength: number): [SimWire, SimWire] {
+    const atA = new SimWire({ local: a, remote: b }, pieceLength);
+    const atB = new SimWire({ local: b, remote: a }, pieceLength);
+    atA.#other = atB;
+    atB.#other = atA;
+    return [atA, atB];
+  }
+
+  set listener(listener: PeerWireListener) {
+    this.#listener = listener;
+    let wasAbove = false;
+    this.#flow.onSent = () => {
+      const isAbove = this.#flow.queuedBytes >= LOW_MARK_BYTES;
+      if (wasAbove && !isAbove) listener.onDrain();
+      wasAbove = isAbove;
+    };
+  }
+
+  get queuedBytes(): number {
+    return this.#flow.queuedBytes;
+  }
+
+  sendHeld(held: Bitfield): void {
+    const copy = Bitfield.parse(held.toBytes(), held.length);
+    const bytes = this.supportsFast && (held.isFull || held.count === 0) ? 5 : 5 + Math.ceil(held.length / 8);
+    this.#send(bytes, (to) => to.onHeld(copy));
+  }
+  sendHave(piece: number): void {
+    this.#send(9, (to) => to.onHave(piece));
+  }
+  sendChoke(): void {
+    const rejected = this.#incoming.drain();
+    const other = this.#other;
+    this.#send(5, (to) => {
+      to.onChoke();
+      if (!this.supportsFast) for (const request of other.#asked.drain()) to.onReject(request);
+    });
+    for (const request of rejected) this.#reject(request);
+  }
+  sendUnchoke(): void {
+    this.#send(5, (to) => to.onUnchoke());
+  }
+  sendInterested(): void {
+    this.#send(5, (to) => to.onInterested());
+  }
+  sendUninterested(): void {
+    this.#send(5, (to) => to.onUninterested());
+  }
+
+  sendRequest(request: BlockRequest): void {
+    this.#asked.add(request);
+    this.requestCount++;
+    this.requestedBytes += request.lengthBytes;
+    const other = this.#other;
+    this.#send(17, (to) => {
+      if (other.#incoming.add(request) === "added") to.onRequest(request);
+      else other.#reject(request);
+    });
+  }
+
+  /** BEP 6: a cancelled request is answered too, by a reject. */
+  sendCancel(request: BlockRequest): void {
+    const { piece, offset, lengthBytes } = request;
+    this.#asked.take(piece, offset, lengthBytes);
+    const other = this.#other;
+    this.#send(17, (to) => {
+      if (!other.#incoming.take(piece, offset, lengthBytes)) return;
+      other.#reject(request);
+      to.onCancel(request);
+    });
+  }
+
+  sendBlock(piece: number, offset: number, bytes: Uint8Array): void {
+    if (!this.#incoming.take(piece, offset, bytes.length)) return;
+    const sent = this.#local.tamper === undefined ? bytes : this.#local.tamper(bytes.slice());
+    if (sent === undefined) return;
+    const other = this.#other;
+    this.#send(13 + sent.length, (to) => {
+      other.#local.onPayload?.(this.#local.peerId, sent.length);
+      if (other.#asked.take(piece, offset, sent.length)) to.onBlock(piece, offset, sent);
+    });
+  }
+
+  sendReject(request: BlockRequest): void {
+    if (this.#incoming.take(request.piece, request.offset, request.lengthBytes)) this.#reject(request);
+  }
+
+  sendMetadataRequest(index: number): void {
+    this.#send(30, (to) => to.onMetadataRequest(index));
+  }
+  sendMetadataBlock(index: number, _totalBytes: number, bytes: Uint8Array): void {
+    const copy = bytes.slice();
+    this.#send(50 + copy.length, (to) => to.onMetadataBlock(index, copy));
+  }
+  sendMetadataReject(index: number): void {
+    this.#send(30, (to) => to.onMetadataBlock(index, undefined));
+  }
+
+  /** The other side hears of it when the news has crossed the network. */
+  close(reason: string): void {
+    this.#end(reason, 0);
+    this.#other.#end(reason, this.#flow.delayMs);
+  }
+
+  /** The host lost power: nothing is said, the other side finds out by itself after `noticedMs`. */
+  vanish(noticedMs: number): void {
+    this.#isClosed = true;
+    this.#flow.close();
+    this.#other.#flow.close();
+    this.#other.#end("connection timed out", noticedMs);
+  }
+
+  #end(reason: string, delayMs: number): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#local.link.clock.schedule(delayMs, () => {
+      this.#flow.close();
+      this.#listener?.onClose(reason);
+    });
+  }
+
+  #reject(request: BlockRequest): void {
+    if (!this.supportsFast) return;
+    const other = this.#other;
+    this.#send(17, (to) => {
+      if (other.#asked.take(request.piece, request.offset, request.lengthBytes)) to.onReject(request);
+    });
+  }
+
+  #send(bytes: number, deliver: (to: PeerWireListener) => void): void {
+    if (this.#isClosed) return;
+    this.sentBytes += bytes;
+    this.#flow.send(bytes, () => {
+      const other = this.#other;
+      if (other.#isClosed) return;
+      other.receivedBytes += bytes;
+      if (other.#listener !== undefined) deliver(other.#listener);
+    });
+  }
+}
