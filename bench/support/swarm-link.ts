@@ -132,7 +132,7 @@ async function openNode(bundle: SwarmBundle, key: SigningKey, isOrigin: boolean)
       isRevoked: nobody,
     }),
     isOrigin,
-    allowStockClients: false,
+    allowsStockClients: () => false,
     host: "127.0.0.1",
     port: 0,
     clock: realClock,

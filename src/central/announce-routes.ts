@@ -1,17 +1,17 @@
 import { isIP } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { sendProblem } from "../net/http-server-problem.ts";
+import { plainAddress } from "../net/remote-address.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import { encodeStockAnswer, encodeStockFailure, parseStockAnnounce } from "../tracker/stock-announce.ts";
-import type { StockSwarms } from "../tracker/stock-swarms.ts";
+import { openVolunteers, peersForStock } from "../tracker/open-swarm.ts";
 import { authenticate, type AuthenticationContext, bodyOf, type Refusal } from "./authenticate.ts";
 import type { CentralCounters } from "./central-counters.ts";
-import { type AnnounceContext, answerVolunteer } from "./volunteer-announces.ts";
+import type { PublishedTree } from "./published-tree.ts";
+import { type AnnounceContext, answerVolunteer, peerRules } from "./volunteer-announces.ts";
 
 export interface AnnounceRouteContext extends AnnounceContext, AuthenticationContext {
   readonly counters: CentralCounters;
-  /** Undefined unless stock clients are let in (`serve --open`). */
-  readonly stockSwarms: StockSwarms | undefined;
   readonly stockIntervalMs: number;
 }
 
@@ -55,26 +55,27 @@ async function answerPost(
 }
 
 function answerStock(context: AnnounceRouteContext, request: FastifyRequest): Uint8Array {
-  const { stockSwarms, tree, random } = context;
+  const { stockSwarms, tree, live, random } = context;
   if (stockSwarms === undefined) return encodeStockFailure("this tracker is for enrolled volunteers only");
   try {
     const announce = parseStockAnnounce(queryOf(request));
-    const infoHashes = new Set(tree.bundleNumbers().values());
-    if (!infoHashes.has(announce.infoHash))
-      return encodeStockFailure("no bundle of this repository has this info hash");
+    const bundle = bundleOf(tree, announce.infoHash);
+    if (bundle === undefined) return encodeStockFailure("no bundle of this repository has this info hash");
     const asking = { host: addressOf(request), port: announce.port };
     stockSwarms.announce(announce, asking.host);
-    const isStopped = announce.event === "stopped";
-    const choice = { wanted: isStopped ? 0 : Math.max(0, announce.wanted - 1), random };
-    const others = stockSwarms.peersOf(announce.infoHash, asking, choice);
-    const origin = { host: unwrap(request.raw.socket.localAddress ?? ""), port: context.origin().port };
+    const wanted = announce.event === "stopped" ? 0 : announce.wanted;
+    const others = stockSwarms.peersOf(announce.infoHash, asking, { wanted, random });
+    const origin = { host: plainAddress(request.raw.socket.localAddress ?? ""), port: context.origin().port };
+    const rules = { ...peerRules(context), release: tree.release?.number ?? 0 };
+    const volunteers = openVolunteers(bundle, live.all(), rules);
+    const isAskingAgain = announce.event === undefined && announce.leftBytes > 0;
     const { seeds, leechers } = stockSwarms.countsOf(announce.infoHash);
     return encodeStockAnswer({
       intervalSeconds: Math.round(context.stockIntervalMs / 1000),
       // The origin is a seed that never announces.
-      seeds: seeds + 1,
+      seeds: seeds + 1 + volunteers.whole.length,
       leechers,
-      peers: announce.wanted === 0 || isStopped ? [] : [origin, ...others],
+      peers: peersForStock({ origin, volunteers, others, isAskingAgain, wanted, random }),
       isCompact: announce.isCompact,
     });
   } catch (error) {
@@ -83,14 +84,15 @@ function answerStock(context: AnnounceRouteContext, request: FastifyRequest): Ui
   }
 }
 
-/** The socket's address, or a trusted proxy's word; IPv4 in its own form. */
-function addressOf(request: FastifyRequest): string {
-  const told = unwrap(request.ip);
-  return isIP(told) === 0 ? unwrap(request.raw.socket.remoteAddress ?? "") : told;
+function bundleOf(tree: PublishedTree, infoHash: string): number | undefined {
+  for (const [number, other] of tree.bundleNumbers()) if (other === infoHash) return number;
+  return undefined;
 }
 
-function unwrap(address: string): string {
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
+/** The socket's address, or a trusted proxy's word; IPv4 in its own form. */
+function addressOf(request: FastifyRequest): string {
+  const told = plainAddress(request.ip);
+  return isIP(told) === 0 ? plainAddress(request.raw.socket.remoteAddress ?? "") : told;
 }
 
 function queryOf(request: FastifyRequest): string {

@@ -45,7 +45,7 @@ export async function createOriginNode(
     ownId: id,
     admission: new PassAdmission({ key, repository: authority.repositoryId, clock, pass, passKey, isRevoked }),
     isOrigin: true,
-    allowStockClients: options.allowStockClients,
+    allowsStockClients: () => options.allowStockClients,
     host: options.listenHost,
     port: options.peerPort,
     clock,

@@ -2,9 +2,12 @@ import type { Clock, Random } from "../core/clock.ts";
 import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { jitteredIntervalSeconds, peerAnswerOf, type VolunteerAnswer } from "../tracker/announce-answer.ts";
-import { choosePeers } from "../tracker/choose-peers.ts";
+import { choosePeers, type PeerRules } from "../tracker/choose-peers.ts";
 import { TrackerError } from "../tracker/errors.ts";
+import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import { stockPeersFor } from "../tracker/open-swarm.ts";
+import type { StockSwarms } from "../tracker/stock-swarms.ts";
 import { parseVolunteerAnnounce } from "../tracker/volunteer-announce.ts";
 import type { RepositoryAuthority } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
@@ -23,6 +26,8 @@ export interface AnnounceContext {
   readonly checkPort: (address: { readonly id: string; readonly host: string; readonly port: number }) => void;
   /** Looks for a new release; the number of the current one, 0 if there is none. */
   readonly refreshNow: () => Promise<number>;
+  /** Undefined unless stock clients are let in (`serve --open`). */
+  readonly stockSwarms: StockSwarms | undefined;
 }
 
 /** An announce whose signature was checked. */
@@ -67,15 +72,29 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
     release: newest,
     holdingsId: outcome.holdingsId,
     fullHoldingsWanted: outcome.fullHoldingsWanted,
+    ...stockFor(context, outcome.volunteer),
   };
 }
 
-function peersFor(context: AnnounceContext, asking: Parameters<typeof choosePeers>[0]): VolunteerAnswer["peers"] {
-  const { live, registry, random } = context;
+/** The key alone tells a volunteer that stock clients are let in. */
+function stockFor(
+  { stockSwarms, tree, random }: AnnounceContext,
+  asking: LiveVolunteer,
+): Pick<VolunteerAnswer, "stock"> {
+  if (stockSwarms === undefined) return {};
+  return { stock: stockPeersFor(asking, tree.bundleNumbers(), { swarms: stockSwarms, random }) };
+}
+
+function peersFor(context: AnnounceContext, asking: LiveVolunteer): VolunteerAnswer["peers"] {
+  const { live, random } = context;
+  return choosePeers(asking, live.all(), { ...peerRules(context), random }).map(peerAnswerOf);
+}
+
+/** Whom any answer may name. */
+export function peerRules({ live, registry }: Pick<AnnounceContext, "live" | "registry">): Omit<PeerRules, "random"> {
   const isAdmitted = (id: string): boolean => {
     const state = registry.byId(id)?.state;
     return state === "enrolled" || state === "draining";
   };
-  const rules = { isSilent: live.isSilent.bind(live), isAdmitted, random };
-  return choosePeers(asking, live.all(), rules).map(peerAnswerOf);
+  return { isSilent: live.isSilent.bind(live), isAdmitted };
 }

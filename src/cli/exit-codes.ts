@@ -42,10 +42,11 @@ const CORE: Codes<CoreErrorCode> = {
   ...all(usage, "bad-size", "bad-layout"),
 };
 
-const CODEC: Codes<CodecErrorCode> = all(malformed, "bad-bencode", "bad-json", "bad-zstd");
+const CODEC: Codes<CodecErrorCode> = all(malformed, "bad-bencode", "bad-json", "bad-zstd", "bad-gzip", "gzip-too-long");
 
 const DELTA: Codes<DeltaErrorCode> = {
   "bad-signature": malformed,
+  "bad-sketch": malformed,
   "unknown-signature": protocol,
   "bad-block-length": usage,
   "signed-length-differs": sourceChanged,
@@ -56,7 +57,9 @@ const MANIFEST: Codes<ManifestErrorCode> = {
   ...all(
     malformed,
     "bad-content-table",
+    "bad-records",
     "bad-torrent",
+    "bad-recompression",
     "bad-order",
     "path-conflict",
     "change-mismatch",

@@ -54,6 +54,15 @@ export interface AnnounceAnswer {
   readonly release?: number | undefined;
   readonly holdingsId?: number | undefined;
   readonly fullHoldingsWanted?: boolean | undefined;
+  /** Undefined unless stock clients are let in. */
+  readonly stock?: readonly AnnouncedStockPeer[] | undefined;
+}
+
+/** A BitTorrent client without a pass that has, or fetches, the bundle. */
+export interface AnnouncedStockPeer {
+  readonly bundle: number;
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface AnnouncedPeer {
@@ -63,6 +72,7 @@ export interface AnnouncedPeer {
   readonly site?: string | undefined;
 }
 
+const port = z.int().min(1).max(65_535);
 const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
   interval: z.number().positive(),
   peers: z
@@ -70,17 +80,21 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
       z.object({
         id: z.string().regex(/^[0-9a-f]{40}$/),
         host: z.string(),
-        port: z.int().min(1).max(65_535),
+        port,
         site: z.string().optional(),
       }),
     )
     .max(200),
-  origin: z.object({ id: z.string().regex(/^[0-9a-f]{40}$/), port: z.int().min(1).max(65_535) }).optional(),
+  origin: z.object({ id: z.string().regex(/^[0-9a-f]{40}$/), port }).optional(),
   pass: z.string().max(4096).optional(),
   revoked: z.array(z.string()).max(100_000).optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),
   fullHoldingsWanted: z.boolean().optional(),
+  stock: z
+    .array(z.object({ bundle: z.int(), host: z.union([z.ipv4(), z.ipv6()]), port }))
+    .max(200)
+    .optional(),
 });
 
 const revokedSchema = z.object({ error: z.object({ code: z.literal("revoked") }) });

@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock, Random } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
-import type { KnownPeer } from "../swarm/ports.ts";
+import { type KnownPeer, stockPeer } from "../swarm/ports.ts";
 import type { AnnounceAnswer, AnnounceBody, AnnounceClient, AnnounceCounters } from "./announce-client.ts";
 import { SyncError } from "./errors.ts";
 import type { HoldingsReporter } from "./holdings-report.ts";
@@ -157,6 +157,7 @@ export class Announcer implements AsyncDisposable {
     if (answer.pass !== undefined) this.#context.onPass(answer.pass);
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
+    situation.isOpen = answer.stock !== undefined;
     swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname));
     const { release = 0 } = answer;
     if (release <= situation.announcedRelease) return;
@@ -185,6 +186,7 @@ function knownPeers(answer: AnnounceAnswer, centralHost: string): KnownPeer[] {
     mayHold: () => true,
     ...(site === undefined ? {} : { site }),
   }));
+  for (const { bundle, host, port } of answer.stock ?? []) peers.push(stockPeer(bundle, host, port));
   if (answer.origin === undefined) return peers;
   const host = centralHost.replace(/^\[|\]$/g, "");
   return [...peers, { id: answer.origin.id, host, port: answer.origin.port, isOrigin: true, mayHold: () => true }];

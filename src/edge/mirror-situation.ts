@@ -17,6 +17,8 @@ export interface MirrorSituation {
   /** When the trusted timestamp ends, milliseconds since 1970; undefined before the first refresh of this run. */
   trustEndsMs: number | undefined;
   revoked: ReadonlySet<string>;
+  /** Central lets stock BitTorrent clients in (`serve --open`); not before it said so. */
+  isOpen: boolean;
   /** Newest release held, being fetched or told of by central, 0 none. */
   announcedRelease: number;
   /** Called when central tells of a release that is news. */

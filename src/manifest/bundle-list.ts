@@ -12,11 +12,17 @@ import { ManifestError, refusing, type ManifestErrorCode } from "./errors.ts";
 import { FieldReader } from "./field-reader.ts";
 import { encodeObjectRef, readObjectRef, type ObjectRef } from "./object-ref.ts";
 
+/**
+ * "content": contents that files of the tree have. "inner": uncompressed streams of compressed contents; no file has
+ * them, they are served by unpacking. Both have the same layout.
+ */
+export type BundleKind = "content" | "inner";
+
 /** One line of the bundle list (docs/protocol.md, "Bundle list"). */
 export interface BundleRow {
   /** Never used again, also after the bundle is retired. */
   readonly number: number;
-  readonly kind: "content";
+  readonly kind: BundleKind;
   /** 40 lower-case hex digits. */
   readonly infoHash: string;
   /** With padding: a multiple of the piece length. */
@@ -78,7 +84,7 @@ export function encodeBundleRow(row: BundleRow): string {
 export function readBundleRow(reader: FieldReader): BundleRow {
   const row: BundleRow = {
     number: reader.integer("number", 1),
-    kind: reader.text("kind", /^content$/, `"content"`) as "content",
+    kind: reader.text("kind", /^(?:content|inner)$/, `"content" or "inner"`) as BundleKind,
     infoHash: reader.text("infoHash", /^[0-9a-f]{40}$/, "a SHA-1 of 40 lower-case hex digits"),
     lengthBytes: reader.integer("length", 1),
     pieceLength: reader.integer("pieceLength", 1),

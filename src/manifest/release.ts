@@ -4,6 +4,12 @@ import { assertPieceLength } from "../core/bundle-layout.ts";
 import { formatMtime, parseMtime } from "../core/time.ts";
 import { ManifestError, refusing } from "./errors.ts";
 import { FieldReader } from "./field-reader.ts";
+import {
+  encodeMetadataRow,
+  LISTED_METADATA_BUNDLES,
+  readMetadataRow,
+  type MetadataBundleRow,
+} from "./metadata-bundle.ts";
 import { encodeObjectRef, readObjectRef, type ObjectRef } from "./object-ref.ts";
 import { readRequirements } from "./requirements.ts";
 
@@ -59,6 +65,8 @@ export interface Release {
   readonly changes: readonly ChangeListRef[];
   /** Bundle list. */
   readonly bundles: ObjectRef;
+  /** Newest first, at most three; the first is this release's own if it has one. */
+  readonly metadata: readonly MetadataBundleRow[];
   readonly unknown?: UnknownFields;
 }
 
@@ -74,7 +82,7 @@ export function encodeRelease(release: Release): Uint8Array {
 }
 
 function encodeLine(release: Release): string {
-  const { totals, changes, requires, previous } = release;
+  const { totals, changes, metadata, requires, previous } = release;
   return encodeCanonicalObject(
     [
       ["format", "1"],
@@ -90,6 +98,7 @@ function encodeLine(release: Release): string {
       ["index", encodeObjectRef(release.index)],
       ["changes", changes.length === 0 ? undefined : `[${changes.map(encodeChangeListRef).join(",")}]`],
       ["bundles", encodeObjectRef(release.bundles)],
+      ["metadata", metadata.length === 0 ? undefined : `[${metadata.map(encodeMetadataRow).join(",")}]`],
     ],
     release.unknown,
   );
@@ -142,12 +151,14 @@ function readRelease(reader: FieldReader, requires: readonly string[]): Release 
     index: readObjectRef(reader.object("index")),
     changes: reader.objects("changes").map(readChangeListRef),
     bundles: readObjectRef(reader.object("bundles")),
+    metadata: reader.objects("metadata").map(readMetadataRow),
     ...reader.unknown(),
   };
   assertPieceLength(release.swarmSize);
   if (!isDate(release.created)) reader.fail("created", "a date of the calendar");
   if (release.changes.length > MAX_RELEASE_CHANGES) fail(`expected at most ${MAX_RELEASE_CHANGES} change lists`);
   checkChain(release);
+  checkMetadata(release);
   return release;
 }
 
@@ -193,6 +204,15 @@ function checkChain(release: Release): void {
   for (const { from, to } of release.changes) {
     if (to !== wanted) fail(`expected a change list that leads to release ${wanted}, got one that leads to ${to}`);
     wanted = from;
+  }
+}
+
+function checkMetadata({ number, metadata }: Release): void {
+  if (metadata.length > LISTED_METADATA_BUNDLES) fail(`expected at most ${LISTED_METADATA_BUNDLES} metadata bundles`);
+  let limit = number;
+  for (const { release } of metadata) {
+    if (release > limit) fail(`expected a metadata bundle of release ${limit} or before, got one of ${release}`);
+    limit = release - 1;
   }
 }
 

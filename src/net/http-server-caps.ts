@@ -1,11 +1,12 @@
 import type { Socket } from "node:net";
+import { addressGroup } from "./remote-address.ts";
 
 export interface ConnectionCapOptions {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
 }
 
-/** Counts open connections, in all and per remote address, so that one address can't take all of them (row H11). */
+/** Counts open connections, in all and per remote address (of IPv6: per /64), so that one address can't take all of them (row H11). */
 export class ConnectionCaps {
   readonly #options: ConnectionCapOptions;
   readonly #perAddress = new Map<string, number>();
@@ -21,7 +22,7 @@ export class ConnectionCaps {
 
   /** False if a cap is reached; else the connection counts until it closes. */
   admit(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? "";
+    const address = addressGroup(socket.remoteAddress ?? "");
     const held = this.#perAddress.get(address) ?? 0;
     if (this.#count >= this.#options.maxConnections || held >= this.#options.maxConnectionsPerAddress) return false;
     this.#count++;

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { establish, type PeerContext, type WireBundle } from "./peer-establishment.ts";
 import { PeerLink } from "./peer-link.ts";
+import { plainAddress } from "./remote-address.ts";
 import type { SocketPeerWire } from "./socket-peer-wire.ts";
 
 /** Whom to call, and for which bundle. */
@@ -47,7 +48,8 @@ export function acceptPeer(
   context: AcceptContext,
 ): Promise<{ readonly wire: SocketPeerWire; readonly infoHash: string }> {
   const { clock, log } = context;
-  const link = new PeerLink(socket, "tcpIncoming", { clock, log, remoteHost: socket.remoteAddress ?? "unknown" });
+  const remoteHost = plainAddress(socket.remoteAddress ?? "unknown");
+  const link = new PeerLink(socket, "tcpIncoming", { clock, log, remoteHost });
   const bundleFor = (infoHash: string): WireBundle | { readonly refused: string } =>
     context.lookup(infoHash) ?? { refused: `no bundle ${infoHash}` };
   return establish(link, { bundleFor, answers: true }, context);

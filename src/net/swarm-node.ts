@@ -3,12 +3,13 @@ import type { CancelTimer } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { TICK_MS } from "../swarm/bundle-session.ts";
 import { SwarmError } from "../swarm/errors.ts";
-import type { KnownPeer, SwarmBundle, WantedRanges } from "../swarm/ports.ts";
+import { type KnownPeer, stockClientId, type SwarmBundle, type WantedRanges } from "../swarm/ports.ts";
 import type { DownloadCall } from "../swarm/running-download.ts";
 import type { PeerWire } from "../swarm/wire/peer-wire.ts";
 import { NetError } from "./errors.ts";
 import { acceptPeer, dialPeer } from "./peer-connection.ts";
 import type { SocketPeerWire } from "./socket-peer-wire.ts";
+import type { PeerContext } from "./peer-establishment.ts";
 import { readInfoHash } from "./swarm-knock.ts";
 import type { SwarmNodeOptions } from "./swarm-options.ts";
 import { ConnectionPlaces } from "./swarm-places.ts";
@@ -67,6 +68,8 @@ export async function createSwarmNode(options: SwarmNodeOptions): Promise<SwarmN
 interface Arrival {
   readonly active: ActiveBundle;
   readonly isOutgoing: boolean;
+  /** Who was called, by the id it is known by. */
+  readonly calledId?: string;
   readonly giveBackPlace: () => void;
 }
 
@@ -112,8 +115,10 @@ class TcpSwarmNode implements SwarmNode {
 
   setPeers(peers: readonly KnownPeer[]): void {
     this.#known = peers.filter((peer) => !this.#options.isRevoked(peer.id));
+    const isOpen = this.#options.allowsStockClients();
     for (const { wire } of [...this.#admitted.values()]) {
-      if (this.#options.isRevoked(wire.peerId)) wire.close("revoked");
+      if (wire.isStockClient && !isOpen) wire.close("stock clients are no longer let in");
+      else if (!wire.isStockClient && this.#options.isRevoked(wire.peerId)) wire.close("revoked");
     }
   }
 
@@ -213,15 +218,15 @@ class TcpSwarmNode implements SwarmNode {
 
   /** Calls whom the bundle needs now. */
   #dial(active: ActiveBundle): void {
-    const { session, dialPlan, dialling } = active;
+    const { session, dialPlan, dialling, stockCalled } = active;
     if (!session.isWanting || this.#isClosed) return;
     const connected = [...session.peers].map((peer) => peer.peerId);
     const situation = {
       bundleNumber: session.bundle.number,
-      known: this.#known,
-      busyIds: new Set([...connected, ...dialling]),
+      known: this.#known.filter((peer) => this.#isAllowed(blamedId(peer))),
+      busyIds: new Set([...connected, ...dialling, ...stockCalled]),
       pendingCount: dialling.size,
-      isAllowed: (id: string) => this.#isAllowed(id),
+      isAllowed: () => true,
       needsOrigin: session.needsOrigin,
     };
     for (const peer of dialPlan.choose(situation, this.#options.clock.monotonicMs())) void this.#call(active, peer);
@@ -239,9 +244,10 @@ class TcpSwarmNode implements SwarmNode {
     active.dialling.add(peer.id);
     try {
       const { infoHash } = active.session.bundle;
-      const target = { ...active.wireBundle, host: peer.host, port: peer.port, infoHash, peerId: peer.id };
-      const wire = await dialPeer(target, { ...this.#options, signal: this.#closing.signal });
-      this.#admit(wire, { active, isOutgoing: true, giveBackPlace });
+      const expected = peer.isStockClient === true ? {} : { peerId: peer.id };
+      const target = { ...active.wireBundle, host: peer.host, port: peer.port, infoHash, ...expected };
+      const wire = await dialPeer(target, this.#peerContext);
+      this.#admit(wire, { active, isOutgoing: true, calledId: peer.id, giveBackPlace });
     } catch (error) {
       giveBackPlace();
       active.dialPlan.ended(peer.id, clock.monotonicMs());
@@ -251,6 +257,11 @@ class TcpSwarmNode implements SwarmNode {
     }
   }
 
+  get #peerContext(): PeerContext {
+    const { ownId, admission, clock, log, allowsStockClients } = this.#options;
+    return { ownId, admission, clock, log, allowStockClients: allowsStockClients(), signal: this.#closing.signal };
+  }
+
   async #welcome(socket: Socket): Promise<void> {
     socket.on("error", () => socket.destroy());
     const giveBackPlace = this.#places.take(socket.remoteAddress ?? "unknown");
@@ -258,11 +269,7 @@ class TcpSwarmNode implements SwarmNode {
     this.#knocking.add(socket);
     try {
       const active = await this.#findAsked(socket);
-      const { wire } = await acceptPeer(socket, {
-        ...this.#options,
-        signal: this.#closing.signal,
-        lookup: () => active.wireBundle,
-      });
+      const { wire } = await acceptPeer(socket, { ...this.#peerContext, lookup: () => active.wireBundle });
       this.#admit(wire, { active, isOutgoing: false, giveBackPlace });
     } catch (error) {
       giveBackPlace();
@@ -285,7 +292,7 @@ class TcpSwarmNode implements SwarmNode {
   }
 
   #admit(wire: SocketPeerWire, arrival: Arrival): void {
-    const { active, giveBackPlace } = arrival;
+    const { active, giveBackPlace, calledId = wire.peerId } = arrival;
     const { session } = active;
     // A stock client proves no id: it must not take the place of whoever has the one it claims.
     const claimant = wire.isStockClient ? `stock ${wire.remoteHost} ${wire.peerId}` : wire.peerId;
@@ -295,13 +302,15 @@ class TcpSwarmNode implements SwarmNode {
     if (refusal === undefined) {
       this.#admitted.get(key)?.wire.close("replaced by another connection");
       this.#admitted.set(key, { wire, isOutgoing: arrival.isOutgoing });
+      if (wire.isStockClient && arrival.isOutgoing) active.stockCalled.add(calledId);
     }
     const listener = refusal === undefined ? session.join(wire) : undefined;
     const onClose = (reason: string): void => {
       giveBackPlace();
+      active.stockCalled.delete(calledId);
       this.#traffic.closed(wire);
       if (this.#admitted.get(key)?.wire === wire) this.#admitted.delete(key);
-      active.dialPlan.ended(wire.peerId, this.#options.clock.monotonicMs());
+      active.dialPlan.ended(calledId, this.#options.clock.monotonicMs());
       this.#options.log.debug({ peer: wire.peerId, bundle: session.bundle.number, reason }, "peer gone");
       listener?.onClose(reason);
     };
@@ -314,7 +323,7 @@ class TcpSwarmNode implements SwarmNode {
   #refusal(wire: PeerWire, key: string, { active, isOutgoing }: Arrival): string | undefined {
     const { infoHash } = active.session.bundle;
     if (this.#isClosed || this.#sessions.get(infoHash) !== active) return "no longer needed";
-    if (!this.#isAllowed(wire.peerId)) return "revoked or banned";
+    if (!this.#isAllowed(wire.isStockClient ? stockClientId(wire.remoteHost) : wire.peerId)) return "revoked or banned";
     const other = this.#admitted.get(key);
     // Two sides that called each other keep the same one of two connections: the call of the lower id. A second call of
     // the same side means that it lost the first.
@@ -322,4 +331,9 @@ class TcpSwarmNode implements SwarmNode {
     const isOursPreferred = this.#options.ownId < wire.peerId;
     return isOursPreferred === isOutgoing ? undefined : "connected already";
   }
+}
+
+/** Whose offences keep a known peer from being called. */
+function blamedId({ isStockClient, host, id }: KnownPeer): string {
+  return isStockClient === true ? stockClientId(host) : id;
 }

@@ -20,7 +20,8 @@ export interface SwarmNodeOptions {
   readonly ownId: string;
   readonly admission: PeerAdmission;
   readonly isOrigin: boolean;
-  readonly allowStockClients: boolean;
+  /** Whether clients without a pass may take part; asked for each connection. */
+  readonly allowsStockClients: () => boolean;
   readonly host: string;
   /** 0 picks one. */
   readonly port: number;

@@ -1,4 +1,6 @@
-/** Places for connections, half-open ones included: how many in all and from one address. */
+import { addressGroup } from "./remote-address.ts";
+
+/** Places for connections, half-open ones included: how many in all and from one address (of IPv6: one /64). */
 export class ConnectionPlaces {
   readonly #maxTotal: number;
   readonly #maxPerAddress: number;
@@ -11,7 +13,8 @@ export class ConnectionPlaces {
   }
 
   /** Takes a place. @returns how to give it back (once), undefined if there is none */
-  take(address: string): (() => void) | undefined {
+  take(host: string): (() => void) | undefined {
+    const address = addressGroup(host);
     const count = this.#perAddress.get(address) ?? 0;
     if (this.#total >= this.#maxTotal || count >= this.#maxPerAddress) return undefined;
     this.#total++;

@@ -16,6 +16,8 @@ export interface ActiveBundle {
   readonly dialPlan: DialPlan;
   /** Peer ids that are being called. */
   readonly dialling: Set<string>;
+  /** Stock clients that were called and are connected, as the tracker named them: their own ids say nothing. */
+  readonly stockCalled: Set<string>;
   usedMs: number;
 }
 
@@ -62,6 +64,7 @@ export class SwarmSessions {
       wireBundle: { pieceCount, pieceLength, ...(metadataSizeBytes === undefined ? {} : { metadataSizeBytes }) },
       dialPlan: new DialPlan(random, clock.monotonicMs()),
       dialling: new Set<string>(),
+      stockCalled: new Set<string>(),
       usedMs: clock.monotonicMs(),
     };
     this.#active.set(bundle.infoHash, active);

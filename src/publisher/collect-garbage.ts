@@ -1,4 +1,5 @@
 import type { IndexedContents } from "../store/publish-index-contents.ts";
+import { IndexedMetadataBundles } from "../store/publish-index-metadata.ts";
 import type { IndexedReleases } from "../store/publish-index-release.ts";
 import type { PublishIndex } from "../store/publish-index.ts";
 import type { HashedFiles } from "../store/publish-objects.ts";
@@ -12,6 +13,7 @@ export interface GarbageContext {
   readonly retained: RetainedContents;
   readonly objects: HashedFiles;
   readonly torrents: HashedFiles;
+  readonly metadata: HashedFiles;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface GarbageContext {
  * them, so that nothing is left behind unnamed if this is killed; nothing of a retained release is touched.
  */
 export async function collectGarbage(context: GarbageContext, nowMs: number): Promise<void> {
-  const { contents, index, objects, releases, retained, torrents } = context;
+  const { contents, index, metadata, objects, releases, retained, torrents } = context;
   const newest = index.appliedRelease;
   index.transaction(() => {
     for (const content of contents.expired(newest, nowMs)) {
@@ -31,8 +33,14 @@ export async function collectGarbage(context: GarbageContext, nowMs: number): Pr
     await torrents.remove(bundle.infoHash);
     releases.deleteBundle(bundle.number);
   }
+  const metadataBundles = new IndexedMetadataBundles(index);
+  for (const { infoHash, release } of metadataBundles.expired(newest)) {
+    await torrents.remove(infoHash);
+    metadataBundles.delete(release);
+  }
   for (const sha256 of releases.expiredObjects(newest, nowMs)) {
     await objects.remove(sha256);
+    await metadata.remove(sha256);
     releases.deleteObject(sha256);
   }
   releases.deleteOldReleases(newest, nowMs);
@@ -40,10 +48,12 @@ export async function collectGarbage(context: GarbageContext, nowMs: number): Pr
 
 /** Removes files that the index does not name: left by a publish that was killed, or by an index that was lost. */
 export async function sweepOrphans(context: GarbageContext): Promise<void> {
-  const { contents, objects, releases, retained, torrents } = context;
+  const { contents, index, metadata, objects, releases, retained, torrents } = context;
+  const metadataBundles = new IndexedMetadataBundles(index);
   for (const content of retained.list()) {
     if (contents.find(content)?.retained === undefined) retained.drop(content);
   }
   await objects.sweep((name) => releases.hasObject(name));
-  await torrents.sweep((name) => releases.bundle(name) !== undefined);
+  await metadata.sweep((name) => releases.hasObject(name));
+  await torrents.sweep((name) => releases.bundle(name) !== undefined || metadataBundles.byInfoHash(name) !== undefined);
 }

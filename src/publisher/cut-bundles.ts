@@ -2,6 +2,7 @@ import { contentIdOf } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { BundleLayout } from "../core/bundle-layout.ts";
 import { compressZstd } from "../codec/zstd.ts";
+import type { BundleKind } from "../manifest/bundle-list.ts";
 import { cutBundles } from "../manifest/bundle-cut.ts";
 import { encodeContentTable } from "../manifest/content-table.ts";
 import { objectRefOf } from "../manifest/object-ref.ts";
@@ -13,6 +14,7 @@ import { PublisherError } from "./errors.ts";
 
 /** What cutting bundles needs. */
 export interface BundleContext {
+  readonly kind: BundleKind;
   readonly contents: IndexedContents;
   readonly objects: HashedFiles;
   readonly torrents: HashedFiles;
@@ -48,7 +50,7 @@ function* torrentFiles(unplaced: Iterable<UnplacedContent>): Generator<UnplacedF
 }
 
 async function makeBundle(files: UnplacedFile[], number: number, context: BundleContext): Promise<NewBundle> {
-  const { contents, objects, pieceLength, release, repositoryId, torrents } = context;
+  const { contents, kind, objects, pieceLength, release, repositoryId, torrents } = context;
   const name = `prsync-${repositoryId.slice(0, 8)}-${release}-${number}`;
   const pieceHashes = Buffer.concat(files.map((file) => piecesOf(contents, file)));
   const info = buildInfoDictionary({ name, pieceLength, files, pieceHashes });
@@ -59,7 +61,7 @@ async function makeBundle(files: UnplacedFile[], number: number, context: Bundle
   const lengths = files.map((file) => file.lengthBytes);
   const row = {
     number,
-    kind: "content",
+    kind,
     infoHash: infoHashOf(info),
     lengthBytes: new BundleLayout(lengths, pieceLength).totalLengthBytes,
     pieceLength,
@@ -67,7 +69,7 @@ async function makeBundle(files: UnplacedFile[], number: number, context: Bundle
     release,
     table: tableRef,
     name,
-  } as const;
+  };
   const dataBytes = lengths.reduce((sum, length) => sum + length, 0);
   return { row, contentRows: files.map((file) => file.contentRow), dataBytes };
 }

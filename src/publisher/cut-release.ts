@@ -4,6 +4,7 @@ import { encodeBundleList } from "../manifest/bundle-list.ts";
 import { encodeChangeList } from "../manifest/change-list.ts";
 import { cutChunks } from "../manifest/chunk.ts";
 import { encodeIndex, type ChunkRef } from "../manifest/manifest-index.ts";
+import { LISTED_METADATA_BUNDLES, objectOfFilePath, type MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import { objectRefOf, type ObjectRef } from "../manifest/object-ref.ts";
 import { diffEntry, type PathChange } from "../manifest/path-change.ts";
 import {
@@ -15,13 +16,16 @@ import {
   type ReleaseTotals,
   type RootAttributes,
 } from "../manifest/release.ts";
+import { parseInfoDictionary } from "../manifest/torrent.ts";
 import type { IndexedContents } from "../store/publish-index-contents.ts";
+import { IndexedMetadataBundles } from "../store/publish-index-metadata.ts";
 import type { PendingChanges } from "../store/publish-index-pending.ts";
 import type { IndexedReleases, NewBundle, PreparedRelease } from "../store/publish-index-release.ts";
 import type { PublishIndex } from "../store/publish-index.ts";
 import type { HashedFiles } from "../store/publish-objects.ts";
 import { formatUtc } from "../trust/utc-time.ts";
 import { makeBundles } from "./cut-bundles.ts";
+import { makeMetadataBundle } from "./make-metadata-bundle.ts";
 
 /** What making a release needs. */
 export interface ReleaseContext {
@@ -31,6 +35,8 @@ export interface ReleaseContext {
   readonly releases: IndexedReleases;
   readonly objects: HashedFiles;
   readonly torrents: HashedFiles;
+  /** Files of metadata bundles that are no objects. */
+  readonly metadata: HashedFiles;
   readonly clock: Clock;
   /** 32 hex digits. */
   readonly repositoryId: string;
@@ -65,6 +71,7 @@ export async function cutRelease(context: ReleaseContext): Promise<CutRelease> {
   const { index, totals } = await writeManifest(context, writer);
   const bundlesAdded = await makeBundles(context.releases.unplacedContents(), {
     ...context,
+    kind: "content",
     release: number,
     pieceLength: context.swarmSizeBytes,
     firstNumber: context.firstBundleNumber,
@@ -74,6 +81,7 @@ export async function cutRelease(context: ReleaseContext): Promise<CutRelease> {
   const list = await writeBundleList(context, writer, bundles);
   for (const { row } of bundlesAdded) writer.refer(row.table.sha256);
   const changes = await writeChangeList(context, writer, { number, bundles });
+  const metadata = await writeMetadata(context, writer, { number, bundlesAdded });
   const release: Release = {
     requires: [],
     repository: context.repositoryId,
@@ -87,10 +95,14 @@ export async function cutRelease(context: ReleaseContext): Promise<CutRelease> {
     index,
     changes: changes.refs,
     bundles: list,
+    metadata,
   };
   const objects = writer.referred;
   const bytes = encodeRelease(release);
-  const prepared = { number, bytes, createdMs: nowMs, bundlesAdded, bundlesRetired, objects };
+  const prepared = {
+    ...{ number, bytes, createdMs: nowMs, bundlesAdded, bundlesRetired, objects },
+    metadata: metadata[0]!,
+  };
   return { prepared, totals, added: changes.added, changed: changes.changed, removed: changes.removed };
 }
 
@@ -103,13 +115,17 @@ interface Bundles {
 class ObjectWriter {
   readonly #context: ReleaseContext;
   readonly referred = new Set<string>();
+  /** Of those referred to, what the release before did not need, in the order of their mention. */
+  readonly newOnes: string[] = [];
 
   constructor(context: ReleaseContext) {
     this.#context = context;
   }
 
   refer(sha256: string): void {
+    if (this.referred.has(sha256)) return;
     this.referred.add(sha256);
+    if (this.#context.releases.isObjectNew(sha256)) this.newOnes.push(sha256);
   }
 
   async write(ref: ObjectRef, bytes: Uint8Array): Promise<ObjectRef> {
@@ -158,6 +174,26 @@ async function writeBundleList(context: ReleaseContext, writer: ObjectWriter, bu
   for (const row of kept) writer.refer(row.table.sha256);
   const bytes = encodeBundleList(rows);
   return writer.write(objectRefOf(bytes), bytes);
+}
+
+/** The metadata bundle of this release and, after it, those of earlier ones that mirrors still use. */
+async function writeMetadata(
+  context: ReleaseContext,
+  writer: ObjectWriter,
+  next: { readonly number: number; readonly bundlesAdded: readonly NewBundle[] },
+): Promise<MetadataBundleRow[]> {
+  const { bundlesAdded, number: release } = next;
+  const number = context.firstBundleNumber + bundlesAdded.length;
+  const made = await makeMetadataBundle({ ...context, release, bundlesAdded }, number, writer.newOnes);
+  for (const sha256 of made.fileHashes) writer.refer(sha256);
+  const rows = [made.row];
+  for (const row of new IndexedMetadataBundles(context.index).listedBy(context.index.appliedRelease)) {
+    const info = await context.torrents.read(row.infoHash);
+    if (info === undefined || rows.length === LISTED_METADATA_BUNDLES) break;
+    for (const { path, content } of parseInfoDictionary(info).files) writer.refer(objectOfFilePath(path) ?? content);
+    rows.push(row);
+  }
+  return rows;
 }
 
 /**

@@ -160,7 +160,8 @@ class FileDigests {
 
 const ZEROS = Buffer.alloc(MAX_PIECE_LENGTH);
 
-function sha1Padded(piece: Uint8Array, pieceLength: number): Buffer {
+/** SHA-1 of a piece with zeros up to the piece length (BEP 47). */
+export function sha1Padded(piece: Uint8Array, pieceLength: number): Buffer {
   if (piece.length === pieceLength) return hash("sha1", piece, "buffer");
   return createHash("sha1")
     .update(piece)

@@ -65,6 +65,7 @@ class PublishRun {
   readonly #pending: PendingChanges;
   readonly #objects: HashedFiles;
   readonly #torrents: HashedFiles;
+  readonly #metadata: HashedFiles;
   readonly #recorder: HashRecorder;
   readonly #warnings: string[] = [];
   /** Of TREE itself, read before anything in it. */
@@ -80,6 +81,7 @@ class PublishRun {
     this.#pending = new PendingChanges(index);
     this.#objects = new HashedFiles(options.workDirectory, "objects");
     this.#torrents = new HashedFiles(options.workDirectory, "torrents");
+    this.#metadata = new HashedFiles(options.workDirectory, "metadata");
     const pieceLength = options.swarmSizeBytes;
     this.#recorder = new HashRecorder({
       root,
@@ -178,6 +180,7 @@ class PublishRun {
       releases: this.#releases,
       objects: this.#objects,
       torrents: this.#torrents,
+      metadata: this.#metadata,
       clock: options.clock,
       repositoryId: repository.repositoryId,
       passKey: repository.passKey,
@@ -189,7 +192,11 @@ class PublishRun {
     });
     await this.#objects.flush();
     await this.#torrents.flush();
-    await bundleNumbers.reserve(cut.prepared.bundlesAdded.map(({ row }) => row.number));
+    await this.#metadata.flush();
+    await bundleNumbers.reserve([
+      ...cut.prepared.bundlesAdded.map(({ row }) => row.number),
+      cut.prepared.metadata.number,
+    ]);
     this.#releases.prepare(cut.prepared);
     this.#progress.onPhase("sign");
     await repository.signRelease(cut.prepared.bytes, cut.prepared.number);
@@ -212,6 +219,7 @@ class PublishRun {
       releases: this.#releases,
       objects: this.#objects,
       torrents: this.#torrents,
+      metadata: this.#metadata,
     };
   }
 

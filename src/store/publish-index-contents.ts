@@ -66,6 +66,22 @@ export class IndexedContents {
     this.#index.prepare("INSERT OR IGNORE INTO signatures(content, bytes) VALUES(?, ?)").run(row, bytes);
   }
 
+  /** Length of the signature of a row, 0 if it has none. */
+  signatureLength(row: number): number {
+    const found = this.#index.prepare("SELECT length(bytes) AS n FROM signatures WHERE content = ?").get(row);
+    return Number(found?.n ?? 0);
+  }
+
+  signatureOfRow(row: number): Uint8Array | undefined {
+    const found = this.#index.prepare("SELECT bytes FROM signatures WHERE content = ?").get(row);
+    return found?.bytes as Uint8Array | undefined;
+  }
+
+  byRow(row: number): IndexedContent | undefined {
+    const found = this.#index.prepare(`${SELECT} WHERE id = ?`).get(row);
+    return found === undefined ? undefined : indexedContentOf(found);
+  }
+
   signature(content: ContentId): Uint8Array | undefined {
     const found = this.#index
       .prepare("SELECT bytes FROM signatures WHERE content = (SELECT id FROM contents WHERE sha256 = ?)")

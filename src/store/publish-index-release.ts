@@ -1,6 +1,8 @@
-import type { BundleRow } from "../manifest/bundle-list.ts";
+import type { BundleKind, BundleRow } from "../manifest/bundle-list.ts";
+import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import type { PublishIndex } from "./publish-index.ts";
 import { IS_UNUSED, retentionBounds } from "./publish-index-contents.ts";
+import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
 import { hexBlob, type Row } from "./publish-index-rows.ts";
 import { ROW_KIND } from "./publish-index-schema.ts";
 
@@ -20,7 +22,8 @@ export interface PreparedRelease {
   readonly createdMs: number;
   readonly bundlesAdded: readonly NewBundle[];
   readonly bundlesRetired: readonly number[];
-  /** SHA-256 of every object the release refers to. */
+  readonly metadata: MetadataBundleRow;
+  /** SHA-256 of every object and file of a metadata bundle that the release refers to. */
   readonly objects: Iterable<string>;
 }
 
@@ -40,9 +43,11 @@ export interface UnplacedContent {
  */
 export class IndexedReleases {
   readonly #index: PublishIndex;
+  readonly #metadata: IndexedMetadataBundles;
 
   constructor(index: PublishIndex) {
     this.#index = index;
+    this.#metadata = new IndexedMetadataBundles(index);
   }
 
   /** release.json of a release that is prepared or was applied lately. */
@@ -65,7 +70,8 @@ export class IndexedReleases {
   }
 
   highestBundleNumber(): number {
-    return Number(this.#index.database.prepare("SELECT max(number) AS n FROM bundles").get()!.n ?? 0);
+    const row = this.#index.database.prepare("SELECT max(number) AS n FROM bundles").get()!;
+    return Math.max(Number(row.n ?? 0), this.#metadata.highestNumber());
   }
 
   /** Contents of the next release that lie in no bundle, in tree order, each once. */
@@ -100,6 +106,12 @@ export class IndexedReleases {
   /** True if the object was durable when a release that refers to it was prepared. */
   hasObject(sha256: string): boolean {
     return this.#index.prepare("SELECT 1 FROM objects WHERE sha256 = ?").get(hexBlob(sha256)) !== undefined;
+  }
+
+  /** True for an object that the applied release did not refer to and the next one may bring. */
+  isObjectNew(sha256: string): boolean {
+    const row = this.#index.prepare("SELECT last_release FROM objects WHERE sha256 = ?").get(hexBlob(sha256));
+    return row === undefined || Number(row.last_release) !== this.#index.appliedRelease;
   }
 
   /** Bundles that a release up to `applied` retired and that still have a row. */
@@ -146,6 +158,7 @@ export class IndexedReleases {
       database
         .prepare("INSERT OR REPLACE INTO releases(number, bytes, created_ms) VALUES(?, ?, ?)")
         .run(release.number, release.bytes, release.createdMs);
+      this.#metadata.insert(release.metadata);
     });
   }
 
@@ -153,11 +166,12 @@ export class IndexedReleases {
     const { database } = this.#index;
     database
       .prepare(
-        `INSERT INTO bundles(number, info_hash, length, piece_length, contents, release, table_sha256, table_length, name)
-        VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO bundles(number, kind, info_hash, length, piece_length, contents, release, table_sha256, table_length, name)
+        VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         row.number,
+        row.kind,
         hexBlob(row.infoHash),
         row.lengthBytes,
         row.pieceLength,
@@ -183,6 +197,7 @@ export class IndexedReleases {
       database.prepare("DELETE FROM bundles WHERE release > ?").run(appliedRelease);
       database.prepare("UPDATE bundles SET retired_release = NULL WHERE retired_release > ?").run(appliedRelease);
       database.prepare("DELETE FROM releases WHERE number > ?").run(appliedRelease);
+      this.#metadata.deleteAfter(appliedRelease);
     });
   }
 
@@ -216,7 +231,7 @@ export class IndexedReleases {
 function bundleRowOf(row: Row): BundleRow {
   return {
     number: Number(row.number),
-    kind: "content",
+    kind: row.kind as BundleKind,
     infoHash: Buffer.from(row.info_hash as Uint8Array).toString("hex"),
     lengthBytes: Number(row.length),
     pieceLength: Number(row.piece_length),

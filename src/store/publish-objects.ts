@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { isSystemError } from "../core/errors.ts";
 import { DurabilityBatch } from "./durability.ts";
 import { readFileIfExists, syncDirectory } from "./durable-file.ts";
 
 /**
  * Files of the work directory that are named by a hash, `FOLDER/ab/HEX`: zstd frames of manifest chunks and the like in
- * `objects` (SHA-256 of the plain bytes), info dictionaries in `torrents` (info hash). A file under its name may be
+ * `objects` (SHA-256 of the plain bytes), info dictionaries in `torrents` (info hash), other files of metadata bundles in
+ * `metadata` (SHA-256). A file under its name may be
  * damaged by a power cut until {@link flush} returned; the caller believes only names it recorded after that.
  */
 export class HashedFiles {
@@ -13,7 +15,7 @@ export class HashedFiles {
   readonly #batch: DurabilityBatch;
   readonly #parents = new Set<string>();
 
-  constructor(workDirectory: string, folder: "objects" | "torrents") {
+  constructor(workDirectory: string, folder: "objects" | "torrents" | "metadata") {
     this.#folder = `${workDirectory}/${folder}`;
     this.#batch = new DurabilityBatch(workDirectory);
   }
@@ -34,6 +36,32 @@ export class HashedFiles {
     await writeFile(`${path}.tmp`, bytes, { mode: 0o600 });
     await rename(`${path}.tmp`, path);
     this.#batch.add(() => syncFile(path));
+  }
+
+  /**
+   * A file that comes in parts and whose name is known at its end.
+   * @param nameOf called after the last part; undefined to throw away what came
+   */
+  async writeParts(parts: AsyncIterable<Uint8Array>, nameOf: () => string | undefined): Promise<void> {
+    const temporary = `${this.#folder}/new/parts`;
+    await this.#makeParent(`${this.#folder}/new`);
+    await writeFile(temporary, parts, { mode: 0o600 });
+    const name = nameOf();
+    if (name === undefined) return rm(temporary);
+    const path = this.#pathOf(name);
+    await this.#makeParent(path.slice(0, path.lastIndexOf("/")));
+    await rename(temporary, path);
+    this.#batch.add(() => syncFile(path));
+  }
+
+  /** Undefined if there is no such file; the caller closes it. */
+  async open(name: string): Promise<FileHandle | undefined> {
+    try {
+      return isHash(name) ? await open(this.#pathOf(name), "r") : undefined;
+    } catch (error) {
+      if (isSystemError(error, "ENOENT")) return undefined;
+      throw error;
+    }
   }
 
   async #makeParent(parent: string): Promise<void> {

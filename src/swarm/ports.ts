@@ -38,7 +38,20 @@ export interface KnownPeer {
   readonly host: string;
   readonly port: number;
   readonly isOrigin: boolean;
+  /** A BitTorrent client without a pass: nobody can say beforehand which peer id it will show. */
+  readonly isStockClient?: boolean;
   readonly site?: string;
   /** False if it certainly holds nothing of this bundle, so that it is not dialled for it. */
   mayHold(bundleNumber: number): boolean;
+}
+
+/** A stock client as {@link KnownPeer}; it is called for this bundle alone. */
+export function stockPeer(bundle: number, host: string, port: number): KnownPeer {
+  const id = `${stockClientId(host)} ${port}`;
+  return { id, host, port, isOrigin: false, isStockClient: true, mayHold: (number) => number === bundle };
+}
+
+/** Whom offences of a stock client are laid to: its address, as the peer id it shows proves nothing and may be another's. */
+export function stockClientId(host: string): string {
+  return `stock ${host}`;
 }

@@ -1,5 +1,6 @@
 import { Bitfield } from "../core/bitfield.ts";
 import type { DownloadPeer } from "./download-peer.ts";
+import { stockClientId } from "./ports.ts";
 import { PeerPipeline } from "./peer-pipeline.ts";
 import { RateMeter } from "./rate-meter.ts";
 import type { PeerWire } from "./wire/peer-wire.ts";
@@ -42,8 +43,9 @@ export class SessionPeer implements DownloadPeer {
     this.drainedMs = options.nowMs;
   }
 
+  /** A volunteer's id; a stock client goes by its address. */
   get peerId(): string {
-    return this.wire.peerId;
+    return this.wire.isStockClient ? stockClientId(this.wire.remoteHost) : this.wire.peerId;
   }
 
   get isOrigin(): boolean {

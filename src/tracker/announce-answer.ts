@@ -1,5 +1,6 @@
 import { bundlesHeld } from "./holdings.ts";
 import type { LiveVolunteer } from "./live-volunteer.ts";
+import type { StockPeerAnswer } from "./open-swarm.ts";
 
 /** Answer to a volunteer's announce as it goes out in JSON (docs/protocol.md). */
 export interface VolunteerAnswer {
@@ -14,6 +15,8 @@ export interface VolunteerAnswer {
   readonly release: number;
   readonly holdingsId: number;
   readonly fullHoldingsWanted: boolean;
+  /** Stock clients for what is being fetched; undefined unless they are let in (`serve --open`). */
+  readonly stock?: readonly StockPeerAnswer[];
 }
 
 export interface PeerAnswer {

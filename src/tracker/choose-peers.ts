@@ -35,7 +35,8 @@ export function choosePeers(
   return [...near.slice(0, MAX_PEERS - chosenFar.length), ...chosenFar];
 }
 
-function isEligible(candidate: LiveVolunteer, rules: PeerRules): boolean {
+/** Reachable, heard of lately, admitted, and with something to give or about to have it. */
+export function isEligible(candidate: LiveVolunteer, rules: Omit<PeerRules, "random">): boolean {
   return (
     candidate.portState === "reachable" &&
     !rules.isSilent(candidate) &&

@@ -1,23 +1,19 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeInteropTree } from "../support/interop-tree.ts";
 import { canMakeNetworks, TestNetwork, type TestHost } from "../support/network.ts";
 import { run, RunningProgram, runPrsync } from "../support/program.ts";
-import { randomBytesOf, sha256Of } from "../support/sample-tree.ts";
+import { DEBIAN_PYTHON, hashesBelow, STOCK_CLIENTS } from "../support/stock-client.ts";
 
 const INTEROP = import.meta.dirname;
-const PIECE = 64 * 1024;
 /** Where `serve` and `daemon` are if nobody says otherwise. */
 const CENTRAL_PORT = 7380;
 const PEER_PORT = 7382;
-/** Debian's: only there are its bindings to libtorrent. */
-const PYTHON = "/usr/bin/python3";
 
 const needsNetwork = canMakeNetworks() ? "" : " (skipped: needs root and iproute2)";
-const needsLibtorrent = runs(PYTHON, ["-c", "import libtorrent"]) ? "" : " (skipped: needs python3-libtorrent)";
-const needsAria2 = runs("aria2c", ["--version"]) ? "" : " (skipped: needs aria2)";
+const [needsLibtorrent, needsAria2] = [needs("libtorrent"), needs("aria2")] as const;
 
 /** What the client scripts print. */
 interface Fetched {
@@ -40,7 +36,7 @@ describe.skipIf(needsNetwork !== "")(`stock BitTorrent clients${needsNetwork}`, 
     centralHost = network.addHost("central");
     clientHost = network.addHost("client");
     url = `http://${centralHost.address}:${CENTRAL_PORT}`;
-    makeTree(tree);
+    makeInteropTree(tree);
     expect(await runPrsync(["publish", tree], { env })).toMatchObject({ code: 0 });
   });
 
@@ -134,7 +130,7 @@ describe.skipIf(needsNetwork !== "")(`stock BitTorrent clients${needsNetwork}`, 
   ): Promise<Fetched> {
     const words = [join(INTEROP, "libtorrent-fetch.py"), torrent, destination, String(seconds)];
     const peers = peer === undefined ? [] : [peer];
-    return JSON.parse(await run(PYTHON, [...words, ...peers], { enter: clientHost.enter })) as Fetched;
+    return JSON.parse(await run(DEBIAN_PYTHON, [...words, ...peers], { enter: clientHost.enter })) as Fetched;
   }
 
   function makeDirectory(name: string): string {
@@ -144,37 +140,7 @@ describe.skipIf(needsNetwork !== "")(`stock BitTorrent clients${needsNetwork}`, 
   }
 });
 
-/** One bundle: lengths around those of a block and a piece, some pieces long, a hundred small ones, odd names. */
-function makeTree(tree: string): void {
-  mkdirSync(join(tree, "pool/a b"), { recursive: true });
-  const lengths = [1, 16_383, 16_384, 16_385, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE, 700_001, 7_654_321];
-  for (const [index, length] of lengths.entries()) {
-    writeFileSync(join(tree, `pool/${length}.bin`), bytesOf(index, length));
-  }
-  for (let index = 0; index < 120; index++) {
-    writeFileSync(join(tree, `pool/a b/small-${index}.deb`), bytesOf(100 + index, 100 + 13 * index));
-  }
-  writeFileSync(join(tree, "naïve-日本語"), "non-ASCII\n");
-}
-
-function bytesOf(seed: number, length: number): Uint8Array {
-  const bytes = randomBytesOf(seed, length + 4);
-  return bytes.subarray(0, length);
-}
-
-/** SHA-256 of every file, in order; without the zeros between contents, which some clients write to files (BEP 47). */
-function hashesBelow(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith("/.pad"))
-    .map((entry) => sha256Of(readFileSync(join(entry.parentPath, entry.name))))
-    .sort();
-}
-
-function runs(command: string, words: readonly string[]): boolean {
-  try {
-    execFileSync(command, words, { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
+function needs(name: string): string {
+  const missing = STOCK_CLIENTS.find((kind) => kind.name === name)?.missing;
+  return missing === undefined ? "" : ` (skipped: needs ${missing})`;
 }

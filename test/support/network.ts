@@ -7,8 +7,14 @@ let networks = 0;
 export interface TestHost {
   readonly name: string;
   readonly address: string;
+  /** In the same network, IPv6. */
+  readonly address6: string;
   /** Words to put before a command so that it runs on this host. */
   readonly enter: readonly string[];
+  /** Calls from this host to that address and TCP port fail at once, as behind a strict firewall. */
+  forbid(target: { readonly address: string; readonly port: number }): void;
+  /** Calls from other hosts to this TCP port get no answer, as behind a NAT. */
+  hide(port: number): void;
   /** Bytes that left and reached the host's interface since it exists (link layer, headers included). */
   counters(): { readonly sentBytes: number; readonly receivedBytes: number };
 }
@@ -35,10 +41,13 @@ export class TestNetwork implements Disposable {
     const namespace = this.#addNamespace(name);
     const index = this.#namespaces.length;
     const address = `10.77.${this.#subnet}.${index}`;
+    const address6 = `fd00:77:${this.#subnet}::${index}`;
     const port = `p${index}`;
     ip("link", "add", "eth0", "netns", namespace, "type", "veth", "peer", "name", port, "netns", this.#bridge);
     ip("-n", this.#bridge, "link", "set", port, "master", "br0", "up");
     ip("-n", namespace, "address", "add", `${address}/24`, "dev", "eth0");
+    // Without the check for duplicates, during which the address can't be used.
+    ip("-n", namespace, "address", "add", `${address6}/64`, "dev", "eth0", "nodad");
     ip("-n", namespace, "link", "set", "eth0", "up");
     if (rate !== undefined) {
       shape(namespace, "eth0", rate);
@@ -47,7 +56,14 @@ export class TestNetwork implements Disposable {
     return {
       name,
       address,
+      address6,
       enter: ["ip", "netns", "exec", namespace],
+      forbid: (target) => {
+        const family = target.address.includes(":") ? ["-6"] : [];
+        const where = ["to", target.address, "ipproto", "tcp", "dport", String(target.port)];
+        ip(...family, "-n", namespace, "rule", "add", ...where, "prohibit");
+      },
+      hide: (hidden) => hidePort(namespace, hidden),
       counters: () => ({ sentBytes: counter(namespace, "tx_bytes"), receivedBytes: counter(namespace, "rx_bytes") }),
     };
   }
@@ -68,6 +84,14 @@ export class TestNetwork implements Disposable {
 function shape(namespace: string, device: string, rate: string): void {
   const words = ["qdisc", "add", "dev", device, "root", "tbf", "rate", rate, "burst", "64kb", "latency", "50ms"];
   execFileSync("ip", ["netns", "exec", namespace, "tc", ...words]);
+}
+
+/** Local addresses are looked up before any rule, so that look-up has to make room. */
+function hidePort(namespace: string, port: number): void {
+  const rule = ["-n", namespace, "rule"];
+  ip(...rule, "add", "pref", "10", "lookup", "local");
+  ip(...rule, "delete", "pref", "0");
+  ip(...rule, "add", "pref", "5", "iif", "eth0", "ipproto", "tcp", "dport", String(port), "blackhole");
 }
 
 function counter(namespace: string, name: string): number {

@@ -39,7 +39,7 @@ export class SwarmTown {
         isRevoked,
       }),
       isOrigin,
-      allowStockClients: false,
+      allowsStockClients: () => false,
       host: "127.0.0.1",
       port: 0,
       clock: realClock,

@@ -25,6 +25,7 @@ export function releaseBytes(repository: TufRepository, number: number, reposito
     index: NOTHING,
     changes: [],
     bundles: NOTHING,
+    metadata: [],
   });
 }
 

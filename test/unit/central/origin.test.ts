@@ -31,7 +31,7 @@ async function swarmNodeOf(fixture: CentralFixture, volunteer: TestVolunteer): P
       isRevoked: () => false,
     }),
     isOrigin: false,
-    allowStockClients: false,
+    allowsStockClients: () => false,
     host: "127.0.0.1",
     port: 0,
     clock: realClock,

@@ -53,6 +53,7 @@ async function tracker(): Promise<Tracker> {
     pass: "",
     passKey: new Uint8Array(32),
     revoked: new Set(),
+    isOpen: false,
     announcedRelease: 0,
     trustEndsMs: undefined,
     onNews: () => news.push(situation.announcedRelease),
@@ -109,6 +110,20 @@ test("an answer is used: peers, the origin at central's address, pass, revocatio
   expect([await afterAdvancing(state, 59_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
 });
 
+test("stock clients are let in and named as long as central says so", async () => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  expect(state.situation.isOpen).toBe(false);
+  state.answer.body = { interval: 60, peers: [], stock: [{ bundle: 3, host: "192.0.2.7", port: 6881 }] };
+  await state.announcer.announceNow();
+  expect(state.situation.isOpen).toBe(true);
+  expect(state.peers[1]).toMatchObject([{ host: "192.0.2.7", port: 6881, isOrigin: false, isStockClient: true }]);
+  expect([3, 4].map((bundle) => state.peers[1]![0]!.mayHold(bundle))).toEqual([true, false]);
+  state.answer.body = { interval: 60, peers: [] };
+  await state.announcer.announceNow();
+  expect(state.situation.isOpen).toBe(false);
+});
+
 test("only the first announce is told as a start", async () => {
   const state = await tracker();
   await state.announcer.announceNow();
@@ -148,6 +163,7 @@ test.each([
   ["an error", 500, "broken"],
   ["no JSON", 200, "<html>"],
   ["an answer without peers", 200, { interval: 60 }],
+  ["a stock client by name", 200, { interval: 60, peers: [], stock: [{ bundle: 1, host: "victim.example", port: 1 }] }],
   ["a peer with an odd port", 200, { interval: 60, peers: [{ ...PEER, port: 0 }] }],
 ])("%s changes nothing and is tried again with backoff, up to the interval", async (_name, status, body) => {
   const state = await tracker();

@@ -160,6 +160,7 @@ export function releaseOf(
     index: objectRefOf(encodeIndex([...cutChunks(entries)].map(({ ref }) => ref))),
     changes: [],
     bundles: objectRefOf(encodeBundleList(bundleRows)),
+    metadata: [],
     ...fields,
   };
 }

@@ -43,7 +43,7 @@ test.each<[Partial<Record<keyof BundleRow, unknown>>, string]>([
   [{}, "none"],
   [{ number: 0 }, "bad-bundle-list"],
   [{ number: 2 ** 53 }, "bad-bundle-list"],
-  [{ kind: "inner" }, "bad-bundle-list"],
+  [{ kind: "metadata" }, "bad-bundle-list"],
   [{ infoHash: "C".repeat(40) }, "bad-bundle-list"],
   [{ lengthBytes: 131_071 }, "bad-bundle-list"],
   [{ pieceLength: 1000 }, "bad-bundle-list"],

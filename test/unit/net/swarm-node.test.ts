@@ -106,7 +106,7 @@ test("a revoked volunteer is neither called nor kept", async () => {
 test("a stock client that claims a volunteer's id does not take its place", async () => {
   const town = new SwarmTown();
   const bundle = new MemoryBundle(SMALL);
-  await using seed = await town.open([MemoryBundle.seed(SMALL)], { allowStockClients: true });
+  await using seed = await town.open([MemoryBundle.seed(SMALL)], { allowsStockClients: () => true });
   await using mirror = await town.open([bundle]);
   mirror.node.setPeers([seed.known]);
   await mirror.node.download(bundle, SMALL.wanted([0]));

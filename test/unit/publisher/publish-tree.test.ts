@@ -227,7 +227,8 @@ test("a lost work directory is rebuilt under the next number, with new bundle nu
   expect(outcome.warnings.join()).toContain("index was lost");
   using tree = await fixture.open();
   expect(tree.release).toMatchObject({ number: 2, previous: 1, changes: [] });
-  expect([...tree.bundleNumbers().keys()]).toEqual([2]);
+  // 1 and 2 were its bundle and its metadata bundle before.
+  expect([...tree.bundleNumbers().keys()]).toEqual([3]);
   expect(await problemsOf(tree)).toEqual([]);
   expect((await fixture.publish()).release).toBeUndefined();
 });

@@ -1,0 +1,64 @@
+import type { ContentId } from "../core/content-id.ts";
+import { type ContentRecord, encodeRecordsIndex } from "../manifest/content-records.ts";
+import type { MetadataFileName } from "../manifest/metadata-bundle.ts";
+import type { IndexedContents } from "../store/publish-index-contents.ts";
+import type { NewBundle } from "../store/publish-index-release.ts";
+import type { PublishIndex } from "../store/publish-index.ts";
+
+/** What the files of a metadata bundle are made from. */
+export interface MetadataFileContext {
+  readonly index: PublishIndex;
+  readonly contents: IndexedContents;
+  /** Number of the release that is made. */
+  readonly release: number;
+  /** Bundles that the release adds, inner ones too: `contentRows` are the ids of its new contents in bundle order. */
+  readonly bundlesAdded: readonly NewBundle[];
+}
+
+/**
+ * One file of the metadata bundle. `parts` gives its bytes in order, as many at a time as it likes; without a byte the
+ * release has no such file. Called once per release, the bytes go to disk as they come.
+ */
+export interface MetadataFileProducer {
+  readonly name: MetadataFileName;
+  readonly parts: (context: MetadataFileContext) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+/** A content of the release and the row that the index has of it. */
+export interface NewContent {
+  readonly row: number;
+  readonly content: ContentId;
+  readonly lengthBytes: number;
+}
+
+/** Contents that lie in bundles since this release, in bundle order. */
+export function* newContents({ bundlesAdded, contents }: MetadataFileContext): Generator<NewContent> {
+  for (const { contentRows } of bundlesAdded) {
+    for (const row of contentRows) {
+      const { content, lengthBytes } = contents.byRow(row)!;
+      yield { row, content, lengthBytes };
+    }
+  }
+}
+
+/**
+ * The parts of a file of content records (manifest/content-records.ts): the lengths of all are asked for first, then
+ * the bytes one by one. No part if there is no record.
+ *
+ * @param lengthOf bytes of the record of a content, 0 for none
+ * @param bytesOf exactly so many bytes
+ */
+export function* contentRecordParts(
+  contents: Iterable<NewContent>,
+  lengthOf: (content: NewContent) => number,
+  bytesOf: (content: NewContent) => Uint8Array,
+): Generator<Uint8Array> {
+  const records: (ContentRecord & NewContent)[] = [];
+  for (const content of contents) {
+    const lengthBytes = lengthOf(content);
+    if (lengthBytes > 0) records.push({ ...content, lengthBytes });
+  }
+  if (records.length === 0) return;
+  yield encodeRecordsIndex(records);
+  for (const record of records) yield bytesOf(record);
+}
