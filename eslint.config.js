@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist/**", "node_modules/**", "bin/**", "eslint.config.js", "fixtures/**"] },
+  { ignores: ["dist/**", "node_modules/**", "bin/**", "eslint.config.js", "fixtures/**", "kernel/**"] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildKernel } from "./build-kernel.ts";
 
 interface JsonReport {
   readonly numTotalTests: number;
@@ -18,12 +19,13 @@ interface JsonReport {
 
 const directory = mkdtempSync(join(tmpdir(), "prsync-test-"));
 try {
-  process.exitCode = runAll(join(directory, "report.json"));
+  process.exitCode = await runAll(join(directory, "report.json"));
 } finally {
   rmSync(directory, { recursive: true });
 }
 
-function runAll(reportPath: string): number {
+async function runAll(reportPath: string): Promise<number> {
+  await buildKernel();
   const build = run("tsc", ["-p", "tsconfig.build.json"]);
   if (build !== 0) return build;
   const words = process.argv.slice(2);

@@ -16,9 +16,12 @@ import { performance } from "node:perf_hooks";
 import { blockLengthFor, type DeltaSize } from "../../src/delta/block-length.ts";
 import { findMatches, type BasisFile } from "../../src/delta/find-matches.ts";
 import type { MatchResult } from "../../src/delta/match-search.ts";
+import { KernelMatchSearch } from "../../src/delta/kernel-match-search.ts";
+import { SearchKernelCode } from "../../src/delta/search-kernel.ts";
 import { SignatureBuilder } from "../../src/delta/signature-builder.ts";
 import { parseSignature } from "../../src/delta/signature.ts";
 import { loadStrongSum } from "../../src/delta/strong-sum.ts";
+import { readSearchKernel } from "../../src/store/search-kernel-file.ts";
 import type { DeltaPair } from "./delta-pairs.ts";
 import { measureSuccess } from "./report.ts";
 import { serveRanges } from "./range-server.ts";
@@ -43,6 +46,7 @@ const REQUEST_LENGTH = 16 * 1024;
 const BYTES_PER_REQUEST = 30;
 
 const strongSum = await loadStrongSum();
+const kernel = new SearchKernelCode(readSearchKernel()).instantiate();
 
 /** Our signature and search in this process, reading the basis from disk; the result is rebuilt and compared. */
 export function prsync(deltaSize: DeltaSize): DeltaTool {
@@ -56,7 +60,7 @@ export function prsync(deltaSize: DeltaSize): DeltaTool {
     const file = openBasis(basis);
     const cpuBefore = process.cpuUsage();
     const wallBefore = performance.now();
-    const result = findMatches(parseSignature(encoded, content.length), [file], strongSum);
+    const result = findMatches(new KernelMatchSearch(parseSignature(encoded, content.length), kernel), [file]);
     const wallSeconds = (performance.now() - wallBefore) / 1000;
     const { user, system } = process.cpuUsage(cpuBefore);
     file.close();
@@ -76,13 +80,9 @@ export function prsync(deltaSize: DeltaSize): DeltaTool {
 
 function openBasis(path: string): BasisFile & { close(): void } {
   const descriptor = openSync(path, "r");
-  let buffer = new Uint8Array(0);
   return {
     length: statSync(path).size,
-    read(offset, length) {
-      if (buffer.length < length) buffer = new Uint8Array(length);
-      return buffer.subarray(0, readSync(descriptor, buffer, 0, length, offset));
-    },
+    read: (into, offset) => readSync(descriptor, into, 0, into.length, offset),
     close: () => closeSync(descriptor),
   };
 }

@@ -91,7 +91,7 @@ const STORE: Codes<StoreErrorCode> = {
   "index-too-new": protocol,
   "state-busy": EXIT.alreadyRunning,
   "already-enrolled": notTrusted,
-  "unknown-volunteer": usage,
+  ...all(usage, "unknown-volunteer", "kernel-missing"),
 };
 
 const NET: Codes<NetErrorCode> = {
@@ -118,6 +118,7 @@ const SYNC: Codes<SyncErrorCode> = {
   ...all(malformed, "wrong-bytes", "manifest-mismatch"),
   ...all(notTrusted, "not-enrolled", "other-repository", "already-enrolled", "bad-ticket", "revoked"),
   stopping: EXIT.signal,
+  "search-failed": disk,
 };
 
 /** Codes may repeat between classes. Of a running program only the code is known: the first class that has it counts. */

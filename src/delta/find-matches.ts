@@ -1,79 +1,81 @@
-import { MatchSearch, type MatchResult } from "./match-search.ts";
-import type { BlockSignature } from "./signature.ts";
-import type { StrongSum } from "./strong-sum.ts";
+import type { MatchResult, MatchSearch } from "./match-search.ts";
 
-/**
- * A file that may hold parts of the target. `read` gives fewer bytes than asked for where the file ended early or
- * can't be read any further; the search of this basis ends there. The bytes may be overwritten by the next read.
- */
+/** A file that may hold parts of the target. */
 export interface BasisFile {
   readonly length: number;
-  read(offset: number, length: number): Uint8Array;
+  /**
+   * Fills `into` with the bytes from `offset` on. Fewer only where the file ended early: the search of this basis ends
+   * there.
+   * @returns how many came
+   */
+  read(into: Uint8Array, offset: number): number;
 }
 
-/** The same, reading asynchronously. */
-export interface AsyncBasisFile {
-  readonly length: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
-}
-
-export interface AsyncSearchOptions {
-  /** Awaited before each window (about 5 ms of work), for instance to let other events run or to stop by throwing. */
-  readonly pause: () => Promise<void>;
+export interface FindOptions {
+  /** Called before each window (under a millisecond of work); ends the search by throwing. */
+  readonly beforeWindow?: () => void;
+  /** A basis whose reading threw: what was found in it until then stays. Thrown on if left out. */
+  readonly onUnreadable?: (basis: number, error: unknown) => void;
 }
 
 /**
- * Finds the parts of a signature's content in basis files, in the order given; stops early once all is found. Reads
- * windows of 1 MiB (or four blocks) that overlap by less than a block. Errors of `read` are passed on.
+ * Finds the parts of a signature's content in basis files, in the order given; stops early once all is found. Each byte of
+ * a basis is read once.
  */
-export function findMatches(signature: BlockSignature, bases: readonly BasisFile[], strongSum: StrongSum): MatchResult {
-  const search = new MatchSearch(signature, strongSum);
-  for (const basis of bases) {
-    const steps = searchBasis(search, basis.length);
-    for (let step = steps.next(); step.done !== true;) {
-      step = steps.next(basis.read(step.value.offset, step.value.length));
-    }
+export function findMatches(search: MatchSearch, bases: readonly BasisFile[], options: FindOptions = {}): MatchResult {
+  for (const [number, basis] of bases.entries()) {
+    if (search.isComplete) break;
+    search.beginBasis();
+    const guarded = guard(basis, (error) => {
+      if (options.onUnreadable === undefined) throw error;
+      options.onUnreadable(number, error);
+    });
+    searchBasis(search, guarded, options);
   }
   return search.result();
 }
 
-/** {@link findMatches} over asynchronous files: the event loop runs between windows if reads or `pause` let it. */
-export async function findMatchesAsync(
-  signature: BlockSignature,
-  bases: readonly AsyncBasisFile[],
-  options: AsyncSearchOptions & { readonly strongSum: StrongSum },
-): Promise<MatchResult> {
-  const search = new MatchSearch(signature, options.strongSum);
-  for (const basis of bases) {
-    const steps = searchBasis(search, basis.length);
-    for (let step = steps.next(); step.done !== true;) {
-      await options.pause();
-      step = steps.next(await basis.read(step.value.offset, step.value.length));
-    }
-  }
-  return search.result();
+/** A read that fails becomes an early end, told once. */
+function guard(basis: BasisFile, onError: (error: unknown) => void): BasisFile {
+  let hasFailed = false;
+  return {
+    length: basis.length,
+    read(into, offset) {
+      if (hasFailed) return 0;
+      try {
+        return basis.read(into, offset);
+      } catch (error) {
+        hasFailed = true;
+        onError(error);
+        return 0;
+      }
+    },
+  };
 }
 
-interface WantedBytes {
-  readonly offset: number;
-  readonly length: number;
+function searchBasis(search: MatchSearch, basis: BasisFile, { beforeWindow }: FindOptions): void {
+  const { window } = search;
+  let start = 0; // offset in the basis of the window's first byte
+  let filled = 0;
+  while (!search.isComplete) {
+    beforeWindow?.();
+    const end = Math.min(window.length, basis.length - start);
+    const wanted = end - filled;
+    const got = wanted === 0 ? 0 : basis.read(window.subarray(filled, end), start + filled);
+    filled += got;
+    const done = search.searchWindow(filled, start);
+    if (got < wanted || start + filled === basis.length) break;
+    window.copyWithin(0, done, filled);
+    start += done;
+    filled -= done;
+  }
+  tryTail(search, basis);
 }
 
-/** The reads that searching one basis needs, without doing them. */
-function* searchBasis(search: MatchSearch, basisLength: number): Generator<WantedBytes, void, Uint8Array> {
-  search.beginBasis();
-  let offset = 0;
-  while (offset < basisLength && !search.isComplete) {
-    const length = Math.min(search.windowLength, basisLength - offset);
-    const window = yield { offset, length };
-    const next = search.searchWindow(window.subarray(0, length), offset);
-    if (window.length < length) return;
-    if (offset + length >= basisLength) break;
-    offset = next;
-  }
-  // The trailing short block is most likely where it was: at the end of the file.
-  if (search.isShortBlockMatched || basisLength < search.shortLength) return;
-  const shortOffset = basisLength - search.shortLength;
-  const tail = yield { offset: shortOffset, length: search.shortLength };
-  search.tryShortBlock(tail, shortOffset);
+/** The trailing short block is most likely where it was: at the end of the file. */
+function tryTail(search: MatchSearch, basis: BasisFile): void {
+  const { shortLength } = search;
+  if (search.isShortBlockMatched || basis.length < shortLength) return;
+  const offset = basis.length - shortLength;
+  if (basis.read(search.window.subarray(0, shortLength), offset) === shortLength) search.tryShortBlock(offset);
 }

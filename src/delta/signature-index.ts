@@ -5,8 +5,8 @@ import type { BlockSignature } from "./signature.ts";
  * signature made of colliding sums costs matches, not hours. By chance a bucket holds 16 once in 10¹³.
  */
 const MAX_BUCKET_LENGTH = 16;
-const FILTER_BITS_PER_BLOCK_LOG2 = 4;
-const MIN_FILTER_LOG2 = 12;
+const FILTER_BYTES_PER_BLOCK_LOG2 = 1;
+const MIN_FILTER_LOG2 = 9;
 const GOLDEN_RATIO = 0x9e3779b1; // Fibonacci hashing spreads the sum's weak low bits
 
 /** No block. */
@@ -18,7 +18,7 @@ export const NO_BLOCK = -1;
  * leaders. The trailing short block is in no bucket.
  */
 export interface SignatureIndex {
-  /** Bit h of weak sum w is set if w may be there; h = imul(w, 0x9E3779B1) >>> {@link filterShift}. Bytes, low bit first. */
+  /** With h = imul(w, 0x9E3779B1): bit h & 7 of byte h >>> {@link filterShift} is set if weak sum w may be there. */
   readonly filter: Uint8Array;
   readonly filterShift: number;
   /** First leader of bucket imul(w, 0x9E3779B1) >>> {@link bucketShift}, or −1. */
@@ -42,9 +42,9 @@ export function spreadWeakSum(weak: number): number {
 export function indexSignature(signature: BlockSignature): SignatureIndex {
   const { blockCount, weak } = signature;
   const bucketLog2 = Math.max(1, Math.ceil(Math.log2(blockCount + 1)) + 1);
-  const filterLog2 = Math.max(MIN_FILTER_LOG2, bucketLog2 - 1 + FILTER_BITS_PER_BLOCK_LOG2);
+  const filterLog2 = Math.max(MIN_FILTER_LOG2, bucketLog2 - 1 + FILTER_BYTES_PER_BLOCK_LOG2);
   const index: SignatureIndex = {
-    filter: new Uint8Array(2 ** (filterLog2 - 3)),
+    filter: new Uint8Array(2 ** filterLog2),
     filterShift: 32 - filterLog2,
     bucketHead: new Int32Array(2 ** bucketLog2).fill(NO_BLOCK),
     bucketShift: 32 - bucketLog2,
@@ -82,8 +82,7 @@ function insert(
   if (length >= MAX_BUCKET_LENGTH) return;
   index.bucketNext[block] = index.bucketHead[bucket]!;
   index.bucketHead[bucket] = block;
-  const bit = spread >>> index.filterShift;
-  index.filter[bit >>> 3]! |= 1 << (bit & 7);
+  index.filter[spread >>> index.filterShift]! |= 1 << (spread & 7);
 }
 
 function haveEqualSums(signature: BlockSignature, one: number, other: number): boolean {

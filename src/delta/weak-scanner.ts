@@ -2,8 +2,8 @@ import { NO_BLOCK, spreadWeakSum, type SignatureIndex } from "./signature-index.
 import { weakSum } from "./weak-sum.ts";
 
 /**
- * The inner loop of the search behind an interface, so that a compiled kernel can take its place. It knows weak sums
- * only: it stops wherever a block of the signature has the weak sum of the basis bytes at its position.
+ * The inner loop of the plain search. It knows weak sums only: it stops wherever a block of the signature has the weak sum of
+ * the basis bytes at its position.
  */
 export interface WeakScanner {
   /** Offset in the window of the block that is summed. */
@@ -59,8 +59,8 @@ class PlainScanner implements WeakScanner {
     let found = false;
     for (;;) {
       const sum = (a & 0xffff) | (b << 16);
-      const bit = spreadWeakSum(sum) >>> filterShift;
-      if ((filter[bit >>> 3]! & (1 << (bit & 7))) !== 0 && this.#isIndexed(sum >>> 0)) {
+      const spread = spreadWeakSum(sum);
+      if ((filter[spread >>> filterShift]! & (1 << (spread & 7))) !== 0 && this.#isIndexed(sum >>> 0)) {
         found = true;
         break;
       }

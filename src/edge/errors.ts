@@ -5,6 +5,7 @@ export type SyncErrorCode =
   | "wrong-bytes"
   | "manifest-mismatch"
   | "content-unavailable"
+  | "search-failed"
   | "not-enrolled"
   | "other-repository"
   | "already-enrolled"

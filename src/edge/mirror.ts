@@ -25,6 +25,7 @@ import { HeldContents } from "./held-contents.ts";
 import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
+import { SearchPool } from "./search-pool.ts";
 import type { SyncLog } from "./sync-log.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
 
@@ -60,6 +61,7 @@ export interface Mirror extends AsyncDisposable {
   readonly central: CentralClient;
   readonly trusted: TrustedReleaseClient;
   readonly held: HeldContents;
+  readonly search: SearchPool;
   readonly catalog: BundleCatalog;
   readonly holdings: HoldingsReporter;
   readonly swarm: SwarmNode;
@@ -101,6 +103,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     situation.onChanged();
   };
   const held = resources.use(new HeldContents({ ...disk, log: ports.log, onChanged }));
+  const search = resources.use(new SearchPool());
   const catalog = new BundleCatalog({ index: disk.index, files: held, objects: central });
   const swarm = resources.use(await joinSwarm(options, ports, { identity, key, situation, catalog }));
   const announcer = resources.use(createAnnouncer(options, ports, { identity, key, situation, http, swarm, holdings }));
@@ -113,6 +116,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     central,
     trusted,
     held,
+    search,
     catalog,
     holdings,
     swarm,

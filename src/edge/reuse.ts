@@ -1,20 +1,20 @@
-import { setImmediate } from "node:timers/promises";
+import type { FileHandle } from "node:fs/promises";
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import { isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
-import { findMatchesAsync, type AsyncBasisFile } from "../delta/find-matches.ts";
-import type { MatchResult } from "../delta/match-search.ts";
-import { maxSignatureByteLength, parseSignature, type BlockSignature } from "../delta/signature.ts";
-import { loadStrongSum, type StrongSum } from "../delta/strong-sum.ts";
+import type { MatchedRun } from "../delta/match-search.ts";
+import { maxSignatureByteLength } from "../delta/signature.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
+import { StoreError } from "../store/errors.ts";
 import { stageFromFile } from "../store/stage-from-file.ts";
 import type { StagingArea } from "../store/staging.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import type { CentralClient } from "./central-client.ts";
 import { StagedTransfer } from "./staged-transfer.ts";
+import type { SearchPool } from "./search-pool.ts";
 import type { SyncLog } from "./sync-log.ts";
 
 /** What reuse works with. */
@@ -24,6 +24,7 @@ export interface ReuseContext {
   readonly staging: StagingArea;
   readonly catalog: BundleCatalog;
   readonly central: CentralClient;
+  readonly search: SearchPool;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
 }
@@ -67,7 +68,7 @@ async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise
     return { wanted, how: "fetched", transfer, reusedBytes: resumedBytes };
   }
   const before = transfer.present.totalBytes;
-  await searchBasis(transfer, source.basis, context);
+  await searchBases({ transfer, context }, source.basis);
   const reusedBytes = transfer.present.totalBytes - before;
   return { wanted, how: reusedBytes > 0 ? "delta" : "fetched", transfer, reusedBytes: reusedBytes + resumedBytes };
 }
@@ -111,81 +112,99 @@ async function resume(transfer: StagedTransfer, context: ReuseContext): Promise<
   return transfer.present.totalBytes;
 }
 
-async function searchBasis(
-  transfer: StagedTransfer,
-  basisPaths: readonly RepoPath[],
-  context: ReuseContext,
-): Promise<void> {
-  if (!isSigned(transfer.lengthBytes)) return;
-  const signature = await fetchSignature(transfer, context);
-  if (signature === undefined) return;
-  const strongSum = await strongSums();
-  for (const path of basisPaths) {
-    if (transfer.present.totalBytes === transfer.lengthBytes) return;
-    await useBasis(path, { transfer, signature, strongSum, context });
-  }
-}
-
-let strongSum: Promise<StrongSum> | undefined;
-function strongSums(): Promise<StrongSum> {
-  strongSum ??= loadStrongSum();
-  return strongSum;
-}
-
-async function fetchSignature(transfer: StagedTransfer, context: ReuseContext): Promise<BlockSignature | undefined> {
-  const { content, lengthBytes } = transfer;
-  try {
-    const maxBytes = maxSignatureByteLength(lengthBytes);
-    const bytes = await context.central.signature(content, { maxBytes, signal: context.signal });
-    return bytes === undefined ? undefined : parseSignature(bytes, lengthBytes);
-  } catch (error) {
-    if (!(error instanceof PrsyncError)) throw error;
-    // A signature only saves bytes: without it everything is fetched.
-    context.log.warn({ content, reason: messageOf(error) }, "no usable block signature, fetching all of it");
-    return undefined;
-  }
-}
-
-interface BasisSearch {
+interface ContentReuse {
   readonly transfer: StagedTransfer;
-  readonly signature: BlockSignature;
-  readonly strongSum: StrongSum;
   readonly context: ReuseContext;
 }
 
-/** A basis that can't be read or changes meanwhile costs bytes, nothing else: every match is checked by hashes later. */
-async function useBasis(path: RepoPath, search: BasisSearch): Promise<void> {
-  const { transfer, context } = search;
+/**
+ * Takes what basis files have of a content, best first. A signature that can't be had or used, a basis that can't be read
+ * or changes meanwhile cost bytes, nothing else: every match is checked by hashes later.
+ */
+async function searchBases(work: ContentReuse, basisPaths: readonly RepoPath[]): Promise<void> {
+  const { transfer, context } = work;
+  const { content, lengthBytes } = transfer;
+  if (!isSigned(lengthBytes)) return;
   try {
-    await using handle = await context.destination.openForReading(path);
-    const { size } = await handle.stat();
-    const read = async (offset: number, length: number): Promise<Uint8Array> => {
-      const bytes = Buffer.allocUnsafe(length);
-      const { bytesRead } = await handle.read(bytes, 0, length, offset);
-      return bytes.subarray(0, bytesRead);
-    };
-    const basis: AsyncBasisFile = { length: size, read };
-    const pause = async (): Promise<void> => {
-      context.signal.throwIfAborted();
-      await setImmediate();
-    };
-    const matches = await findMatchesAsync(search.signature, [basis], { pause, strongSum: search.strongSum });
-    await copyMatches(matches, basis, transfer);
+    const maxBytes = maxSignatureByteLength(lengthBytes);
+    const signature = await context.central.signature(content, { maxBytes, signal: context.signal });
+    if (signature === undefined) return;
+    await using bases = await openBases(basisPaths, context);
+    const task = { signature, contentLength: lengthBytes, bases: bases.handles };
+    const { runs, unreadable } = await context.search.search(task, context.signal);
+    for (const { basis, reason } of unreadable) {
+      context.log.warn({ path: displayPath(bases.paths[basis]!), reason }, "basis file can't be read to its end");
+    }
+    await copyMatches(runs, bases, work);
   } catch (error) {
     context.signal.throwIfAborted();
-    context.log.warn({ path: displayPath(path), reason: messageOf(error) }, "basis file can't be used");
+    if (!(error instanceof PrsyncError) || isBrokenInstallation(error)) throw error;
+    context.log.warn({ content, reason: messageOf(error) }, "basis files can't be used, fetching what is missing");
   }
 }
 
-async function copyMatches(matches: MatchResult, basis: AsyncBasisFile, transfer: StagedTransfer): Promise<void> {
-  for (const run of matches.runs) {
-    for (const missing of [...transfer.present.missingIn(run.targetOffset, run.targetOffset + run.length)]) {
-      for (let offset = missing.start; offset < missing.end; offset += COPY_CHUNK_BYTES) {
-        const length = Math.min(COPY_CHUNK_BYTES, missing.end - offset);
-        const bytes = await basis.read(run.basisOffset + offset - run.targetOffset, length);
-        if (bytes.length < length) return;
-        await transfer.write(offset, bytes);
+function isBrokenInstallation(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "kernel-missing";
+}
+
+interface OpenBases extends AsyncDisposable {
+  readonly handles: readonly FileHandle[];
+  /** In the order of the handles. */
+  readonly paths: readonly RepoPath[];
+}
+
+async function openBases(wanted: readonly RepoPath[], { destination, log }: ReuseContext): Promise<OpenBases> {
+  const resources = new AsyncDisposableStack();
+  const handles: FileHandle[] = [];
+  const paths: RepoPath[] = [];
+  for (const path of wanted) {
+    try {
+      handles.push(resources.use(await destination.openForReading(path)));
+      paths.push(path);
+    } catch (error) {
+      log.warn({ path: displayPath(path), reason: messageOf(error) }, "basis file can't be opened");
+    }
+  }
+  return { handles, paths, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** A basis that fails here, after it was searched, gives no more; errors of the staging area are passed on. */
+async function copyMatches(runs: readonly MatchedRun[], bases: OpenBases, work: ContentReuse): Promise<void> {
+  const buffer = Buffer.allocUnsafe(COPY_CHUNK_BYTES);
+  const failed = new Set<number>();
+  for (const run of runs) {
+    const { present } = work.transfer;
+    for (const missing of [...present.missingIn(run.targetOffset, run.targetOffset + run.length)]) {
+      for (let offset = missing.start; offset < missing.end && !failed.has(run.basis); offset += COPY_CHUNK_BYTES) {
+        const into = buffer.subarray(0, missing.end - offset);
+        const isRead = await readBasis(bases, run.basis, {
+          into,
+          at: run.basisOffset + offset - run.targetOffset,
+          work,
+        });
+        if (isRead) await work.transfer.write(offset, into);
+        else failed.add(run.basis);
       }
     }
+  }
+}
+
+interface BasisRead {
+  readonly into: Uint8Array;
+  readonly at: number;
+  readonly work: ContentReuse;
+}
+
+/** False if the basis ends before, or can't be read. */
+async function readBasis(bases: OpenBases, basis: number, { into, at, work }: BasisRead): Promise<boolean> {
+  try {
+    const { bytesRead } = await bases.handles[basis]!.read(into, 0, into.length, at);
+    return bytesRead === into.length;
+  } catch (error) {
+    work.context.log.warn(
+      { path: displayPath(bases.paths[basis]!), reason: messageOf(error) },
+      "basis file can't be read",
+    );
+    return false;
   }
 }

@@ -16,7 +16,8 @@ export type StoreErrorCode =
   | "already-enrolled"
   | "unknown-volunteer"
   | "index-too-new"
-  | "index-damaged";
+  | "index-damaged"
+  | "kernel-missing";
 
 /** The disk, or something on it, is not what this program needs or left there. */
 export class StoreError extends PrsyncError<StoreErrorCode> {}

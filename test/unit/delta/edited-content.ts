@@ -16,15 +16,13 @@ export function sign(content: Uint8Array, strongSum: StrongSum, options: Signatu
   return builder.digest();
 }
 
-/** A basis in memory that overwrites what it gave before, as the port allows. */
 export function memoryBasis(bytes: Uint8Array): BasisFile {
-  let scratch = new Uint8Array(0);
   return {
     length: bytes.length,
-    read(offset, length) {
-      scratch.fill(0xee);
-      scratch = Uint8Array.from(bytes.subarray(offset, offset + length));
-      return scratch;
+    read(into, offset) {
+      const part = bytes.subarray(offset, offset + into.length);
+      into.set(part);
+      return part.length;
     },
   };
 }
