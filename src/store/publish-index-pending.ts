@@ -100,11 +100,13 @@ export class PendingChanges {
   }
 
   /**
-   * Ends the scan: forgets rows that it did not touch and hashes that lack what a bundle of this piece length needs.
+   * Ends the scan: forgets rows that it did not touch and hashes that lack what a bundle of this piece length needs. Files
+   * that only moved with a directory above them keep what was read of them.
    */
   endScan(pieceLength: number): void {
     const { database } = this.#index;
     database.prepare("DELETE FROM pending WHERE generation <> ?").run(this.#generation);
+    database.exec(TAKE_MOVED);
     database.prepare("DELETE FROM pieces WHERE piece_length <> ?").run(pieceLength);
     database.exec(`UPDATE pending SET content = NULL WHERE content IN (SELECT c.id FROM contents c
       LEFT JOIN pieces p ON p.content = c.id WHERE c.bundle IS NULL AND c.size > 0 AND p.content IS NULL)`);
@@ -222,6 +224,17 @@ export class PendingChanges {
     }
   }
 }
+
+/**
+ * A path that is new, with inode, size, mtime and ctime of one that is gone: a directory above it was renamed, which changes
+ * nothing of the file itself. (A rename of the file changes its ctime: it is read again.)
+ */
+const TAKE_MOVED = `CREATE TEMP TABLE gone(stat TEXT PRIMARY KEY, content INTEGER) WITHOUT ROWID;
+  INSERT OR IGNORE INTO gone SELECT e.stat, e.content FROM pending p JOIN entries e ON e.path = p.path
+    WHERE p.kind = ${ROW_KIND.removed} AND e.kind = ${ROW_KIND.file} AND e.stat IS NOT NULL AND e.content IS NOT NULL;
+  UPDATE pending SET content = (SELECT g.content FROM gone g WHERE g.stat = pending.stat)
+    WHERE kind = ${ROW_KIND.file} AND content IS NULL AND failure IS NULL AND stat IN (SELECT stat FROM gone);
+  DROP TABLE gone`;
 
 const TO_HASH = `kind = ${ROW_KIND.file} AND content IS NULL AND failure IS NULL`;
 

@@ -232,3 +232,21 @@ test("a lost work directory is rebuilt under the next number, with new bundle nu
   expect(await problemsOf(tree)).toEqual([]);
   expect((await fixture.publish()).release).toBeUndefined();
 });
+
+test("a renamed directory is not read again, a renamed file or one written to meanwhile is", async () => {
+  using fixture = new PublishFixture();
+  makeFirstRelease(fixture.tree);
+  await fixture.publish();
+  fs.renameSync(join(fixture.tree, "pool"), join(fixture.tree, "archive"));
+  const files = lookAt(join(fixture.tree, "archive")).filter((line) => line.includes(" file ")).length;
+  const moved = await fixture.publish();
+  expect(moved.counts).toMatchObject({ hashedFiles: 0, newContents: 0, added: expect.any(Number) as number });
+  expect(moved.counts.removed).toBeGreaterThan(files);
+  using tree = await fixture.open();
+  expect((await readManifest(tree)).map(lineOf).toSorted()).toEqual(lookAt(fixture.tree));
+  expect(await problemsOf(tree)).toEqual([]);
+  fs.renameSync(join(fixture.tree, "archive"), join(fixture.tree, "attic"));
+  fs.appendFileSync(join(fixture.tree, "attic/large.iso"), "more");
+  fs.renameSync(join(fixture.tree, "attic/main/moves.tar"), join(fixture.tree, "attic/moved.tar"));
+  expect((await fixture.publish()).counts).toMatchObject({ hashedFiles: 2, newContents: 1 });
+});
