@@ -153,16 +153,18 @@ export function localHoldings(
       const local = localState(scope, path);
       return local.kind === "file" && local.content === entry.content ? entry.content : undefined;
     },
-    holderOf: (content: ContentId) => {
-      for (const path of scope.index.files.pathsOf(content)) {
-        const local = localState(scope, path);
-        if (local.kind === "file" && local.content === content) return path;
-      }
-      return undefined;
-    },
+    holdersOf: (content: ContentId) => holdersOf(scope, content),
     inodeOf: (path: RepoPath) => {
       const local = localState(scope, path);
       return local.kind === "file" ? local.inode : undefined;
     },
   };
+}
+
+/** Paths whose file is recorded with a content and still the same; a few of them, each looked at when asked for. */
+export function* holdersOf(scope: LocalScope, content: ContentId): Generator<RepoPath> {
+  for (const path of scope.index.files.pathsOf(content)) {
+    const local = localState(scope, path);
+    if (local.kind === "file" && local.content === content) yield path;
+  }
 }

@@ -58,9 +58,9 @@ export async function reuseLocalData(
 async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise<ReusedContent> {
   const { content, lengthBytes, source } = wanted;
   if (content === EMPTY_CONTENT) return { wanted, how: "copied", transfer: undefined, reusedBytes: 0 };
-  if (source.how === "copy" && (await copyWhole(wanted, source.from, context))) {
-    return { wanted, how: "copied", transfer: undefined, reusedBytes: lengthBytes };
-  }
+  const isMoved = source.how === "move" && moveWhole(wanted, source.from, context);
+  const isWhole = isMoved || ("from" in source && (await copyWhole(wanted, source.from, context)));
+  if (isWhole) return { wanted, how: "copied", transfer: undefined, reusedBytes: lengthBytes };
   const transfer = new StagedTransfer(content, context.staging.stage(content, lengthBytes));
   context.catalog.transfers.set(content, transfer);
   const resumedBytes = await resume(transfer, context);
@@ -71,6 +71,23 @@ async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise
   await searchBases({ transfer, context }, source.basis);
   const reusedBytes = transfer.present.totalBytes - before;
   return { wanted, how: reusedBytes > 0 ? "delta" : "fetched", transfer, reusedBytes: reusedBytes + resumedBytes };
+}
+
+/**
+ * The file is going away from its path and becomes the staged content without being read: its bytes were hashed when they came,
+ * and its stat says that nobody touched it since. False if that is not so; then its bytes decide.
+ */
+function moveWhole(
+  { content }: ContentToObtain,
+  from: RepoPath,
+  { index, destination, staging }: ReuseContext,
+): boolean {
+  const record = index.files.get(from);
+  if (record?.content !== content || !record.isVerified) return false;
+  const linked = staging.stageLink(content, { directory: destination, path: from, expectedStat: record.stat });
+  if (linked === undefined) return false;
+  index.files.restat(from, record.stat, linked);
+  return true;
 }
 
 /** Copies by reflink or bytes and checks the SHA-256 on the way; false if the source is not what it was said to be. */

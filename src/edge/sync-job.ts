@@ -6,7 +6,9 @@ import type { Entry } from "../manifest/entry.ts";
 import type { Release } from "../manifest/release.ts";
 import {
   planSync,
+  withoutRemovals,
   type ConsideredPath,
+  type ContentToObtain,
   type PathDecision,
   type PlanOptions,
   type SyncPlan,
@@ -143,7 +145,7 @@ function withoutExcessRemovals(plan: SyncPlan, release: Release, { maxDelete }: 
   const limit = maxDelete === "a-fifth" ? Math.max(1_000, Math.ceil(release.totals.entries / 5)) : maxDelete;
   const removals = plan.decisions.filter((decision) => decision.action === "remove").length;
   if (limit === undefined || removals <= limit) return plan;
-  return { ...plan, decisions: plan.decisions.filter((decision) => decision.action !== "remove") };
+  return withoutRemovals(plan);
 }
 
 /** Paths that stay only because of {@link withoutExcessRemovals}. */
@@ -154,7 +156,9 @@ function keptBy(plan: SyncPlan, wholePlan: SyncPlan): readonly RepoPath[] {
 
 /** Refused before anything is fetched: a full disk half way helps nobody. */
 function assertRoom(mirror: Mirror, plan: SyncPlan): void {
-  const wanted = plan.contents.filter(({ content }) => mirror.staging.lengthOf(content) === undefined);
+  const wanted = plan.contents.filter(
+    ({ content, source }) => source.how !== "move" && mirror.staging.lengthOf(content) === undefined,
+  );
   const bytes = wanted.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   const missing = shortfall(freeSpaceOf(mirror.destination.rootPath), { bytes, files: wanted.length });
   if (missing === undefined || bytes === 0) return;
@@ -166,7 +170,8 @@ function assertRoom(mirror: Mirror, plan: SyncPlan): void {
 }
 
 function bytesOf(plan: SyncPlan): number {
-  return plan.contents.reduce((sum, content) => sum + (content.source.how === "copy" ? 0 : content.lengthBytes), 0);
+  const isHere = ({ source }: ContentToObtain): boolean => source.how === "copy" || source.how === "move";
+  return plan.contents.reduce((sum, content) => sum + (isHere(content) ? 0 : content.lengthBytes), 0);
 }
 
 async function fetchMissing(

@@ -2,6 +2,7 @@ import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
 import type { Entry, FileEntry } from "../manifest/entry.ts";
+import { MAX_BASES } from "./choose-basis.ts";
 
 /** What stands at a path of DEST now. `content` only if it was recorded and the file's stat still matches the record. */
 export type LocalState =
@@ -30,8 +31,8 @@ export interface ConsideredPath {
 
 /** Answers about the rest of the mirror that a decision may need. */
 export interface LocalHoldings {
-  /** A path of DEST that holds this content now and stays readable until removals, or undefined. */
-  holderOf(content: ContentId): RepoPath | undefined;
+  /** Paths of DEST that hold this content now and stay readable until activation; a few of them, looked at one by one. */
+  holdersOf(content: ContentId): Iterable<RepoPath>;
   /**
    * Content that the file at a path has once this sync is done; undefined if it is no file, is itself a hard link, or is
    * left alone and not known to be what the release says. Only such a file may get further names.
@@ -54,14 +55,20 @@ export interface PlanOptions {
   readonly removal: "ours" | "all" | "none";
 }
 
+/**
+ * Where a content comes from. "move": the file at `from` is removed or replaced in the same run, so that its inode becomes the
+ * new file and no byte is read. "delta": `basis` are files of other content at the paths that want it.
+ */
+export type ContentSource =
+  | { readonly how: "copy" | "move"; readonly from: RepoPath }
+  | { readonly how: "delta"; readonly basis: readonly RepoPath[] }
+  | { readonly how: "fetch" };
+
 /** How a content that DEST needs at one or more paths is obtained; it is staged once. */
 export interface ContentToObtain {
   readonly content: ContentId;
   readonly lengthBytes: number;
-  readonly source:
-    | { readonly how: "copy"; readonly from: RepoPath }
-    | { readonly how: "delta"; readonly basis: readonly RepoPath[] }
-    | { readonly how: "fetch" };
+  readonly source: ContentSource;
   /** Paths that get it, in byte order. */
   readonly paths: readonly RepoPath[];
 }
@@ -82,7 +89,7 @@ export interface SyncPlan {
 
 /**
  * Decides what to do about each considered path: pure, so that a dry run, the real run and the simulator agree.
- * Same path and content: keep. Content held under another path: copy. Same path, other content: delta. Else fetch.
+ * Same path and content: keep. Content held under another path: move or copy. Same path, other content: delta. Else fetch.
  */
 export function planSync(
   considered: Iterable<ConsideredPath>,
@@ -94,8 +101,9 @@ export function planSync(
     const decision = decide(item, holdings, options);
     if (decision !== undefined) decided.set(item.path, { item, decision });
   }
-  const needed = new ContentCollector(holdings, options);
-  const sharing = new InodeSharing(holdings, (path) => decided.get(path)?.decision.action ?? "keep");
+  const actionAt = (path: RepoPath): PathDecision["action"] => decided.get(path)?.decision.action ?? "keep";
+  const needed = new ContentCollector(holdings, options, actionAt);
+  const sharing = new InodeSharing(holdings, actionAt);
   const decisions: PathDecision[] = [];
   for (const { item, decision } of decided.values()) {
     const final = options.sharesInodes && decision.action === "place" ? sharing.linkInstead(decision) : decision;
@@ -129,8 +137,8 @@ class InodeSharing {
 
   /** A holder that is replaced or removed in the same run may be gone or other when the link is made. */
   #keptHolder(content: ContentId): RepoPath | undefined {
-    const holder = this.#holdings.holderOf(content);
-    return holder !== undefined && this.#actionOf(holder) === "keep" ? holder : undefined;
+    for (const holder of this.#holdings.holdersOf(content)) if (this.#actionOf(holder) === "keep") return holder;
+    return undefined;
   }
 }
 
@@ -190,15 +198,36 @@ function decideRemoval(item: ConsideredPath, options: PlanOptions): PathDecision
   return { action: "remove", path: item.path, kind: item.local.kind };
 }
 
+/**
+ * The same plan without its removals. What was to be moved away from a removed path stays there and is copied.
+ */
+export function withoutRemovals(plan: SyncPlan): SyncPlan {
+  const removed = new Set(plan.decisions.flatMap((step) => (step.action === "remove" ? [step.path] : [])));
+  const contents = plan.contents.map((wanted): ContentToObtain => {
+    const { source } = wanted;
+    const isStaying = source.how === "move" && removed.has(source.from);
+    return isStaying ? { ...wanted, source: { how: "copy", from: source.from } } : wanted;
+  });
+  return { decisions: plan.decisions.filter((decision) => decision.action !== "remove"), contents };
+}
+
+interface WantedContent {
+  readonly entry: FileEntry;
+  readonly paths: RepoPath[];
+  readonly basis: RepoPath[];
+}
+
 /** Gathers which contents must be obtained, each once, however many paths want it. */
 class ContentCollector {
   readonly #holdings: LocalHoldings;
   readonly #options: PlanOptions;
-  readonly #wanted = new Map<ContentId, { entry: FileEntry; paths: RepoPath[]; basis: RepoPath[] }>();
+  readonly #actionAt: (path: RepoPath) => PathDecision["action"];
+  readonly #wanted = new Map<ContentId, WantedContent>();
 
-  constructor(holdings: LocalHoldings, options: PlanOptions) {
+  constructor(holdings: LocalHoldings, options: PlanOptions, actionAt: (path: RepoPath) => PathDecision["action"]) {
     this.#holdings = holdings;
     this.#options = options;
+    this.#actionAt = actionAt;
   }
 
   add(entry: FileEntry, item: ConsideredPath): void {
@@ -208,23 +237,31 @@ class ContentCollector {
       this.#wanted.set(entry.content, wanted);
     }
     wanted.paths.push(item.path);
-    if (item.local.kind === "file" && item.local.size > 0) wanted.basis.push(item.path);
+    const isBasis = item.local.kind === "file" && item.local.size > 0 && wanted.basis.length < MAX_BASES;
+    if (isBasis) wanted.basis.push(item.path);
   }
 
   contents(): ContentToObtain[] {
-    return [...this.#wanted.values()].map(({ entry, paths, basis }) => ({
-      content: entry.content,
-      lengthBytes: entry.size,
-      source: this.#sourceOf(entry.content, basis),
-      paths,
+    return [...this.#wanted.values()].map((wanted) => ({
+      content: wanted.entry.content,
+      lengthBytes: wanted.entry.size,
+      source: this.#sourceOf(wanted),
+      paths: wanted.paths,
     }));
   }
 
-  #sourceOf(content: ContentId, basis: readonly RepoPath[]): ContentToObtain["source"] {
-    const from = content === EMPTY_CONTENT ? undefined : this.#holdings.holderOf(content);
+  #sourceOf({ entry: { content }, basis }: WantedContent): ContentSource {
+    if (content === EMPTY_CONTENT) return { how: "fetch" };
+    let from: RepoPath | undefined;
+    for (const holder of this.#holdings.holdersOf(content)) {
+      if (this.#isGoingAway(holder)) return { how: "move", from: holder };
+      from ??= holder;
+    }
     if (from !== undefined) return { how: "copy", from };
-    return this.#options.useDelta && basis.length > 0 && content !== EMPTY_CONTENT
-      ? { how: "delta", basis }
-      : { how: "fetch" };
+    return this.#options.useDelta && basis.length > 0 ? { how: "delta", basis } : { how: "fetch" };
+  }
+
+  #isGoingAway(path: RepoPath): boolean {
+    return ["remove", "place", "link", "make"].includes(this.#actionAt(path));
   }
 }

@@ -5,7 +5,7 @@ import { joinPath, RESERVED_TOP_LEVEL_NAME, repoPathFromText, type RepoPath } fr
 import type { ConfinedDirectory } from "./confined-directory.ts";
 import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
-import { type FileStat, fileStatOf } from "./file-stat.ts";
+import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
 import { cloneFile } from "./file-copy.ts";
 import { StagedContent } from "./staged-content.ts";
 
@@ -13,6 +13,7 @@ const OWN_DIRECTORY = repoPathFromText(RESERVED_TOP_LEVEL_NAME);
 const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
 const PART_SUFFIX = ".part";
 const PART_NAME = /^([0-9a-f]{64})\.part$/;
+const LINK_SUFFIX = ".link";
 /** Descriptors of parts kept open between calls. */
 const MAX_OPEN_PARTS = 256;
 
@@ -21,6 +22,14 @@ export interface StagedPart {
   readonly content: ContentId;
   /** Length of the file, which is sparse: says nothing about how much of it was received. */
   readonly lengthBytes: number;
+}
+
+/** A file of DEST that is to be staged without being read. */
+export interface LinkSource {
+  readonly directory: ConfinedDirectory;
+  readonly path: RepoPath;
+  /** It must still have this stat. */
+  readonly expectedStat: FileStat;
 }
 
 /** What a staged content becomes as a file of DEST. */
@@ -36,10 +45,14 @@ export interface FinalAttributes {
  * `DEST/.prsync/staging` (0700): contents on their way into DEST, each in one file `HEX.part` named by the content, so
  * that the next run finds it whatever path wanted it. On the file system of DEST, so that placing is a rename.
  * Which bytes of a part are verified is kept by the index, not here.
+ *
+ * A file of DEST that is to get another name is staged as `HEX.link`, a further name of its inode: never written to, and gone
+ * with the next start if it was not placed.
  */
 export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
   readonly #parts = new DescriptorCache(MAX_OPEN_PARTS);
+  readonly #links = new Set<ContentId>();
   #temporaries = 0;
 
   private constructor(directory: ConfinedDirectory) {
@@ -56,8 +69,35 @@ export class StagingArea implements Disposable {
     return area;
   }
 
+  /**
+   * Stages a file of DEST under a further name, without reading it. Only a file with no other name than `path`: mode and time of
+   * a file that has more may not change with those of one of them.
+   * @returns its stat, whose ctime changed; undefined if it is not the expected file or can't be linked
+   */
+  stageLink(content: ContentId, source: LinkSource): FileStat | undefined {
+    const { directory, path, expectedStat } = source;
+    const before = directory.lstat(path);
+    if (before?.isFile() !== true || before.nlink !== 1n || !isSameFileStat(fileStatOf(before), expectedStat)) {
+      return undefined;
+    }
+    this.discard(content);
+    try {
+      directory.link(path, linkPath(content), { into: this.directory });
+    } catch (error) {
+      if (isSystemError(error, "EPERM", "EACCES", "EXDEV", "EMLINK", "ENOENT")) return undefined;
+      throw error;
+    }
+    this.#links.add(content);
+    const linked = fileStatOf(this.directory.lstat(linkPath(content))!);
+    const { size, mtimeNs, ino } = expectedStat;
+    if (isSameFileStat(linked, { size, mtimeNs, ino, ctimeNs: linked.ctimeNs })) return linked;
+    this.discard(content);
+    return undefined;
+  }
+
   /** The part of a content, made (sparse, of its full length) if it is not there. Nothing stays open because of it. */
   stage(content: ContentId, lengthBytes: number): StagedContent {
+    if (this.#links.has(content)) this.discard(content);
     using part = this.#pin(content) ?? this.#create(content);
     if (fs.fstatSync(part.descriptor).size !== lengthBytes) fs.ftruncateSync(part.descriptor, lengthBytes);
     return new StagedContent(content, lengthBytes, { pin: () => this.#pinExisting(content) });
@@ -77,7 +117,7 @@ export class StagingArea implements Disposable {
 
   /** Length of a part, undefined if there is none. */
   lengthOf(content: ContentId): number | undefined {
-    const stats = this.directory.lstat(partPath(content));
+    const stats = this.directory.lstat(this.#pathOf(content));
     return stats?.isFile() === true ? Number(stats.size) : undefined;
   }
 
@@ -99,15 +139,18 @@ export class StagingArea implements Disposable {
 
   discard(content: ContentId): void {
     this.#parts.forget(content);
+    const path = this.#pathOf(content);
+    this.#links.delete(content);
     try {
-      this.directory.unlink(partPath(content));
+      this.directory.unlink(path);
     } catch (error) {
       if (!isSystemError(error, "ENOENT")) throw error;
     }
   }
 
-  /** Makes the bytes of a part durable. */
+  /** Makes the bytes of a part durable; those of a link are as durable as they were under their first name. */
   async fsync(content: ContentId): Promise<void> {
+    if (this.#links.has(content)) return;
     const length = this.lengthOf(content);
     if (length === undefined) throw missing(content);
     await this.stage(content, length).fsync();
@@ -118,8 +161,11 @@ export class StagingArea implements Disposable {
    * @returns its path in {@link directory}, to be renamed into DEST @throws StoreError `staged-missing`
    */
   async prepare(content: ContentId, attributes: FinalAttributes): Promise<RepoPath> {
-    const source = attributes.keepPart ? await this.#copyOf(content) : partPath(content);
-    if (!attributes.keepPart) this.#parts.forget(content);
+    const source = attributes.keepPart ? await this.#copyOf(content) : this.#pathOf(content);
+    if (!attributes.keepPart) {
+      this.#parts.forget(content);
+      this.#links.delete(content);
+    }
     try {
       this.directory.chmod(source, attributes.mode);
       this.directory.setMtime(source, attributes.mtimeNs);
@@ -151,9 +197,17 @@ export class StagingArea implements Disposable {
 
   async #copyOf(content: ContentId): Promise<RepoPath> {
     const copy = this.temporaryPath();
-    using part = this.#pinExisting(content);
+    using part = this.#links.has(content) ? this.#pinLink(content) : this.#pinExisting(content);
     await cloneFile(part.descriptor, this.directory, copy);
     return copy;
+  }
+
+  #pathOf(content: ContentId): RepoPath {
+    return this.#links.has(content) ? linkPath(content) : partPath(content);
+  }
+
+  #pinLink(content: ContentId): PinnedDescriptor {
+    return this.#parts.pin(content) ?? this.#parts.add(content, this.directory.openForReadingSync(linkPath(content)));
   }
 
   #pinExisting(content: ContentId): PinnedDescriptor {
@@ -201,6 +255,10 @@ export class StagingArea implements Disposable {
       directory.closeSync();
     }
   }
+}
+
+function linkPath(content: ContentId): RepoPath {
+  return (content + LINK_SUFFIX) as RepoPath;
 }
 
 function partPath(content: ContentId): RepoPath {

@@ -2,14 +2,20 @@ import { expect, test } from "vitest";
 import { EMPTY_CONTENT, parseContentId, type ContentId } from "../../../src/core/content-id.ts";
 import { repoPathFromText, type RepoPath } from "../../../src/core/repo-path.ts";
 import type { FileEntry } from "../../../src/manifest/entry.ts";
-import { planSync, type LocalHoldings, type LocalState, type PlanOptions } from "../../../src/plan/plan-sync.ts";
+import {
+  planSync,
+  withoutRemovals,
+  type LocalHoldings,
+  type LocalState,
+  type PlanOptions,
+} from "../../../src/plan/plan-sync.ts";
 
 const OLD = parseContentId("a".repeat(64));
 const NEW = parseContentId("b".repeat(64));
 const PATH = repoPathFromText("pool/package.deb");
 const OPTIONS: PlanOptions = { checksum: false, sizeOnly: false, useDelta: true, sharesInodes: false, removal: "ours" };
 const NOTHING_HELD: LocalHoldings = {
-  holderOf: () => undefined,
+  holdersOf: () => [],
   inodeOf: () => undefined,
   contentAfter: () => undefined,
 };
@@ -38,8 +44,23 @@ test("a recorded file of another content is never adopted, whatever its size and
 
 test("a content held under another path is copied, not fetched", () => {
   const from = repoPathFromText("old/name.deb");
-  const result = plan(fileEntry(NEW), { kind: "absent" }, { holdings: { ...NOTHING_HELD, holderOf: () => from } });
+  const result = plan(fileEntry(NEW), { kind: "absent" }, { holdings: { ...NOTHING_HELD, holdersOf: () => [from] } });
   expect(result.contents).toEqual([{ content: NEW, lengthBytes: 10, source: { how: "copy", from }, paths: [PATH] }]);
+});
+
+test("a content whose old path goes away is moved, and copied if nothing may be removed", () => {
+  const old = repoPathFromText("old/name.deb");
+  const stays = repoPathFromText("also/here.deb");
+  const considered = [
+    { path: PATH, entry: fileEntry(NEW), local: { kind: "absent" as const }, isOurs: false },
+    { path: old, entry: undefined, local: localFile(NEW), isOurs: true },
+  ];
+  const moving = planSync(considered, { ...NOTHING_HELD, holdersOf: () => [stays, old] }, OPTIONS);
+  expect(moving.contents[0]!.source).toEqual({ how: "move", from: old });
+  const kept = withoutRemovals(moving);
+  expect([kept.decisions.length, kept.contents[0]!.source]).toEqual([1, { how: "copy", from: old }]);
+  const staying = planSync(considered.slice(0, 1), { ...NOTHING_HELD, holdersOf: () => [stays, old] }, OPTIONS);
+  expect(staying.contents[0]!.source).toEqual({ how: "copy", from: stays });
 });
 
 test("other content at the same path is a basis; without delta it is fetched", () => {
@@ -73,7 +94,7 @@ test("with shared inodes a duplicate becomes a further name of the first path, o
   expect(fresh.decisions.map(({ action }) => action)).toEqual(["place", "link"]);
   expect(fresh.decisions[1]).toMatchObject({ to: PATH });
   const kept = repoPathFromText("pool/kept.deb");
-  const held = planSync(considered.slice(0, 1), { ...NOTHING_HELD, holderOf: () => kept }, options);
+  const held = planSync(considered.slice(0, 1), { ...NOTHING_HELD, holdersOf: () => [kept] }, options);
   expect(held).toMatchObject({ decisions: [{ action: "link", to: kept }], contents: [] });
 });
 
@@ -83,13 +104,17 @@ test("a duplicate is not linked to a file that the same run replaces", () => {
     { path: PATH, entry: fileEntry(NEW), local: { kind: "absent" as const }, isOurs: false },
     { path: other, entry: { ...fileEntry(OLD), path: other }, local: localFile(NEW), isOurs: true },
   ];
-  const result = planSync(considered, { ...NOTHING_HELD, holderOf: () => other }, { ...OPTIONS, sharesInodes: true });
+  const result = planSync(
+    considered,
+    { ...NOTHING_HELD, holdersOf: () => [other] },
+    { ...OPTIONS, sharesInodes: true },
+  );
   expect(result.decisions[0]).toMatchObject({ action: "place" });
 });
 
 test("an empty file needs nothing from anywhere", () => {
   const entry = { ...fileEntry(EMPTY_CONTENT), size: 0 };
-  const result = plan(entry, localFile(OLD), { holdings: { ...NOTHING_HELD, holderOf: () => PATH } });
+  const result = plan(entry, localFile(OLD), { holdings: { ...NOTHING_HELD, holdersOf: () => [PATH] } });
   expect(result.contents[0]!.source).toEqual({ how: "fetch" });
 });
 

@@ -139,3 +139,61 @@ test("free space keeps a reserve and counts inodes", () => {
   expect(shortfall(space, { bytes: 2 * gib + 1, files: 12 })).toEqual({ bytes: 1, inodes: 2 });
   expect(freeSpaceOf(temporaryDirectory()).totalBytes).toBeGreaterThan(0);
 });
+
+test("a staged link is the file itself, placed without being read; its copies are files of their own", async () => {
+  const { root, destination, staging } = openAll();
+  fs.writeFileSync(join(root, "old"), large);
+  const expectedStat = fileStatOf(destination.lstat(path("old"))!);
+  const content = contentOf(large);
+  const linked = staging.stageLink(content, { directory: destination, path: path("old"), expectedStat });
+  expect(linked).toEqual({ ...expectedStat, ctimeNs: linked!.ctimeNs });
+  expect(staging.lengthOf(content)).toBe(large.length);
+  await staging.fsync(content);
+  const attributes = { mode: 0o640, mtimeNs: 5_000_000_000n };
+  await staging.place(content, destination, { ...attributes, keepPart: true, path: path("copy") });
+  const placed = await staging.place(content, destination, { ...attributes, keepPart: false, path: path("new") });
+  expect([placed.ino, placed.mtimeNs]).toEqual([expectedStat.ino, 5_000_000_000n]);
+  expect(fs.statSync(join(root, "copy"), { bigint: true }).ino).not.toBe(expectedStat.ino);
+  expect(fs.readFileSync(join(root, "copy")).equals(large)).toBe(true);
+  expect(fs.readdirSync(join(root, ".prsync/staging"))).toEqual([]);
+});
+
+test("what is fetched instead of a staged link is written beside it, never into the file of DEST", async () => {
+  const { root, destination, staging } = openAll();
+  fs.writeFileSync(join(root, "old"), large);
+  const expectedStat = fileStatOf(destination.lstat(path("old"))!);
+  const content = contentOf(large);
+  staging.stageLink(content, { directory: destination, path: path("old"), expectedStat });
+  await staging.stage(content, large.length).write(0, Buffer.alloc(large.length));
+  expect(fs.readFileSync(join(root, "old")).equals(large)).toBe(true);
+  expect(fs.statSync(join(root, "old")).nlink).toBe(1);
+});
+
+test("a link that a killed run left goes with the next start, the file stays", () => {
+  const { root, destination, staging } = openAll();
+  fs.writeFileSync(join(root, "old"), "bytes");
+  const expectedStat = fileStatOf(destination.lstat(path("old"))!);
+  staging.stageLink(contentOf("bytes"), { directory: destination, path: path("old"), expectedStat });
+  openAll(root);
+  expect([fs.readdirSync(join(root, ".prsync/staging")), fs.readFileSync(join(root, "old"), "utf8")]).toEqual([
+    [],
+    "bytes",
+  ]);
+});
+
+test("a file that changed, is gone, or has another name is not linked", () => {
+  const { root, destination, staging } = openAll();
+  fs.writeFileSync(join(root, "old"), "bytes");
+  const source = { directory: destination, path: path("old") };
+  const expectedStat = fileStatOf(destination.lstat(path("old"))!);
+  const content = contentOf("bytes");
+  fs.linkSync(join(root, "old"), join(root, "twin"));
+  const doubled = fileStatOf(destination.lstat(path("old"))!);
+  expect(staging.stageLink(content, { ...source, expectedStat: doubled })).toBeUndefined();
+  fs.rmSync(join(root, "twin"));
+  fs.writeFileSync(join(root, "old"), "BYTES");
+  expect(staging.stageLink(content, { ...source, expectedStat })).toBeUndefined();
+  fs.rmSync(join(root, "old"));
+  expect(staging.stageLink(content, { ...source, expectedStat })).toBeUndefined();
+  expect(fs.readdirSync(join(root, ".prsync/staging"))).toEqual([]);
+});
