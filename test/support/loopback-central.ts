@@ -7,6 +7,7 @@ import { RunningProgram, runPrsync, runPrsyncJson } from "./program.ts";
 export interface Synced {
   readonly release: number;
   readonly previous: number;
+  readonly files: { readonly kept: number; readonly copied: number; readonly delta: number; readonly fetched: number };
   readonly bytes: {
     readonly total: number;
     readonly received: number;
@@ -31,9 +32,9 @@ export class LoopbackCentral implements AsyncDisposable {
     mkdirSync(this.tree);
   }
 
-  /** Number of the release that is current afterwards. */
-  async publish(): Promise<number> {
-    return (await runPrsyncJson<{ current: number }>(["publish", this.tree], { env: this.env })).current;
+  /** Number of the release that is current afterwards. @param enter words before the command */
+  async publish(enter: readonly string[] = []): Promise<number> {
+    return (await runPrsyncJson<{ current: number }>(["publish", this.tree], { env: this.env, enter })).current;
   }
 
   /** Needs a release. */
@@ -53,12 +54,12 @@ export class LoopbackCentral implements AsyncDisposable {
     return join(this.directory, name);
   }
 
-  /** `prsync sync --delete` of mirror `name`, which is invited the first time. */
-  async sync(name: string): Promise<Synced> {
+  /** `prsync sync --delete` of mirror `name`, which is invited the first time. @param enter words before the command */
+  async sync(name: string, enter: readonly string[] = []): Promise<Synced> {
     const ticket = this.#mirrors.has(name) ? [] : [await this.#invite(name)];
     this.#mirrors.add(name);
     const words = ["sync", ...ticket, this.mirror(name), "--delete", "--peer-port", "0"];
-    return await runPrsyncJson<Synced>(words, { env: this.env });
+    return await runPrsyncJson<Synced>(words, { env: this.env, enter });
   }
 
   async #invite(name: string): Promise<string> {
