@@ -8,6 +8,7 @@ import { mediaTypeOf } from "../delivery/media-type.ts";
 import { respondWithContent } from "../net/file-response.ts";
 import { FILES_ROUTE } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
+import type { Pace } from "../net/pace.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
@@ -16,6 +17,8 @@ export interface FileRouteContext {
   readonly tree: PublishedTree;
   readonly counters: CentralCounters;
   readonly log: ServeLog;
+  /** Of contents over HTTP. */
+  readonly pace: Pace;
 }
 
 /** The current release for customers: request → decision → answer. A choice of volunteers will stand between the last two. */
@@ -72,7 +75,10 @@ export async function sendContent(
   reply.hijack();
   const raw = { request: request.raw, response: reply.raw };
   try {
-    const result = await respondWithContent(raw, served, () => tree.openContent(served.content));
+    const result = await respondWithContent(raw, served, {
+      open: () => tree.openContent(served.content),
+      pace: context.pace,
+    });
     if (result.kind !== "content-failed") {
       counters.customerBytes += result.bodyBytes;
       return reply;

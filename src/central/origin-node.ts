@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { PassAdmission } from "../net/pass-admission.ts";
 import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
 import { readOrCreateKeyFile } from "../store/key-file.ts";
+import type { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { DEFAULT_SOURCE_PATIENCE } from "../swarm/running-download.ts";
 import { volunteerIdOf } from "../trust/signing-key.ts";
 import { OpenContents } from "./open-contents.ts";
@@ -30,7 +31,7 @@ const PASS_RENEWAL_MS: number = 24 * 3_600_000;
 export async function createOriginNode(
   options: ServeOptions,
   ports: ServePorts,
-  revoked: RevokedIds,
+  host: { readonly revoked: RevokedIds; readonly bandwidth: HostBandwidth },
 ): Promise<OriginNode> {
   const { tree, authority, clock, log } = ports;
   const key = await readOrCreateKeyFile(join(options.stateDirectory, ORIGIN_KEY_FILE));
@@ -39,7 +40,7 @@ export async function createOriginNode(
     passFor(authority, clock, { publicKey: key.publicKey, origin: true }),
   );
   const id = volunteerIdOf(key.publicKey);
-  const isRevoked = (volunteer: string): boolean => revoked.has(volunteer);
+  const isRevoked = (volunteer: string): boolean => host.revoked.has(volunteer);
   const passKey = (): Uint8Array => authority.passSigner.publicKey;
   const node = await createSwarmNode({
     ownId: id,
@@ -52,6 +53,7 @@ export async function createOriginNode(
     random: Math.random,
     log,
     limits: options.swarmLimits,
+    bandwidth: host.bandwidth,
     patience: DEFAULT_SOURCE_PATIENCE,
     findBundle: async (infoHash) => {
       const bundle = await tree.bundle(infoHash);

@@ -3,6 +3,7 @@ import type { SlowReaderLimits } from "../net/http-server-slow-readers.ts";
 import { DEFAULT_HTTP_SERVER_OPTIONS } from "../net/http-server.ts";
 import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts";
 import type { TreeWatcherOptions } from "../net/tree-watcher.ts";
+import { type BandwidthLimits, UNLIMITED_BANDWIDTH } from "../swarm/host-bandwidth.ts";
 import type { RepositoryAuthority, ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
 
@@ -33,6 +34,8 @@ export interface ServeOptions {
   readonly renewalIntervalMs: number;
   readonly slowReaders: SlowReaderLimits;
   readonly swarmLimits: SwarmLimits;
+  /** Of HTTP and swarm together. */
+  readonly bandwidth: BandwidthLimits;
   /** `--watch`: publish when TREE is quiet after a change; undefined to leave it alone. */
   readonly watch: TreeWatcherOptions | undefined;
 }
@@ -52,6 +55,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   renewalIntervalMs: 3_600_000,
   slowReaders: DEFAULT_HTTP_SERVER_OPTIONS.slowReaders,
   swarmLimits: DEFAULT_SWARM_LIMITS,
+  bandwidth: UNLIMITED_BANDWIDTH,
   watch: undefined,
 };
 

@@ -3,11 +3,13 @@ import { messageOf } from "../core/errors.ts";
 import { displayPath } from "../core/repo-path.ts";
 import { listenControl } from "../net/control-server.ts";
 import { DEFAULT_HTTP_SERVER_OPTIONS, type HttpServer, listenHttp } from "../net/http-server.ts";
+import { paceOf } from "../net/pace.ts";
 import { watchTree } from "../net/tree-watcher.ts";
 import { wildcardHost } from "../net/wildcard-host.ts";
 import { acquireLock } from "../store/lock.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { VolunteerRegistry } from "../store/volunteer-registry.ts";
+import { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import { DEFAULT_STOCK_SWARM_LIMITS, StockSwarms } from "../tracker/stock-swarms.ts";
 import { registerAnnounceRoutes } from "./announce-routes.ts";
@@ -60,8 +62,9 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
       .catch((error: unknown) => ports.log.error({ error: messageOf(error) }, "saving the registry failed"));
   });
   const revoked = new RevokedIds(registry);
-  const origin = stack.use(await createOriginNode(options, ports, revoked));
-  const parts: Parts = { options, ports, registry, live, saved, revoked, origin };
+  const bandwidth = new HostBandwidth(options.bandwidth, ports.clock.monotonicMs());
+  const origin = stack.use(await createOriginNode(options, ports, { revoked, bandwidth }));
+  const parts: Parts = { options, ports, registry, live, saved, revoked, bandwidth, origin };
   const events = new ReleaseEvents(ports.tree);
   const central = new Central(parts, events);
   await central.renew();
@@ -96,6 +99,7 @@ interface Parts {
   readonly live: LiveVolunteers;
   readonly saved: SavedRegistry;
   readonly revoked: RevokedIds;
+  readonly bandwidth: HostBandwidth;
   readonly origin: OriginNode;
 }
 
@@ -153,7 +157,7 @@ class Central {
     Parameters<typeof registerMetadataRoutes>[1] &
     Parameters<typeof registerAnnounceRoutes>[1] &
     Parameters<typeof registerEnrolmentRoute>[1] {
-    const { options, ports, registry, live, origin } = this.#parts;
+    const { options, ports, registry, live, origin, bandwidth } = this.#parts;
     const checks = new PortChecks(live, ports.log);
     const limits = { ...DEFAULT_STOCK_SWARM_LIMITS, intervalMs: options.stockIntervalMs };
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
@@ -171,6 +175,7 @@ class Central {
       origin: () => ({ id: origin.id, port: origin.node.port }),
       checkPort: (address) => checks.start(address),
       refreshNow: () => this.refreshNow(),
+      pace: paceOf(bandwidth.customers, ports.clock),
     };
   }
 

@@ -8,9 +8,11 @@ import { parseTicket, TICKET_PREFIX, type Ticket } from "../trust/ticket.ts";
 import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { stateDirectoryOf } from "./load-options.ts";
+import { NETWORK_OPTIONS, networkLimits } from "./network-options.ts";
 
 /** Options that `sync` and `daemon` share. */
 export const MIRROR_OPTIONS: readonly OptionSpec[] = [
+  ...NETWORK_OPTIONS,
   {
     name: "peer-port",
     kind: "port",
@@ -87,6 +89,7 @@ export function mirrorOptions(
     stateDirectory: stateDirectoryOf(place.destinationPath, args, context),
     peerPort: args.number("peer-port") ?? 7382,
     patience: MIRROR_PATIENCE,
+    ...networkLimits(args),
   };
 }
 

@@ -18,6 +18,8 @@ export interface AnnouncerContext {
   readonly random: Random;
   readonly log: SyncLog;
   readonly identity: MirrorIdentity;
+  /** Of HTTP and swarm together; Infinity: unknown. */
+  readonly uploadCapacityBytesPerSecond: number;
   /** Read at each announce; revocations and news are written to it. */
   readonly situation: MirrorSituation;
   /** A fresh pass came. */
@@ -52,6 +54,7 @@ export class Announcer implements AsyncDisposable {
   /** Announces of the sync that is going on. */
   #syncing = 0;
   #revocation: SyncError | undefined;
+  #lastGiven: { readonly bytes: number; readonly atMs: number } | undefined;
 
   constructor(context: AnnouncerContext) {
     this.#context = context;
@@ -134,7 +137,7 @@ export class Announcer implements AsyncDisposable {
   }
 
   #body(holdings: AnnounceBody["holdings"]): AnnounceBody {
-    const { identity, situation } = this.#context;
+    const { identity, situation, uploadCapacityBytesPerSecond: capacity } = this.#context;
     const { repository, site } = identity;
     const { customerUrl } = situation;
     const { isSyncing, bytesLeft, customers } = situation.load;
@@ -144,12 +147,22 @@ export class Announcer implements AsyncDisposable {
       syncing: isSyncing,
       bytesLeft,
       customers,
-      uploadBytesPerSecond: 0,
-      uploadCapacityBytesPerSecond: 0,
+      uploadBytesPerSecond: this.#uploadRate(),
+      uploadCapacityBytesPerSecond: Number.isFinite(capacity) ? Math.round(capacity) : 0,
       ...(site === undefined ? {} : { site }),
       ...(customerUrl === undefined ? {} : { url: customerUrl }),
       holdings,
     };
+  }
+
+  /** Mean since the last announce. */
+  #uploadRate(): number {
+    const { swarm, situation, clock } = this.#context;
+    const given = { bytes: swarm.counters.uploadedBytes + situation.customerBytes, atMs: clock.monotonicMs() };
+    const last = this.#lastGiven;
+    this.#lastGiven = given;
+    if (last === undefined || given.atMs <= last.atMs) return 0;
+    return Math.round(((given.bytes - last.bytes) * 1000) / (given.atMs - last.atMs));
   }
 
   #use(answer: AnnounceAnswer): void {

@@ -5,7 +5,8 @@ import { mediaTypeOf } from "../delivery/media-type.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { messageOf } from "../core/errors.ts";
 import { displayPath, isReserved } from "../core/repo-path.ts";
-import { randomBoundary, sendFileAnswer, type ReadableContent } from "../net/file-response.ts";
+import { pacedContent, randomBoundary, sendFileAnswer, type ReadableContent } from "../net/file-response.ts";
+import { paceOf } from "../net/pace.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import {
   DEFAULT_HTTP_SERVER_OPTIONS,
@@ -102,7 +103,14 @@ async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exch
   try {
     const { method = "GET", headers } = request.raw;
     const answer = planFileAnswer({ method, headers }, served, randomBoundary());
-    const sent = await sendFileAnswer(answer, reply.raw, heldContent(mirror, served.content));
+    const held = heldContent(mirror, served.content);
+    const pace = paceOf(mirror.bandwidth.customers, mirror.ports.clock);
+    const sent = await sendFileAnswer(
+      answer,
+      reply.raw,
+      pacedContent(held, pace, () => !reply.raw.destroyed),
+    );
+    situation.customerBytes += sent.kind === "content-failed" ? 0 : sent.bodyBytes;
     // Replaced between the look above and the first read: a sync is putting a release in place.
     if (sent.kind === "content-failed" && !sent.headSent) {
       reply.raw.writeHead(302, { ...redirectToCentral(mirror, request), "Content-Length": "0" }).end();

@@ -1,6 +1,7 @@
 import { RangeSet } from "../core/byte-range.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
 import { fatalDiskError } from "../store/errors.ts";
+import type { Pace } from "../net/pace.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { DEFAULT_SOURCE_PATIENCE, type SourcePatience } from "../swarm/running-download.ts";
@@ -22,6 +23,8 @@ export interface DownloadContext {
   readonly swarm: SwarmNode;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
+  /** Of what comes over HTTP. */
+  readonly pace: Pace;
   /** Called as bytes arrive, at most some times a second. */
   readonly onProgress: (receivedBytes: number, wantedBytes: number) => void;
 }
@@ -258,10 +261,11 @@ async function fetchContentOverHttp(
 async function fetchRange(
   transfer: StagedTransfer,
   range: { readonly start: number; readonly end: number },
-  { central, signal }: DownloadContext,
+  { central, signal, pace }: DownloadContext,
 ): Promise<void> {
   for (let { start } = range; start < range.end; start += HTTP_RANGE_BYTES) {
     const end = Math.min(range.end, start + HTTP_RANGE_BYTES);
+    await pace(end - start, () => !signal.aborted);
     await transfer.write(start, await central.contentRange(transfer.content, { start, end }, signal));
   }
 }

@@ -8,6 +8,8 @@ export interface MirrorLoad {
 /** What changes while a mirror works, shared by its parts. */
 export interface MirrorSituation {
   load: MirrorLoad;
+  /** Sent to customers since the start. */
+  customerBytes: number;
   /** Base URL at which customers reach this mirror, undefined if it serves none. */
   customerUrl: string | undefined;
   /** The newest pass central gave. */

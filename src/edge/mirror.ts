@@ -6,7 +6,7 @@ import { RESERVED_TOP_LEVEL_NAME } from "../core/repo-path.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { PassAdmission } from "../net/pass-admission.ts";
 import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
-import { DEFAULT_SWARM_LIMITS } from "../net/swarm-options.ts";
+import type { SwarmLimits } from "../net/swarm-options.ts";
 import { ConfinedDirectory } from "../store/confined-directory.ts";
 import { StoreError } from "../store/errors.ts";
 import { readOrCreateKeyFile } from "../store/key-file.ts";
@@ -14,6 +14,7 @@ import { acquireLock } from "../store/lock.ts";
 import { MirrorIndex } from "../store/mirror-index.ts";
 import { makeOwnDirectory, StagingArea } from "../store/staging.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
+import { type BandwidthLimits, HostBandwidth } from "../swarm/host-bandwidth.ts";
 import type { SourcePatience } from "../swarm/running-download.ts";
 import { parsePublicKey, type SigningKey } from "../trust/signing-key.ts";
 import type { Ticket } from "../trust/ticket.ts";
@@ -38,6 +39,9 @@ export interface MirrorOptions {
   /** 0 picks one. */
   readonly peerPort: number;
   readonly patience: SourcePatience;
+  readonly swarmLimits: SwarmLimits;
+  /** Of HTTP and swarm together. */
+  readonly bandwidth: BandwidthLimits;
   /** For people who find the lock taken. */
   readonly command: string;
 }
@@ -66,6 +70,8 @@ export interface Mirror extends AsyncDisposable {
   readonly holdings: HoldingsReporter;
   readonly swarm: SwarmNode;
   readonly announcer: Announcer;
+  /** One budget for HTTP and swarm. */
+  readonly bandwidth: HostBandwidth;
   /** Admits peers by the last accepted release, before central was reached. */
   recallTrust(): Promise<void>;
 }
@@ -105,7 +111,8 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
   const held = resources.use(new HeldContents({ ...disk, log: ports.log, onChanged }));
   const search = resources.use(new SearchPool());
   const catalog = new BundleCatalog({ index: disk.index, files: held, objects: central });
-  const swarm = resources.use(await joinSwarm(options, ports, { identity, key, situation, catalog }));
+  const bandwidth = new HostBandwidth(options.bandwidth, ports.clock.monotonicMs());
+  const swarm = resources.use(await joinSwarm(options, ports, { identity, key, situation, catalog, bandwidth }));
   const announcer = resources.use(createAnnouncer(options, ports, { identity, key, situation, http, swarm, holdings }));
   const parts = {
     ...disk,
@@ -121,6 +128,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     holdings,
     swarm,
     announcer,
+    bandwidth,
   };
   const owned = resources.move();
   const recallTrust = async (): Promise<void> => {
@@ -179,6 +187,7 @@ function warnAboutDamage(index: MirrorIndex, log: SyncLog): void {
 function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorSituation {
   return {
     load: { isSyncing: false, bytesLeft: 0, customers: 0 },
+    customerBytes: 0,
     customerUrl: undefined,
     pass: identity.pass,
     passKey: new Uint8Array(32),
@@ -197,10 +206,15 @@ interface Membership {
   readonly situation: MirrorSituation;
 }
 
+interface SwarmParts {
+  readonly catalog: BundleCatalog;
+  readonly bandwidth: HostBandwidth;
+}
+
 async function joinSwarm(
   options: MirrorOptions,
   ports: MirrorPorts,
-  { identity, key, situation, catalog }: Membership & { readonly catalog: BundleCatalog },
+  { identity, key, situation, catalog, bandwidth }: Membership & SwarmParts,
 ): Promise<SwarmNode> {
   const isRevoked = (id: string): boolean => situation.revoked.has(id);
   const admission = new PassAdmission({
@@ -221,7 +235,8 @@ async function joinSwarm(
     clock: ports.clock,
     random: ports.random,
     log: ports.log,
-    limits: DEFAULT_SWARM_LIMITS,
+    limits: options.swarmLimits,
+    bandwidth,
     patience: options.patience,
     findBundle: async (infoHash) => catalog.bundle(infoHash),
     isRevoked,
@@ -243,6 +258,7 @@ function createAnnouncer(
     log: ports.log,
     identity,
     situation,
+    uploadCapacityBytesPerSecond: options.bandwidth.uploadBytesPerSecond,
     onPass: (pass) => {
       if (pass === situation.pass) return;
       situation.pass = pass;

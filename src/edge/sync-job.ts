@@ -15,6 +15,7 @@ import {
 } from "../plan/plan-sync.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
 import type { PathFailure } from "../store/activation.ts";
+import { paceOf } from "../net/pace.ts";
 import { fatalDiskError, StoreError } from "../store/errors.ts";
 import { freeSpaceOf, shortfall } from "../store/free-space.ts";
 import { parsePublicKey } from "../trust/signing-key.ts";
@@ -184,6 +185,7 @@ async function fetchMissing(
     ...mirror,
     log: mirror.ports.log,
     signal: mirror.ports.signal,
+    pace: paceOf(mirror.bandwidth.fetches, mirror.ports.clock),
     onProgress: (receivedBytes, wantedBytes) => {
       // What failed its hash is received more than once.
       mirror.situation.load = { ...mirror.situation.load, bytesLeft: Math.max(0, wantedBytes - receivedBytes) };

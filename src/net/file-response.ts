@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type BodySegment, type FileAnswer, planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
+import type { Pace } from "./pace.ts";
 import { problemBody } from "./http-server-problem.ts";
 
 /** Bytes of one content that are known to be the content for as long as `read` does not throw. */
@@ -15,6 +16,16 @@ export type FileSendResult =
   | { readonly kind: "client-left"; readonly bodyBytes: number }
   | { readonly kind: "content-failed"; readonly headSent: boolean; readonly cause: unknown };
 
+/** The same content, read no faster than the pace allows. */
+export function pacedContent(content: ReadableContent, pace: Pace, isWanted: () => boolean): ReadableContent {
+  return {
+    read: async (start, length) => {
+      await pace(length, isWanted);
+      return await content.read(start, length);
+    },
+  };
+}
+
 /** Large enough that a read costs little beside it, small enough for thousands of transfers in memory. */
 export const READ_LENGTH: number = 256 * 1024;
 
@@ -25,22 +36,22 @@ export interface OpenedForAnswer extends ReadableContent, AsyncDisposable {}
  * Answers a GET or HEAD for one content with all that RFC 9110 allows: central and volunteers share it. If the content is
  * gone, 503 (never other bytes).
  *
- * @param open undefined if no intact copy is left; called only if bytes are to be sent
+ * @param source `open` gives undefined if no intact copy is left; called only if bytes are to be sent
  */
 export async function respondWithContent(
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
   served: ServedContent,
-  open: () => Promise<OpenedForAnswer | undefined>,
+  source: { readonly open: () => Promise<OpenedForAnswer | undefined>; readonly pace: Pace },
 ): Promise<FileSendResult> {
   const { request, response } = exchange;
   const { method = "GET", headers } = request;
   const answer = planFileAnswer({ method, headers }, served, randomBoundary());
   const isBodyless = answer.segments.length === 0;
-  await using content = isBodyless ? undefined : await open();
+  await using content = isBodyless ? undefined : await source.open();
   const isGone = content === undefined && !isBodyless;
   const result: FileSendResult = isGone
     ? { kind: "content-failed", headSent: false, cause: new Error("no intact copy is left") }
-    : await sendFileAnswer(answer, response, content);
+    : await sendFileAnswer(answer, response, content && pacedContent(content, source.pace, () => !response.destroyed));
   if (result.kind === "content-failed" && !result.headSent) sendContentGone(response);
   return result;
 }

@@ -1,4 +1,5 @@
 import type { Clock, Random } from "../core/clock.ts";
+import type { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import type { SwarmBundle } from "../swarm/ports.ts";
 import type { SourcePatience } from "../swarm/running-download.ts";
 import type { SwarmLog } from "../swarm/swarm-log.ts";
@@ -29,6 +30,8 @@ export interface SwarmNodeOptions {
   readonly random: Random;
   readonly log: SwarmLog;
   readonly limits: SwarmLimits;
+  /** Shared with the program's HTTP side; undefined: nothing is limited. */
+  readonly bandwidth?: HostBandwidth;
   readonly patience: SourcePatience;
   /** A bundle that a peer asks for, or whose info dictionary is wanted; undefined if it is unknown here. */
   readonly findBundle: (infoHash: string) => Promise<SwarmBundle | undefined>;

@@ -57,7 +57,9 @@ export class SwarmSessions {
     known?.session.close("replaced");
     const { clock, random, log, isOrigin, patience } = this.#options;
     const onUploaded = (bytes: number): void => this.#traffic.uploaded(bytes);
-    const options = { clock, random, log, isOrigin, patience, onUploaded, offences: this.offences };
+    const bandwidth = this.#options.bandwidth?.forSession();
+    const limited = bandwidth === undefined ? {} : { bandwidth };
+    const options = { clock, random, log, isOrigin, patience, ...limited, onUploaded, offences: this.offences };
     const { pieceCount, pieceLength } = bundle.layout;
     const active = {
       session: new BundleSession(bundle, options),

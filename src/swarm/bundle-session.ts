@@ -4,6 +4,7 @@ import { CHOKE_ROUND_MS, chooseUnchoked, UNCHOKE_SLOTS } from "./choker.ts";
 import type { DownloadEffect } from "./download.ts";
 import { SwarmError } from "./errors.ts";
 import { HaveBatch } from "./have-batch.ts";
+import type { SessionBandwidth } from "./host-bandwidth.ts";
 import { idleReason } from "./idle-rule.ts";
 import { MetadataExchange } from "./metadata-exchange.ts";
 import { OriginLedger } from "./origin-ledger.ts";
@@ -27,6 +28,8 @@ export interface BundleSessionOptions {
   readonly isOrigin: boolean;
   readonly patience: SourcePatience;
   readonly unchokeSlots?: number;
+  /** Undefined if nothing is limited. */
+  readonly bandwidth?: SessionBandwidth;
   readonly onUploaded: (bytes: number) => void;
 }
 
@@ -50,7 +53,8 @@ export class BundleSession {
     this.#options = options;
     const ledger = options.isOrigin ? new OriginLedger() : undefined;
     const { clock, log, onUploaded } = options;
-    this.#uploads = new PeerUploads(this.#peers, { bundle, clock, log, ledger, onUploaded });
+    const budget = options.bandwidth?.upload;
+    this.#uploads = new PeerUploads(this.#peers, { bundle, clock, log, ledger, budget, onUploaded });
     this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));
   }
 
@@ -98,8 +102,9 @@ export class BundleSession {
     if (this.#running !== undefined) throw new SwarmError("busy", `bundle ${number} is being downloaded already`);
     const lacking = new Map([...wanted].filter(([piece, ranges]) => !held.has(piece) && !ranges.isEmpty));
     if (lacking.size === 0) return;
-    const { random, patience } = this.#options;
-    const options = { layout, wanted: lacking, random, patience, bundleNumber: number, nowMs: this.#nowMs, ...call };
+    const { random, patience, bandwidth } = this.#options;
+    const facts = { layout, wanted: lacking, random, patience, bundleNumber: number, nowMs: this.#nowMs };
+    const options = { ...facts, budget: bandwidth?.download, ...call };
     const running = new RunningDownload(options);
     this.#running = running;
     const abort = (): void => this.#finish(running, { error: call.signal?.reason });
@@ -140,6 +145,7 @@ export class BundleSession {
     this.#announceHaves(nowMs);
     if (nowMs - this.#chokedMs >= CHOKE_ROUND_MS) this.#chokeRound(nowMs);
     this.#metadata.advance(this.peers);
+    if (this.#options.bandwidth !== undefined) this.#uploads.pump();
     for (const peer of [...this.#peers.values()]) {
       const reason = idleReason(peer, this.isWanting, nowMs);
       if (reason !== undefined) peer.wire.close(reason);
@@ -153,6 +159,7 @@ export class BundleSession {
 
   /** Closes all connections; a download fails with the reason. */
   close(reason: string): void {
+    this.#options.bandwidth?.download?.leave();
     if (this.#running !== undefined) this.#finish(this.#running, { error: new SwarmError("no-source", reason) });
     for (const peer of [...this.#peers.values()]) peer.wire.close(reason);
   }

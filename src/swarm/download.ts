@@ -2,12 +2,14 @@ import type { BundleLayout } from "../core/bundle-layout.ts";
 import { RangeSet } from "../core/byte-range.ts";
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Random } from "../core/clock.ts";
+import type { BudgetClaim } from "./fair-budget.ts";
 import type { DownloadPeer } from "./download-peer.ts";
 import { OriginPolicy } from "./origin-policy.ts";
 import { PieceAvailability } from "./piece-availability.ts";
 import { pickBlocks, type PickerView } from "./piece-picker.ts";
 import { type BlockState, PieceProgress } from "./piece-progress.ts";
 import type { WantedRanges } from "./ports.ts";
+import { RequestBudget } from "./request-budget.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** Received bytes that the disk has not taken yet; beyond this nothing more is asked for. */
@@ -29,6 +31,8 @@ export interface DownloadOptions {
   readonly wanted: WantedRanges;
   readonly random: Random;
   readonly nowMs: number;
+  /** Undefined if what is received is not limited. */
+  readonly budget?: BudgetClaim | undefined;
 }
 
 /** A block as it came. */
@@ -60,6 +64,7 @@ export class Download {
   readonly #peers = new Map<number, DownloadPeer>();
   readonly #originPolicy: OriginPolicy;
   readonly #view: PickerView;
+  readonly #budget: RequestBudget;
   readonly #wantedPieces: number;
   #wantedBytes = 0;
   #receivedBytes = 0;
@@ -67,7 +72,8 @@ export class Download {
   #progressMs: number;
   #effects: DownloadEffect[] = [];
 
-  constructor({ layout, wanted, random, nowMs }: DownloadOptions) {
+  constructor({ layout, wanted, random, nowMs, budget }: DownloadOptions) {
+    this.#budget = new RequestBudget(budget);
     this.#layout = layout;
     this.#availability = new PieceAvailability(layout.pieceCount);
     this.#originPolicy = new OriginPolicy(nowMs);
@@ -177,6 +183,7 @@ export class Download {
   rejected(key: number, request: BlockRequest, nowMs: number): DownloadEffect[] {
     const peer = this.#peers.get(key);
     if (peer === undefined || !peer.pipeline.forget(request)) return [];
+    this.#budget.rejected(request.lengthBytes, nowMs);
     this.#release(peer, request);
     if (peer.isChoking) return this.#takeEffects();
     const isDeferred = peer.isOrigin && this.#originPolicy.noteDeferral(request.piece, nowMs) === "deferred";
@@ -256,7 +263,9 @@ export class Download {
       bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);
       mostOffered = Math.max(mostOffered, peer.offeredCount);
     }
-    if (mostOffered === 0) this.#originPolicy.noteNoOffers(nowMs);
+    const isOursTheLimit = this.#budget.isHoldingBack(nowMs);
+    if (mostOffered === 0 || isOursTheLimit) this.#originPolicy.noteNoOffers(nowMs);
+    if (isOursTheLimit) bytesPerSecond = Infinity;
     const missingShare = mostOffered / Math.max(1, this.#missing.size);
     this.#originPolicy.notePeerRate(bytesPerSecond, missingShare * (this.#wantedBytes - this.#receivedBytes), nowMs);
   }
@@ -353,6 +362,7 @@ export class Download {
     if (room === 0) return;
     let picked = 0;
     for (const [progress, block] of pickBlocks(this.#view, peer, { room, nowMs })) {
+      if (!this.#budget.mayAsk(block.request.lengthBytes, nowMs)) return;
       progress.ask(block, peer.key, nowMs);
       if (progress.freeCount === 0) this.#incomplete.delete(progress);
       peer.pipeline.sent(block.request, nowMs);

@@ -15,6 +15,8 @@ interface Share {
 export interface BudgetClaim {
   /** Takes the bytes if the bucket is open and it is this claimant's turn; if not, ask again within 250 ms. */
   tryTake(bytes: number, nowMs: number): boolean;
+  /** Bytes that were taken and did not pass after all. */
+  giveBack(bytes: number, nowMs: number): void;
   /** It wants nothing any more, ever. */
   leave(): void;
 }
@@ -41,6 +43,10 @@ export class FairBudget {
     this.#shares.add(share);
     return {
       tryTake: (bytes, nowMs) => this.#tryTake(share, bytes, nowMs),
+      giveBack: (bytes, nowMs) => {
+        this.#bucket.take(-bytes, nowMs);
+        share.virtualBytes -= bytes / weight;
+      },
       leave: () => void this.#shares.delete(share),
     };
   }
@@ -49,6 +55,8 @@ export class FairBudget {
     if (!isWaiting(share, nowMs)) share.virtualBytes = Math.max(share.virtualBytes, this.#virtualBytes);
     share.askedMs = nowMs;
     if (!this.#bucket.isOpen(nowMs) || this.#isBehind(share, nowMs)) return false;
+    // Served: it waits for nothing until it is refused again, and holds nobody up meanwhile.
+    share.askedMs = undefined;
     this.#bucket.take(bytes, nowMs);
     this.#virtualBytes = share.virtualBytes;
     share.virtualBytes += bytes / share.weight;

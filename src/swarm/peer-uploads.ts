@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import type { BudgetClaim } from "./fair-budget.ts";
 import type { OriginLedger } from "./origin-ledger.ts";
 import type { SwarmBundle } from "./ports.ts";
 import type { SessionPeer } from "./session-peer.ts";
@@ -16,6 +17,8 @@ export interface PeerUploadsOptions {
   readonly log: SwarmLog;
   /** Only at the origin. */
   readonly ledger: OriginLedger | undefined;
+  /** What is sent counts to it; undefined if nothing is limited. */
+  readonly budget: BudgetClaim | undefined;
   /** Payload was sent. */
   readonly onUploaded: (bytes: number) => void;
 }
@@ -60,11 +63,16 @@ export class PeerUploads {
     this.#options.ledger?.disconnected(key);
   }
 
-  /** Starts as many reads as the sockets can take. */
+  /** Starts as many reads as the sockets can take and the budget allows; call it now and then if there is one. */
   pump(): void {
+    const { budget, clock } = this.#options;
+    const canTake = (key: number): boolean => this.#canTake(key);
     for (;;) {
-      const read = this.#queue.nextRead((key) => this.#canTake(key));
+      // Asked for nothing first: only who has something to send may wait for a turn.
+      if (budget !== undefined && this.#queue.hasNext(canTake) && !budget.tryTake(0, clock.monotonicMs())) return;
+      const read = this.#queue.nextRead(canTake);
       if (read === undefined) return;
+      budget?.tryTake(read.lengthBytes, clock.monotonicMs());
       void this.#answer(read);
     }
   }

@@ -85,6 +85,14 @@ export class UploadQueue {
     return undefined;
   }
 
+  /** Whether {@link nextRead} would give one. */
+  hasNext(canTake: (key: number) => boolean): boolean {
+    for (const [key, queue] of this.#peers) {
+      if (queue.waiting.length > 0 && queue.reads.size < READS_PER_PEER && canTake(key)) return true;
+    }
+    return false;
+  }
+
   finished(read: UploadRead): void {
     this.#peers.get(read.key)?.reads.delete(read);
   }

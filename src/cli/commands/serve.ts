@@ -24,6 +24,7 @@ import {
   WORK_OPTION,
   workDirectoryOf,
 } from "../load-options.ts";
+import { NETWORK_OPTIONS, networkLimits } from "../network-options.ts";
 import { ownProgram } from "../own-program.ts";
 import { announceReady, untilAborted } from "../ready.ts";
 
@@ -59,6 +60,7 @@ export const serveCommand: Command = {
       placeholder: "60s",
       help: "between two announces of a mirror, 10s to 30m",
     },
+    ...NETWORK_OPTIONS,
     WORK_OPTION,
     STATE_OPTION,
     JSON_OPTION,
@@ -101,6 +103,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
   const quietMs = args.number("watch-quiet") ?? DEFAULT_TREE_WATCHER_OPTIONS.quietMs;
   return {
     ...DEFAULT_SERVE_OPTIONS,
+    ...networkLimits(args),
     treePath,
     stateDirectory: stateDirectoryOf(treePath, args, context),
     listenHost: place?.host ?? DEFAULT_SERVE_OPTIONS.listenHost,

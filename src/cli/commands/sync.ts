@@ -87,7 +87,17 @@ function progressTerminal(args: ParsedArguments, context: CommandContext): typeo
 }
 
 /** Options that a running daemon does not take over from a call: it has its own. */
-const DAEMON_DECIDES = ["delete", "linger", "delta-size", "checksum", "size-only", "max-delete", "rescan"] as const;
+const DAEMON_DECIDES = [
+  "delete",
+  "linger",
+  "delta-size",
+  "checksum",
+  "size-only",
+  "max-delete",
+  "rescan",
+  "bwlimit",
+  "max-connections",
+] as const;
 
 interface Reported {
   readonly summary: SyncSummary;

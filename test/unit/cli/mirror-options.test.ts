@@ -14,6 +14,7 @@ import {
   WORK_OPTION,
 } from "../../../src/cli/load-options.ts";
 import { MIRROR_OPTIONS, syncOptions, ticketAndDestination } from "../../../src/cli/mirror-options.ts";
+import { networkLimits } from "../../../src/cli/network-options.ts";
 import { encodeTicket, type Ticket } from "../../../src/trust/ticket.ts";
 
 const TICKET: Ticket = {
@@ -54,6 +55,27 @@ test("the ticket comes as a word, from the environment or from a file, white spa
   for (const { ticket, destinationPath } of sources) {
     expect([ticket?.name, destinationPath]).toEqual(["mirror", "/dest"]);
   }
+});
+
+test.each([
+  ["500", 500 * 1024, 500 * 1024],
+  ["1.5m", 1.5 * 2 ** 20, 1.5 * 2 ** 20],
+  ["0", Infinity, Infinity],
+  ["2M:0", 2 * 2 ** 20, Infinity],
+  ["0:64", Infinity, 64 * 1024],
+])("--bwlimit %s is KiB/s unless a unit says otherwise", (text, uploadBytesPerSecond, downloadBytesPerSecond) => {
+  const { bandwidth } = networkLimits(parse("--bwlimit", text, "/dest"));
+  expect(bandwidth).toEqual({ uploadBytesPerSecond, downloadBytesPerSecond });
+});
+
+test.each([
+  ["--bwlimit", "fast"],
+  ["--bwlimit", "1:2:3"],
+  ["--bwlimit", "1:"],
+  ["--bwlimit", "1k/s"],
+  ["--max-connections", "0"],
+])("%s %s is refused", (option, value) => {
+  expect(() => networkLimits(parse(option, value, "/dest"))).toThrow(UsageError);
 });
 
 test("without a ticket there is none, an empty variable is none", () => {

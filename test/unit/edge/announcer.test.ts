@@ -49,6 +49,7 @@ async function tracker(): Promise<Tracker> {
   const news: number[] = [];
   const situation: MirrorSituation = {
     load: { isSyncing: false, bytesLeft: 0, customers: 0 },
+    customerBytes: 0,
     customerUrl: undefined,
     pass: "",
     passKey: new Uint8Array(32),
@@ -75,6 +76,7 @@ async function tracker(): Promise<Tracker> {
     log: disk.log,
     identity: identity as ConstructorParameters<typeof Announcer>[0]["identity"],
     situation,
+    uploadCapacityBytesPerSecond: 500_000,
     onPass: (pass) => (situation.pass = pass),
   });
   onTestFinished(async () => {
@@ -122,6 +124,15 @@ test("stock clients are let in and named as long as central says so", async () =
   state.answer.body = { interval: 60, peers: [] };
   await state.announcer.announceNow();
   expect(state.situation.isOpen).toBe(false);
+});
+
+test("what was given since the last announce is told as a rate, beside the capacity", async () => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  state.situation.customerBytes = 600_000;
+  await afterAdvancing(state, 60_000);
+  expect(state.asked.map(({ body }) => body["uploadBytesPerSecond"])).toEqual([0, 10_000]);
+  expect(state.asked[0]!.body["uploadCapacityBytesPerSecond"]).toBe(500_000);
 });
 
 test("only the first announce is told as a start", async () => {

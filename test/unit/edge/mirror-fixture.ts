@@ -6,6 +6,8 @@ import { seededRandom, type Clock } from "../../../src/core/clock.ts";
 import { openMirror, type Mirror } from "../../../src/edge/mirror.ts";
 import { runSync, type SyncOptions, type SyncOutcome } from "../../../src/edge/sync-job.ts";
 import { SILENT_PROGRESS } from "../../../src/edge/sync-progress.ts";
+import { DEFAULT_SWARM_LIMITS } from "../../../src/net/swarm-options.ts";
+import { UNLIMITED_BANDWIDTH } from "../../../src/swarm/host-bandwidth.ts";
 import { realClock } from "../../../src/net/real-clock.ts";
 import type { Ticket } from "../../../src/trust/ticket.ts";
 import type { CentralFixture } from "../../support/central-fixture.ts";
@@ -56,6 +58,8 @@ export class MirrorFixture {
         peerHost: "127.0.0.1",
         peerPort: 0,
         patience: { noSourceMs: 2_000, noProgressMs: 10_000 },
+        swarmLimits: DEFAULT_SWARM_LIMITS,
+        bandwidth: UNLIMITED_BANDWIDTH,
         command: "test",
       },
       { clock, random: seededRandom(1), log: this.log, signal },

@@ -78,6 +78,19 @@ test("weights are kept: nine parts for customers, one for the swarm", () => {
   expect(customers! / swarm!).toBeLessThan(10);
 });
 
+test("who was served holds nobody up, and what did not pass is given back", () => {
+  const budget = new FairBudget(new TokenBucket(1_000, 0));
+  const [modest, greedy] = [budget.claim(), budget.claim()];
+  expect([modest.tryTake(1_024, 0), greedy.tryTake(20 * KIB, 0), greedy.tryTake(20 * KIB, 10)]).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect(greedy.tryTake(1, 20)).toBe(false);
+  greedy.giveBack(20 * KIB, 20);
+  expect(greedy.tryTake(1, 20)).toBe(true);
+});
+
 test("who wants nothing leaves the whole rate to the others", () => {
   const budget = new FairBudget(new TokenBucket(100_000, 0));
   const idle = budget.claim();
