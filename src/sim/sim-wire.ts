@@ -35,7 +35,8 @@ export class SimWire implements PeerWire {
   readonly metadataSizeBytes: number | undefined;
   readonly remoteHost: string;
   receivedBytes = 0;
-  sentBytes = 0;
+  /** Handed over, as a socket counts it. */
+  #acceptedBytes = 0;
   /** Requests that went out. */
   requestCount = 0;
   requestedBytes = 0;
@@ -78,6 +79,10 @@ export class SimWire implements PeerWire {
       if (wasAbove && !isAbove) listener.onDrain();
       wasAbove = isAbove;
     };
+  }
+
+  get sentBytes(): number {
+    return this.#acceptedBytes - this.#flow.queuedBytes;
   }
 
   get queuedBytes(): number {
@@ -193,7 +198,7 @@ export class SimWire implements PeerWire {
 
   #send(bytes: number, deliver: (to: PeerWireListener) => void): void {
     if (this.#isClosed) return;
-    this.sentBytes += bytes;
+    this.#acceptedBytes += bytes;
     this.#flow.send(bytes, () => {
       const other = this.#other;
       if (other.#isClosed) return;

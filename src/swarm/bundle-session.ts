@@ -1,6 +1,6 @@
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Clock, Random } from "../core/clock.ts";
-import { CHOKE_ROUND_MS, chooseUnchoked, UNCHOKE_SLOTS } from "./choker.ts";
+import { CHOKE_ROUND_MS, chooseUnchoked, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
 import type { DownloadEffect } from "./download.ts";
 import { SwarmError } from "./errors.ts";
 import { HaveBatch } from "./have-batch.ts";
@@ -27,7 +27,6 @@ export interface BundleSessionOptions {
   readonly offences: PeerOffences;
   readonly isOrigin: boolean;
   readonly patience: SourcePatience;
-  readonly unchokeSlots?: number;
   /** Undefined if nothing is limited. */
   readonly bandwidth?: SessionBandwidth;
   readonly onUploaded: (bytes: number) => void;
@@ -47,6 +46,9 @@ export class BundleSession {
   #running: RunningDownload | undefined;
   #nextKey = 1;
   #chokedMs = -Infinity;
+  #measuredSlots: number | undefined;
+  /** The most this side gave to all together. */
+  #capacityBytesPerSecond = 0;
 
   constructor(bundle: SwarmBundle, options: BundleSessionOptions) {
     this.bundle = bundle;
@@ -290,24 +292,39 @@ export class BundleSession {
   }
 
   get #slots(): number {
-    return this.#options.unchokeSlots ?? UNCHOKE_SLOTS;
+    return this.#measuredSlots ?? UNCHOKE_SLOTS;
   }
 
   /** @param atMs when the round counts as done: rounds between the regular ones do not delay these */
   #chokeRound(atMs: number): void {
     this.#chokedMs = atMs;
     const nowMs = this.#nowMs;
+    this.#measureSlots(nowMs);
     const rated = [...this.#peers.values()].map((peer) => ({
       key: peer.key,
       isInterested: peer.isInterested,
       givesBytesPerSecond: peer.pipeline.bytesPerSecond(nowMs),
       takesBytesPerSecond: peer.uploadRate.bytesPerSecond(nowMs),
+      heldCount: peer.held.count,
     }));
     const unchoked = chooseUnchoked(rated, this.#options.random, this.#slots);
     for (const peer of this.#peers.values()) {
       if (unchoked.has(peer.key) && peer.isChoked) this.#unchoke(peer);
       else if (!unchoked.has(peer.key) && !peer.isChoked) this.#choke(peer);
     }
+  }
+
+  #measureSlots(nowMs: number): void {
+    let bytesPerSecond = 0;
+    let servedCount = 0;
+    for (const { uploadRate, isChoked } of this.#peers.values()) {
+      bytesPerSecond += uploadRate.bytesPerSecond(nowMs);
+      if (!isChoked) servedCount++;
+    }
+    this.#capacityBytesPerSecond = Math.max(this.#capacityBytesPerSecond, bytesPerSecond);
+    // A line that was not full yet says nothing about what it carries.
+    if (servedCount < this.#slots) return;
+    this.#measuredSlots = slotsFor(this.#capacityBytesPerSecond, this.bundle.layout.pieceLength);
   }
 
   #unchoke(peer: SessionPeer): void {

@@ -1,11 +1,19 @@
 import type { Random } from "../core/clock.ts";
 
-/** Peers that are served at the same time. */
+/** Peers that are served at the same time while nothing is known of the line, */
 export const UNCHOKE_SLOTS = 16;
+/** at the least, so that a choked line is not left to one slow peer, */
+const MIN_SLOTS = 4;
+/** and at the most: who is connected at all (`dial-plan.ts`). */
+const MAX_SLOTS = 30;
+/** A piece should pass through a slot in this time: it is of use to others only when it is whole. */
+const PIECE_MS = 2_000;
 /** How often the choice is made anew. */
 export const CHOKE_ROUND_MS = 10_000;
 /** One slot in four goes to a peer at random, so that newcomers are served and better peers are found (BEP 3). */
 const OPTIMISTIC_SHARE = 0.25;
+/** Half of the others go to who has least, else some mirrors end long after the rest: all of them want the release. */
+const NEEDY_SHARE = 0.5;
 
 /** A peer as the choker sees it. Rates in payload bytes per second. */
 export interface ChokerPeer {
@@ -15,11 +23,20 @@ export interface ChokerPeer {
   readonly givesBytesPerSecond: number;
   /** What it takes from us. */
   readonly takesBytesPerSecond: number;
+  /** Pieces it has. */
+  readonly heldCount: number;
+}
+
+/** Slots that a line up carries, so that each brings whole pieces soon. @param bytesPerSecond the most it was seen to give */
+export function slotsFor(bytesPerSecond: number, pieceLength: number): number {
+  const slots = Math.floor((bytesPerSecond * PIECE_MS) / 1000 / pieceLength);
+  return Math.min(MAX_SLOTS, Math.max(MIN_SLOTS, slots));
 }
 
 /**
  * Which peers are unchoked in this round: all interested ones if there are slots for all; else the best givers (for a
- * seed, to whom nobody gives: the best takers, they spread the pieces fastest), and at random in the optimistic slots.
+ * seed, to whom nobody gives: the best takers, they spread the pieces fastest), those that have least, and at random in
+ * the optimistic slots.
  */
 export function chooseUnchoked(
   peers: readonly ChokerPeer[],
@@ -32,9 +49,11 @@ export function chooseUnchoked(
   const ranked = shuffled(interested, random).sort(
     (a, b) => b.givesBytesPerSecond - a.givesBytesPerSecond || b.takesBytesPerSecond - a.takesBytesPerSecond,
   );
-  const best = ranked.slice(0, slots - optimisticSlots);
-  const lucky = shuffled(ranked.slice(best.length), random).slice(0, optimisticSlots);
-  return new Set([...best, ...lucky].map((peer) => peer.key));
+  const needySlots = Math.floor((slots - optimisticSlots) * NEEDY_SHARE);
+  const best = ranked.splice(0, slots - optimisticSlots - needySlots);
+  const needy = ranked.sort((a, b) => a.heldCount - b.heldCount).splice(0, needySlots);
+  const lucky = shuffled(ranked, random).slice(0, optimisticSlots);
+  return new Set([...best, ...needy, ...lucky].map((peer) => peer.key));
 }
 
 function shuffled<Item>(items: readonly Item[], random: Random): Item[] {

@@ -259,7 +259,10 @@ export class Download {
     let bytesPerSecond = 0;
     let mostOffered = 0;
     for (const peer of this.#peers.values()) {
-      if (peer.isOrigin) continue;
+      if (peer.isOrigin) {
+        this.#originPolicy.noteOriginRate(peer.pipeline.bytesPerSecond(nowMs));
+        continue;
+      }
       bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);
       mostOffered = Math.max(mostOffered, peer.offeredCount);
     }
@@ -363,7 +366,7 @@ export class Download {
     let picked = 0;
     for (const [progress, block] of pickBlocks(this.#view, peer, { room, nowMs })) {
       if (!this.#budget.mayAsk(block.request.lengthBytes, nowMs)) return;
-      progress.ask(block, peer.key, nowMs);
+      progress.ask(block, peer.key, nowMs + peer.pipeline.queueMs(nowMs));
       if (progress.freeCount === 0) this.#incomplete.delete(progress);
       peer.pipeline.sent(block.request, nowMs);
       if (peer.isOrigin) this.#noteAskedOfOrigin(block.request);

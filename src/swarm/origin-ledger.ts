@@ -7,6 +7,11 @@ const GRACE_MS = 60_000;
 /** Bounds the memory: about 20 MB at worst. */
 const MAX_ENTRIES = 65_536;
 
+export interface LedgerSituation {
+  readonly nowMs: number;
+  readonly isUnderWay: (receiver: number) => boolean;
+}
+
 interface Gift {
   readonly receiver: number;
   readonly atMs: number;
@@ -22,11 +27,15 @@ export class OriginLedger {
   /** Piece and requester → time of the deferral. */
   readonly #deferrals = new Map<string, number>();
 
-  /** Decides on a request and remembers the decision. @param requester key of the connection */
-  decide(piece: number, requester: number, nowMs: number): "give" | "defer" {
+  /**
+   * Decides on a request and remembers the decision.
+   * @param requester key of the connection
+   * @param isUnderWay whether the receiver of the piece still has blocks of it to come: then nobody else gets it
+   */
+  decide(piece: number, requester: number, { nowMs, isUnderWay }: LedgerSituation): "give" | "defer" {
     const gift = this.#gifts.get(piece);
     const isTaken = gift !== undefined && gift.receiver !== requester && nowMs - gift.atMs <= GIVEN_WINDOW_MS;
-    if (isTaken && this.#mayDefer(`${piece}:${requester}`, nowMs)) return "defer";
+    if (isTaken && (isUnderWay(gift.receiver) || this.#mayDefer(`${piece}:${requester}`, nowMs))) return "defer";
     this.given(piece, requester, nowMs);
     return "give";
   }

@@ -4,7 +4,11 @@ import { SecondCopyBudget } from "./second-copy-budget.ts";
 export const DEFERRAL_MS = 2_000;
 /** Without a block from any peer, or for a begun piece, for so long, the swarm counts as slow and the origin helps. */
 export const PATIENCE_MS = 2_000;
-/** Peers that together give less than this, while what they offer would take longer than {@link WEAK_TIME_MS}, get help. */
+/**
+ * Peers that together give less than this share of what the origin gave when it was asked (never asked: than this rate),
+ * while what they offer would take longer than {@link WEAK_TIME_MS}, get help.
+ */
+const WEAK_SHARE = 0.5;
 const WEAK_BYTES_PER_SECOND: number = 256 * 1024;
 const WEAK_TIME_MS = 5_000;
 /** … once that lasted: in the first seconds of a swarm everybody offers little and gives slowly. */
@@ -17,7 +21,7 @@ const STARVING_REST_MS = 500;
  * The origin defers a piece once and gives it when it is asked again within {@link DEFERRAL_GRACE_MS}: who is refused so much
  * later than the first time is refused because the origin does not hold the piece any more.
  */
-const REFUSED_AFTER_MS = 3_000;
+const REFUSED_AFTER_MS = 15_000;
 const DEFERRAL_GRACE_MS = 60_000;
 
 /** What the origin policy must know about a piece. */
@@ -42,6 +46,8 @@ export class OriginPolicy {
   #peerBlockMs: number;
   #anyBlockMs: number;
   #weakSinceMs: number | undefined;
+  /** The best the origin gave so far: what plain download would be like. */
+  #originBytesPerSecond = 0;
   readonly #secondCopies = new SecondCopyBudget();
 
   constructor(nowMs: number) {
@@ -74,9 +80,15 @@ export class OriginPolicy {
     return "deferred";
   }
 
+  /** How fast the origin gives while it is asked; call now and then. */
+  noteOriginRate(bytesPerSecond: number): void {
+    this.#originBytesPerSecond = Math.max(this.#originBytesPerSecond, bytesPerSecond);
+  }
+
   /** How fast the peers other than the origin are, and how much they offer of what is missing; call now and then. */
   notePeerRate(bytesPerSecond: number, offeredBytes: number, nowMs: number): void {
-    const isWeak = bytesPerSecond < WEAK_BYTES_PER_SECOND && offeredBytes * 1000 > bytesPerSecond * WEAK_TIME_MS;
+    const enough = this.#originBytesPerSecond === 0 ? WEAK_BYTES_PER_SECOND : this.#originBytesPerSecond * WEAK_SHARE;
+    const isWeak = bytesPerSecond < enough && offeredBytes * 1000 > bytesPerSecond * WEAK_TIME_MS;
     this.#weakSinceMs = isWeak ? (this.#weakSinceMs ?? nowMs) : undefined;
   }
 

@@ -4,10 +4,14 @@ import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** Enough to keep a link of 10 Mbit/s and 100 ms busy before anything was measured. */
 export const MIN_PIPELINE_DEPTH = 8;
+/** Once a peer was measured: a piece of 64 KiB. More would keep pieces of a slow peer from being spread for seconds. */
+export const MEASURED_MIN_DEPTH = 4;
 /** 4 MiB under way; what other clients' request queues certainly take. */
 export const MAX_PIPELINE_DEPTH = 256;
 /** Requests kept waiting at the peer on top of what the delay needs: covers pauses of both event loops and disks. */
 const RESERVE_MS = 300;
+/** A slower peer is not waited for. */
+const MAX_QUEUE_MS = 10_000;
 /** A "delay" beyond this is the peer's queue, not the way to it. */
 const MAX_DELAY_MS = 1_000;
 /** Without any block for so long a peer is snubbing us. */
@@ -30,6 +34,7 @@ export class PeerPipeline {
   #shortestDelayMs = MAX_DELAY_MS;
   #progressMs: number;
   #isSnubbed = false;
+  #isMeasured = false;
 
   constructor(nowMs: number) {
     this.#rate = new RateMeter(nowMs);
@@ -53,7 +58,14 @@ export class PeerPipeline {
   depth(nowMs: number): number {
     if (this.#isSnubbed) return 1;
     const wantedBytes = (this.bytesPerSecond(nowMs) * (this.#shortestDelayMs + RESERVE_MS)) / 1000;
-    return Math.min(MAX_PIPELINE_DEPTH, Math.max(MIN_PIPELINE_DEPTH, Math.ceil(wantedBytes / MAX_REQUEST_BYTES)));
+    const leastDepth = this.#isMeasured ? MEASURED_MIN_DEPTH : MIN_PIPELINE_DEPTH;
+    return Math.min(MAX_PIPELINE_DEPTH, Math.max(leastDepth, Math.ceil(wantedBytes / MAX_REQUEST_BYTES)));
+  }
+
+  /** How long the peer will need for what it was asked for already; 0 if nothing is known of its speed. */
+  queueMs(nowMs: number): number {
+    const rate = this.bytesPerSecond(nowMs);
+    return rate < 1 ? 0 : Math.min(MAX_QUEUE_MS, ((this.#open.size * MAX_REQUEST_BYTES) / rate) * 1000);
   }
 
   room(nowMs: number): number {
@@ -75,6 +87,7 @@ export class PeerPipeline {
     this.#shortestDelayMs = Math.min(this.#shortestDelayMs, nowMs - open.sentMs);
     this.#progressMs = nowMs;
     this.#isSnubbed = false;
+    this.#isMeasured = true;
     return open.request;
   }
 

@@ -11,6 +11,9 @@ import type { BlockRequest } from "./wire/peer-wire.ts";
 /** Bytes queued at a socket above which nothing more is read for it: with two reads on top it stays below 1 MiB. */
 const QUEUED_BYTES_MARK: number = 512 * 1024;
 
+/** A peer that asked for blocks and took none for so long will not spread them soon. */
+const STALLED_MS = 5_000;
+
 export interface PeerUploadsOptions {
   readonly bundle: SwarmBundle;
   readonly clock: Clock;
@@ -39,7 +42,10 @@ export class PeerUploads {
     const nowMs = clock.monotonicMs();
     if (peer.isChoked || !bundle.held.has(request.piece)) return this.#refuse(peer, request);
     const mayDefer = !peer.wire.isStockClient && peer.wire.supportsFast;
-    if (mayDefer && ledger?.decide(request.piece, peer.key, nowMs) === "defer") return peer.wire.sendReject(request);
+    const isUnderWay = (receiver: number): boolean => this.#isUnderWay(receiver, request.piece, nowMs);
+    if (mayDefer && ledger?.decide(request.piece, peer.key, { nowMs, isUnderWay }) === "defer") {
+      return peer.wire.sendReject(request);
+    }
     const outcome = this.#queue.add(peer.key, request);
     if (outcome === "full") return peer.wire.sendReject(request);
     peer.activeMs = nowMs;
@@ -75,6 +81,13 @@ export class PeerUploads {
       budget?.tryTake(read.lengthBytes, clock.monotonicMs());
       void this.#answer(read);
     }
+  }
+
+  /** Blocks wait for this peer, here or at its socket, and it takes what it is sent. */
+  #isUnderWay(key: number, piece: number, nowMs: number): boolean {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || nowMs - peer.drainedMs > STALLED_MS) return false;
+    return peer.wire.queuedBytes > 0 || this.#queue.hasPiece(key, piece);
   }
 
   #canTake(key: number): boolean {

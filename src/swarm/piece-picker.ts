@@ -6,7 +6,7 @@ import type { BlockState, PieceProgress } from "./piece-progress.ts";
 
 /** In the endgame a block is asked for again once its piece made no progress for so long; earlier costs more than it brings. */
 export const ENDGAME_IDLE_MS = 500;
-/** … or once it has been open for so long although others of its piece come. */
+/** … or once it is late by so long although others of its piece come. */
 const ENDGAME_AGE_MS = 3_000;
 /** At most so many peers are asked for one block. */
 const ENDGAME_COPIES = 3;
@@ -101,7 +101,7 @@ function* pickSlowBlocks(
     for (const block of progress.blocks) {
       if (room === 0) return;
       if (block.isReceived || block.askedOf.has(peer.key) || block.askedOf.size >= ENDGAME_COPIES) continue;
-      if (!isIdle && options.nowMs - block.askedMs < ENDGAME_AGE_MS) continue;
+      if (!isIdle && options.nowMs - block.dueMs < ENDGAME_AGE_MS) continue;
       room--;
       yield [progress, block];
     }

@@ -7,8 +7,8 @@ export interface BlockState {
   readonly request: BlockRequest;
   /** Connections with this request open. */
   readonly askedOf: Set<number>;
-  /** When it was last asked for. */
-  askedMs: number;
+  /** When it should come: it was last asked for then, or what the peer had to send before it took so long. */
+  dueMs: number;
   isReceived: boolean;
 }
 
@@ -30,7 +30,7 @@ export class PieceProgress {
   readonly isSuspect: boolean;
   /** Connection that began it; others help only when nothing else is left, so that a bad piece has one giver. */
   owner: number | undefined;
-  /** Last time a block was asked for or came. */
+  /** Last time a block was asked for or came; in the future while blocks wait for their turn at a peer. */
   progressMs: number;
   readonly #blocks = new Map<number, BlockState>();
   readonly #givers = new Set<string>();
@@ -44,7 +44,7 @@ export class PieceProgress {
     this.progressMs = nowMs;
     let plannedBytes = 0;
     for (const request of planBlockRequests(start.piece, start.missing)) {
-      this.#blocks.set(request.offset, { request, askedOf: new Set(), askedMs: nowMs, isReceived: false });
+      this.#blocks.set(request.offset, { request, askedOf: new Set(), dueMs: nowMs, isReceived: false });
       plannedBytes += request.lengthBytes;
     }
     this.hasBasisBytes = plannedBytes < start.dataLength;
@@ -74,11 +74,12 @@ export class PieceProgress {
     return this.#blocks.values();
   }
 
-  ask(block: BlockState, key: number, nowMs: number): void {
+  /** @param dueMs when it should come */
+  ask(block: BlockState, key: number, dueMs: number): void {
     if (block.askedOf.size === 0) this.#freeCount--;
     block.askedOf.add(key);
-    block.askedMs = nowMs;
-    this.progressMs = nowMs;
+    block.dueMs = dueMs;
+    this.progressMs = Math.max(this.progressMs, dueMs);
   }
 
   /** The request is no longer open at that connection; true if the block is free again. */
@@ -111,7 +112,7 @@ export class PieceProgress {
     if (block.isReceived) return undefined;
     block.isReceived = true;
     this.#givers.add(options.peerId);
-    this.progressMs = options.nowMs;
+    this.progressMs = Math.max(this.progressMs, options.nowMs);
     const others = [...block.askedOf];
     block.askedOf.clear();
     return others;

@@ -68,6 +68,14 @@ export class UploadQueue {
     return dropped;
   }
 
+  /** Are blocks of this piece waiting or being read for the peer? */
+  hasPiece(key: number, piece: number): boolean {
+    const queue = this.#peers.get(key);
+    if (queue === undefined) return false;
+    for (const read of queue.reads) if (read.piece === piece && read.requests.size > 0) return true;
+    return queue.waiting.some((request) => request.piece === piece);
+  }
+
   queuedCount(key: number): number {
     return this.#peers.get(key)?.waiting.length ?? 0;
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { seededRandom } from "../../../src/core/clock.ts";
-import { chooseUnchoked, type ChokerPeer, UNCHOKE_SLOTS } from "../../../src/swarm/choker.ts";
+import { chooseUnchoked, type ChokerPeer, slotsFor, UNCHOKE_SLOTS } from "../../../src/swarm/choker.ts";
 
 function peers(count: number, change: (key: number) => Partial<ChokerPeer> = () => ({})): ChokerPeer[] {
   return Array.from({ length: count }, (_, key) => ({
@@ -8,6 +8,7 @@ function peers(count: number, change: (key: number) => Partial<ChokerPeer> = () 
     isInterested: true,
     givesBytesPerSecond: 0,
     takesBytesPerSecond: 0,
+    heldCount: 0,
     ...change(key),
   }));
 }
@@ -21,17 +22,14 @@ test("all interested peers are unchoked while there are slots, nobody else", () 
   expect(chooseUnchoked(peers(UNCHOKE_SLOTS), seededRandom(1)).size).toBe(UNCHOKE_SLOTS);
 });
 
-test("the best givers have three quarters of the slots", () => {
+test("the best givers have three eighths of the slots, who has least as many", () => {
   const unchoked = chooseUnchoked(
-    peers(100, (key) => ({ givesBytesPerSecond: key })),
+    peers(100, (key) => ({ givesBytesPerSecond: key, heldCount: Math.abs(key - 50) })),
     seededRandom(2),
   );
   expect(unchoked.size).toBe(UNCHOKE_SLOTS);
-  expect(
-    peers(100)
-      .slice(88)
-      .every(({ key }) => unchoked.has(key)),
-  ).toBe(true);
+  expect([94, 95, 96, 97, 98, 99].filter((key) => !unchoked.has(key))).toEqual([]);
+  expect([48, 49, 50, 51, 52].filter((key) => !unchoked.has(key))).toEqual([]);
 });
 
 test("a seed prefers who takes fastest", () => {
@@ -39,7 +37,14 @@ test("a seed prefers who takes fastest", () => {
     peers(50, (key) => ({ takesBytesPerSecond: 50 - key })),
     seededRandom(3),
   );
-  expect([...Array(12).keys()].every((key) => unchoked.has(key))).toBe(true);
+  expect([...Array(6).keys()].filter((key) => !unchoked.has(key))).toEqual([]);
+});
+
+test("slots follow the line: each brings a piece in two seconds, four at the least, as many as there are peers at the most", () => {
+  expect(slotsFor(1_000_000, 65_536)).toBe(30);
+  expect(slotsFor(625_000, 65_536)).toBe(19);
+  expect(slotsFor(2_500_000, 1_048_576)).toBe(4);
+  expect(slotsFor(10_000, 65_536)).toBe(4);
 });
 
 test("the optimistic slots reach everybody in time", () => {

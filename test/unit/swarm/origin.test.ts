@@ -1,42 +1,55 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { GIVEN_WINDOW_MS, OriginLedger } from "../../../src/swarm/origin-ledger.ts";
+import { GIVEN_WINDOW_MS, type LedgerSituation, OriginLedger } from "../../../src/swarm/origin-ledger.ts";
 import { DEFERRAL_MS, OriginPolicy, PATIENCE_MS } from "../../../src/swarm/origin-policy.ts";
 import { SecondCopyBudget } from "../../../src/swarm/second-copy-budget.ts";
 
 const MIB: number = 1024 * 1024;
 
+/** Nothing is under way any more: what was given has arrived. */
+function at(nowMs: number): LedgerSituation {
+  return { nowMs, isUnderWay: () => false };
+}
+
 test("a piece given to one volunteer is deferred for another, and given when it asks again", () => {
   const ledger = new OriginLedger();
-  expect(ledger.decide(5, 1, 0)).toBe("give");
-  expect(ledger.decide(5, 1, 1)).toBe("give");
-  expect(ledger.decide(5, 2, 2)).toBe("defer");
-  expect(ledger.decide(5, 2, 3)).toBe("defer"); // another block of the same burst
-  expect(ledger.decide(5, 2, 2_002)).toBe("give");
-  expect(ledger.decide(6, 2, 2_003)).toBe("give");
+  expect(ledger.decide(5, 1, at(0))).toBe("give");
+  expect(ledger.decide(5, 1, at(1))).toBe("give");
+  expect(ledger.decide(5, 2, at(2))).toBe("defer");
+  expect(ledger.decide(5, 2, at(3))).toBe("defer"); // another block of the same burst
+  expect(ledger.decide(5, 2, at(2_002))).toBe("give");
+  expect(ledger.decide(6, 2, at(2_003))).toBe("give");
+});
+
+test("what is still on its way to one volunteer is given to nobody else, however often they ask", () => {
+  const ledger = new OriginLedger();
+  ledger.decide(5, 1, at(0));
+  const isUnderWay = (receiver: number): boolean => receiver === 1;
+  for (let nowMs = 0; nowMs < 20_000; nowMs += 500) expect(ledger.decide(5, 2, { nowMs, isUnderWay })).toBe("defer");
+  expect(ledger.decide(5, 1, { nowMs: 100, isUnderWay })).toBe("give");
 });
 
 test("the window ends, also without a second request", () => {
   const ledger = new OriginLedger();
-  ledger.decide(5, 1, 0);
-  expect(ledger.decide(5, 2, GIVEN_WINDOW_MS + 1)).toBe("give");
+  ledger.decide(5, 1, at(0));
+  expect(ledger.decide(5, 2, at(GIVEN_WINDOW_MS + 1))).toBe("give");
 });
 
 test("sending blocks keeps the window open", () => {
   const ledger = new OriginLedger();
-  ledger.decide(5, 1, 0);
+  ledger.decide(5, 1, at(0));
   ledger.given(5, 1, 2_500);
-  expect(ledger.decide(5, 2, 4_000)).toBe("defer");
+  expect(ledger.decide(5, 2, at(4_000))).toBe("defer");
 });
 
 test("what a receiver that left or cancelled had got is given to others at once", () => {
   const ledger = new OriginLedger();
-  ledger.decide(5, 1, 0);
-  ledger.decide(6, 1, 0);
+  ledger.decide(5, 1, at(0));
+  ledger.decide(6, 1, at(0));
   ledger.withdraw(6, 1);
-  expect(ledger.decide(6, 2, 1)).toBe("give");
+  expect(ledger.decide(6, 2, at(1))).toBe("give");
   ledger.disconnected(1);
-  expect(ledger.decide(5, 2, 1)).toBe("give");
+  expect(ledger.decide(5, 2, at(1))).toBe("give");
 });
 
 test("nobody is deferred for the same piece for longer than a second, whatever the others do", () => {
@@ -48,7 +61,7 @@ test("nobody is deferred for the same piece for longer than a second, whatever t
       let nowMs = 0;
       for (const { requester, waitMs } of asks) {
         nowMs += waitMs;
-        const isDeferred = ledger.decide(1, requester, nowMs) === "defer";
+        const isDeferred = ledger.decide(1, requester, at(nowMs)) === "defer";
         if (!isDeferred) continue;
         const first = firstDeferral.get(requester) ?? -Infinity;
         expect(nowMs - first <= 1_000 || nowMs - first > 10_000).toBe(true);
@@ -61,8 +74,8 @@ test("nobody is deferred for the same piece for longer than a second, whatever t
 test("the ledger's memory is bounded", () => {
   const ledger = new OriginLedger();
   for (let piece = 0; piece < 100_000; piece++) {
-    ledger.decide(piece, 1, 0);
-    ledger.decide(piece, 2, 0);
+    ledger.decide(piece, 1, at(0));
+    ledger.decide(piece, 2, at(0));
   }
   expect(ledger.entryCount).toBeLessThanOrEqual(2 * 65_536);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   MAX_PIPELINE_DEPTH,
+  MEASURED_MIN_DEPTH,
   MIN_PIPELINE_DEPTH,
   PeerPipeline,
   REQUEST_TIMEOUT_MS,
@@ -40,7 +41,19 @@ test("the depth stays within its bounds", () => {
   const fast = new PeerPipeline(0);
   expect(fast.depth(runSteady(fast, { perSecond: 5_000, delayMs: 200, seconds: 3 }))).toBe(MAX_PIPELINE_DEPTH);
   const slow = new PeerPipeline(0);
-  expect(slow.depth(runSteady(slow, { perSecond: 2, delayMs: 10, seconds: 10 }))).toBe(MIN_PIPELINE_DEPTH);
+  expect(slow.depth(runSteady(slow, { perSecond: 2, delayMs: 10, seconds: 10 }))).toBe(MEASURED_MIN_DEPTH);
+});
+
+test("what a peer was asked for is expected when its rate lets it come, within limits", () => {
+  const pipeline = new PeerPipeline(0);
+  pipeline.sent(request(500), 0);
+  expect(pipeline.queueMs(0)).toBe(0);
+  pipeline.forget(request(500));
+  const nowMs = runSteady(pipeline, { perSecond: 4, delayMs: 10, seconds: 10 });
+  for (let index = 100; index < 108; index++) pipeline.sent(request(index), nowMs);
+  expect(pipeline.queueMs(nowMs)).toBeGreaterThan(1_500);
+  expect(pipeline.queueMs(nowMs)).toBeLessThan(2_500);
+  expect(pipeline.queueMs(nowMs + 5_000)).toBe(10_000);
 });
 
 test("a silent peer loses all its requests and is tried with one, until it answers", () => {
@@ -52,7 +65,7 @@ test("a silent peer loses all its requests and is tried with one, until it answe
   pipeline.sent(request(9), SILENCE_MS + 2);
   expect(pipeline.room(SILENCE_MS + 2)).toBe(0);
   expect(pipeline.arrived(9, 0, SILENCE_MS + 20)).toEqual(request(9));
-  expect(pipeline.depth(SILENCE_MS + 20)).toBeGreaterThanOrEqual(MIN_PIPELINE_DEPTH);
+  expect(pipeline.depth(SILENCE_MS + 20)).toBeGreaterThanOrEqual(MEASURED_MIN_DEPTH);
 });
 
 test("a peer that was idle is not silent", () => {
