@@ -39,7 +39,7 @@ export class SimHost {
   readonly peerId: string;
   readonly bundle: SwarmBundle;
   readonly session: BundleSession;
-  readonly offences = new PeerOffences();
+  readonly offences: PeerOffences = new PeerOffences();
   readonly end: WireEnd;
   uploadedBytes = 0;
   downloadedBytes = 0;

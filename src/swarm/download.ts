@@ -260,7 +260,8 @@ export class Download {
     let mostOffered = 0;
     for (const peer of this.#peers.values()) {
       if (peer.isOrigin) {
-        this.#originPolicy.noteOriginRate(peer.pipeline.bytesPerSecond(nowMs));
+        const { pipeline } = peer;
+        this.#originPolicy.noteOriginRate(pipeline.bytesPerSecond(nowMs), pipeline.openCount > 0, nowMs);
         continue;
       }
       bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);

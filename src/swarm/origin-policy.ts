@@ -10,6 +10,8 @@ export const PATIENCE_MS = 2_000;
  */
 const WEAK_SHARE = 0.5;
 const WEAK_BYTES_PER_SECOND: number = 256 * 1024;
+/** Single pieces tell nothing of the origin's rate: it must have had work for so long. */
+const MEASURED_AFTER_MS = 1_000;
 const WEAK_TIME_MS = 5_000;
 /** … once that lasted: in the first seconds of a swarm everybody offers little and gives slowly. */
 const WEAK_FOR_MS = 3_000;
@@ -48,11 +50,13 @@ export class OriginPolicy {
   #weakSinceMs: number | undefined;
   /** The best the origin gave so far: what plain download would be like. */
   #originBytesPerSecond = 0;
+  #originBusySinceMs: number;
   readonly #secondCopies = new SecondCopyBudget();
 
   constructor(nowMs: number) {
     this.#peerBlockMs = nowMs;
     this.#anyBlockMs = nowMs;
+    this.#originBusySinceMs = nowMs;
   }
 
   noteBlock(isFromOrigin: boolean, nowMs: number): void {
@@ -80,8 +84,10 @@ export class OriginPolicy {
     return "deferred";
   }
 
-  /** How fast the origin gives while it is asked; call now and then. */
-  noteOriginRate(bytesPerSecond: number): void {
+  /** How fast the origin gives, and whether it has requests to answer; call about ten times a second. */
+  noteOriginRate(bytesPerSecond: number, isBusy: boolean, nowMs: number): void {
+    if (!isBusy) this.#originBusySinceMs = nowMs;
+    if (nowMs - this.#originBusySinceMs < MEASURED_AFTER_MS) return;
     this.#originBytesPerSecond = Math.max(this.#originBytesPerSecond, bytesPerSecond);
   }
 
