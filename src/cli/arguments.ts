@@ -12,10 +12,10 @@ export class UsageError extends PrsyncError<"usage"> {
   }
 }
 
-/** One option of a command. `size` takes 64K or 2G, `duration` 30s, 15m, 4h, 2d (→ milliseconds), `port` 0…65535. */
+/** One option of a command. `rule` is any text, as often as one likes, in order with all other rules. `size` takes 64K or 2G, `duration` 30s, 15m, 4h, 2d (→ milliseconds), `port` 0…65535. */
 export interface OptionSpec {
   readonly name: string;
-  readonly kind: "flag" | "text" | "size" | "duration" | "port" | "number";
+  readonly kind: "flag" | "text" | "size" | "duration" | "port" | "number" | "rule";
   /** What stands for the value in help, "BYTES"; flags have none. */
   readonly placeholder?: string;
   readonly help: string;
@@ -34,10 +34,17 @@ export interface PositionalSpec {
 export class ParsedArguments {
   readonly #positionals: ReadonlyMap<string, string>;
   readonly #values: ReadonlyMap<string, string | number | true>;
+  /** Options of the kind "rule" in the order given. */
+  readonly rules: readonly { readonly name: string; readonly value: string }[];
 
-  constructor(positionals: ReadonlyMap<string, string>, values: ReadonlyMap<string, string | number | true>) {
+  constructor(
+    positionals: ReadonlyMap<string, string>,
+    values: ReadonlyMap<string, string | number | true>,
+    rules: readonly { readonly name: string; readonly value: string }[] = [],
+  ) {
     this.#positionals = positionals;
     this.#values = values;
+    this.rules = rules;
   }
 
   positional(name: string): string | undefined {
@@ -83,6 +90,7 @@ export function parseArguments(words: readonly string[], spec: ArgumentSpec): Pa
   const problems: string[] = [];
   const { positionals, tokens } = tokenize(words, spec);
   const values = new Map<string, string | number | true>();
+  const rules: { name: string; value: string }[] = [];
   for (const token of tokens) {
     const option = spec.options.find((candidate) => candidate.name === token.name);
     if (option === undefined) {
@@ -91,10 +99,11 @@ export function parseArguments(words: readonly string[], spec: ArgumentSpec): Pa
     }
     const value = readValue(option, token, problems);
     if (value !== undefined) values.set(option.name, value);
+    if (option.kind === "rule" && typeof value === "string") rules.push({ name: option.name, value });
   }
   const named = namePositionals(positionals, spec.positionals, problems);
   if (problems.length > 0) throw new UsageError(problems);
-  return new ParsedArguments(named, values);
+  return new ParsedArguments(named, values, rules);
 }
 
 interface OptionToken {
@@ -135,7 +144,8 @@ function readValue(option: OptionSpec, token: OptionToken, problems: string[]): 
     return undefined;
   }
   // "--state --json" forgot the value; who means one that begins so writes --state=--json.
-  if (value === undefined || value === "" || (value.startsWith("-") && !token.isInline)) {
+  const mayBeginWithDash = token.isInline || option.kind === "rule";
+  if (value === undefined || value === "" || (value.startsWith("-") && !mayBeginWithDash)) {
     problems.push(`${token.rawName} needs ${option.placeholder ?? "a value"}`);
     return undefined;
   }
@@ -177,6 +187,8 @@ function convert(option: OptionSpec, value: string): string | number {
       if (option.choices !== undefined && !option.choices.includes(value)) {
         throw new Error(`expected one of ${option.choices.join(", ")}, got "${value}"`);
       }
+      return value;
+    case "rule":
       return value;
     case "flag":
       throw new Error("a flag has no value");

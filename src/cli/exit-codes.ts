@@ -3,6 +3,7 @@ import { CentralError, type CentralErrorCode } from "../central/errors.ts";
 import { CodecError, type CodecErrorCode } from "../codec/errors.ts";
 import { DeltaError, type DeltaErrorCode } from "../delta/errors.ts";
 import { SyncError, type SyncErrorCode } from "../edge/errors.ts";
+import { FilterError, type FilterErrorCode } from "../filter/errors.ts";
 import { ManifestError, type ManifestErrorCode } from "../manifest/errors.ts";
 import { NetError, type NetErrorCode } from "../net/errors.ts";
 import { PublisherError, type PublisherErrorCode } from "../publisher/errors.ts";
@@ -111,12 +112,15 @@ const PUBLISHER: Codes<PublisherErrorCode> = {
   "hash-worker-failed": disk,
 };
 
+const FILTER: Codes<FilterErrorCode> = { "bad-rule": usage };
+
 const CENTRAL: Codes<CentralErrorCode> = { "bad-command": malformed, "serve-running": EXIT.alreadyRunning };
 
 const SYNC: Codes<SyncErrorCode> = {
   ...all(network, "central-refused", "content-unavailable"),
   ...all(malformed, "wrong-bytes", "manifest-mismatch"),
   ...all(notTrusted, "not-enrolled", "other-repository", "already-enrolled", "bad-ticket", "revoked"),
+  "bad-selection": usage,
   stopping: EXIT.signal,
   "search-failed": disk,
 };
@@ -138,6 +142,7 @@ export const EXIT_CODE_TABLES: readonly {
   { of: CodecError, codes: CODEC },
   { of: DeltaError, codes: DELTA },
   { of: TrackerError, codes: TRACKER },
+  { of: FilterError, codes: FILTER },
   { of: CoreError, codes: CORE },
 ];
 

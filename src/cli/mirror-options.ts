@@ -9,6 +9,7 @@ import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.t
 import type { CommandContext } from "./command.ts";
 import { stateDirectoryOf } from "./load-options.ts";
 import { NETWORK_OPTIONS, networkLimits } from "./network-options.ts";
+import { SELECTION_OPTIONS, selectionSettings } from "./selection-options.ts";
 
 /** Options that `sync` and `daemon` share. */
 export const MIRROR_OPTIONS: readonly OptionSpec[] = [
@@ -41,6 +42,7 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
     placeholder: "24h",
     help: "look at every file of DEST if the last whole look is older; 0 always",
   },
+  ...SELECTION_OPTIONS,
 ];
 
 const DAY_MS = 86_400_000;
@@ -90,6 +92,7 @@ export function mirrorOptions(
     peerPort: args.number("peer-port") ?? 7382,
     patience: MIRROR_PATIENCE,
     ...networkLimits(args),
+    selection: selectionSettings(args),
   };
 }
 

@@ -167,11 +167,11 @@ export class MirrorDaemon {
   }
 
   async #verifyBelieved(): Promise<void> {
-    const { announcer, index, holdings, ports } = this.#mirror;
+    const { announcer, index, holdings, ports, selected } = this.#mirror;
     try {
       const wrong = await verifyAdopted(this.#mirror, ports.signal);
       // A sync under way settles it at its end.
-      if (!this.#isSyncing) holdings.isComplete = isWholeReleaseVerified(index);
+      if (!this.#isSyncing) holdings.isComplete = isWholeReleaseVerified(index, selected.selection);
       if (wrong > 0) this.#mend();
       void announcer.announceNow();
     } catch (error) {

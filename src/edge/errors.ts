@@ -10,6 +10,7 @@ export type SyncErrorCode =
   | "other-repository"
   | "already-enrolled"
   | "bad-ticket"
+  | "bad-selection"
   | "revoked"
   | "stopping";
 

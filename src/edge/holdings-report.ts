@@ -1,4 +1,5 @@
 import { Bitfield } from "../core/bitfield.ts";
+import type { Selection } from "../filter/selection.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import type { AnnouncedHoldings } from "./announce-client.ts";
 
@@ -82,8 +83,9 @@ export class HoldingsReporter {
   }
 }
 
-/** True if every file of the held release is on disk and hashed. Reads all records: for the end of a sync, not in between. */
-export function isWholeReleaseVerified(index: MirrorIndex): boolean {
+/** True if every file of the held release, not only of a selection, is on disk and hashed. Reads all records: for the end of a sync, not in between. */
+export function isWholeReleaseVerified(index: MirrorIndex, selection: Selection): boolean {
+  if (!selection.isEverything) return false;
   const { files, verifiedFiles } = index.files.totals();
   if (files !== verifiedFiles || files < index.manifest.fileCount()) return false;
   return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");

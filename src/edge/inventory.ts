@@ -3,6 +3,7 @@ import type { ContentId } from "../core/content-id.ts";
 import { isSystemError } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
+import type { Selection } from "../filter/selection.ts";
 import type { Entry } from "../manifest/entry.ts";
 import type { ConsideredPath, LocalHoldings, LocalState } from "../plan/plan-sync.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
@@ -22,6 +23,8 @@ export interface InventoryScope {
   readonly includesForeign: boolean;
   /** Files that were believed by size and time count as unknown (rsync --checksum). */
   readonly isStrict: boolean;
+  /** Paths outside it are no part of the release, or left alone. */
+  readonly selection: Selection;
 }
 
 /** Looks between two turns of the event loop: peers and customers are served meanwhile. */
@@ -35,7 +38,9 @@ export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath
   const considered = new Map<RepoPath, ConsideredPath>();
   const { index } = scope;
   const consider = (path: RepoPath, entry: Entry | undefined, isOurs: boolean): void => {
-    if (!considered.has(path)) considered.set(path, { path, entry, local: localState(scope, path), isOurs });
+    if (considered.has(path)) return;
+    const item = select({ path, entry, local: localState(scope, path), isOurs }, scope.selection);
+    if (item !== undefined) considered.set(path, item);
   };
   let looks = 0;
   for (const { path, after } of changesOf(index)) {
@@ -47,6 +52,15 @@ export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath
   }
   if (scope.isWhole) await considerWhole(scope, considered, consider);
   return considered;
+}
+
+/** A path as a partial mirror sees it: undefined if it is left alone. */
+function select(item: ConsideredPath, selection: Selection): ConsideredPath | undefined {
+  if (selection.isEverything) return item;
+  const isDirectory = (item.entry ?? item.local).kind === "directory";
+  const verdict = selection.verdictOn(item.path, item.entry, isDirectory);
+  if (verdict === "left-alone") return undefined;
+  return verdict === "wanted" ? item : { ...item, entry: undefined };
 }
 
 /** What differs between the held release and the one on its way; nothing if none is. */

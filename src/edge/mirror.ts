@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Clock, Random } from "../core/clock.ts";
 import { isSystemError, messageOf } from "../core/errors.ts";
 import { RESERVED_TOP_LEVEL_NAME } from "../core/repo-path.ts";
+import type { SelectionSettings } from "../filter/selection.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { PassAdmission } from "../net/pass-admission.ts";
 import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
@@ -28,6 +29,7 @@ import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } f
 import type { MirrorSituation } from "./mirror-situation.ts";
 import { SearchPool } from "./search-pool.ts";
 import type { SyncLog } from "./sync-log.ts";
+import { rememberSelection, type RememberedSelection } from "./remembered-selection.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
 
 export interface MirrorOptions {
@@ -44,6 +46,8 @@ export interface MirrorOptions {
   readonly bandwidth: BandwidthLimits;
   /** For people who find the lock taken. */
   readonly command: string;
+  /** What to hold of a release; undefined: what was asked for the last time, else everything. */
+  readonly selection?: SelectionSettings | undefined;
 }
 
 export interface MirrorPorts {
@@ -72,6 +76,7 @@ export interface Mirror extends AsyncDisposable {
   readonly announcer: Announcer;
   /** One budget for HTTP and swarm. */
   readonly bandwidth: HostBandwidth;
+  readonly selected: RememberedSelection;
   /** Admits peers by the last accepted release, before central was reached. */
   recallTrust(): Promise<void>;
 }
@@ -86,6 +91,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
   await using resources = new AsyncDisposableStack();
   const disk = await openDisk(options, resources);
   warnAboutDamage(disk.index, ports.log);
+  const selected = await selectPart(options, disk.index, ports.log);
   const http = resources.use(new HttpClient());
   const key = await readOrCreateKeyFile(join(options.stateDirectory, "volunteer.key"));
   const identity = await identifyMirror(options.stateDirectory, options.ticket, { key, http, signal: ports.signal });
@@ -103,7 +109,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
   });
   const holdings = new HoldingsReporter(disk.index);
   // The records may be older than the files, but each read compares: what is not there any more is withdrawn then.
-  holdings.isComplete = holdings.heldRelease > 0 && isWholeReleaseVerified(disk.index);
+  holdings.isComplete = holdings.heldRelease > 0 && isWholeReleaseVerified(disk.index, selected.selection);
   const onChanged = (): void => {
     holdings.isComplete = false;
     situation.onChanged();
@@ -129,6 +135,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     swarm,
     announcer,
     bandwidth,
+    selected,
   };
   const owned = resources.move();
   const recallTrust = async (): Promise<void> => {
@@ -174,6 +181,19 @@ function makeDestination(path: string): void {
       : messageOf(error);
     throw new StoreError("root-unusable", `directory "${path}" can't be made: ${why}`, { cause: error });
   }
+}
+
+/** A run with other options than the one before must look at every path: the releases alone do not tell what changes. */
+async function selectPart(
+  { stateDirectory, selection }: MirrorOptions,
+  index: MirrorIndex,
+  log: SyncLog,
+): Promise<RememberedSelection> {
+  const selected = await rememberSelection(stateDirectory, selection);
+  if (!selected.isNew) return selected;
+  index.facts.set("lastWholeWalkMs", 0);
+  if (index.facts.get("heldRelease") !== undefined) log.warn({}, "the selection of paths differs from the last run's");
+  return selected;
 }
 
 function warnAboutDamage(index: MirrorIndex, log: SyncLog): void {

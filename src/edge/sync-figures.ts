@@ -1,3 +1,4 @@
+import type { Selection } from "../filter/selection.ts";
 import type { Release } from "../manifest/release.ts";
 import type { SyncPlan } from "../plan/plan-sync.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
@@ -51,21 +52,48 @@ export class TrafficMeter {
   }
 }
 
+/** Files of a release and their bytes. */
+type ReleaseTotals = Pick<Release["totals"], "files" | "bytes">;
+
+/** As remembered in the index. */
+interface SelectedTotals extends ReleaseTotals {
+  readonly release: number;
+  /** Id of the selection. */
+  readonly selection: string;
+}
+
+/** What a mirror holds of the held release once all is there; counted once for each release and selection. */
+export function totalsOf({ index, selected }: Mirror, release: Release, selection: Selection): ReleaseTotals {
+  if (selection.isEverything) return release.totals;
+  const key = { release: release.number, selection: selected.id };
+  const counted = JSON.parse(index.facts.get("selectedTotals") ?? "{}") as Partial<SelectedTotals>;
+  if (counted.release === key.release && counted.selection === key.selection) return counted as SelectedTotals;
+  const totals = { files: 0, bytes: 0 };
+  for (const entry of index.manifest.entries()) {
+    if (entry.kind !== "file" || selection.verdictOn(entry.path, entry, false) !== "wanted") continue;
+    totals.files++;
+    totals.bytes += entry.size;
+  }
+  index.facts.set("selectedTotals", JSON.stringify({ ...key, ...totals } satisfies SelectedTotals));
+  return totals;
+}
+
 /** The figures of a sync, in the form that `--json` promises. */
 export function summarize(done: {
-  readonly release: Release;
+  readonly release: number;
+  readonly totals: ReleaseTotals;
   readonly previous: number;
   readonly plan: SyncPlan;
   readonly reused: readonly ReusedContent[];
   readonly removed: number;
   readonly meter: TrafficMeter;
 }): SyncSummary {
-  const { totals } = done.release;
+  const { totals } = done;
   const changed = countChanged(done.plan, done.reused);
   const traffic = done.meter.since();
   const { copied, delta, fetched } = changed;
   return {
-    release: done.release.number,
+    release: done.release,
     previous: done.previous,
     files: {
       total: totals.files,

@@ -24,10 +24,11 @@ import { activateRelease, type ActivatedRelease } from "./activate-release.ts";
 import { download, type DownloadFailure } from "./download.ts";
 import { SyncError } from "./errors.ts";
 import { localHoldings, takeInventory } from "./inventory.ts";
+import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
 import { nextManifest } from "./next-manifest.ts";
 import { reuseLocalData, type ReusedContent } from "./reuse.ts";
-import { summarize, TrafficMeter } from "./sync-figures.ts";
+import { summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
 import { loggingStages, type SyncProgress } from "./sync-progress.ts";
 
 export interface SyncOptions {
@@ -78,12 +79,14 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   await mirror.catalog.learn(bundles, signal);
   progress.onStage("inventory");
   const isWhole = isWholeLookDue(mirror, options);
+  const selection = await withMergeFiles(mirror);
   const scope = {
     ...mirror,
     log,
     isWhole,
     includesForeign: options.plan.removal === "all",
     isStrict: options.plan.checksum,
+    selection,
   };
   // What turns out changed from here on is for the next run.
   mirror.index.files.takeChanged();
@@ -110,7 +113,16 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     const isOurs = (path: RepoPath): boolean => considered.get(path)?.isOurs !== false;
     const noted = [...failedPaths, ...keptBy(plan, wholePlan)].filter(isOurs);
     await commit(mirror, { release, isWhole, noted, isComplete: failedPaths.length === 0 });
-    const summary = summarize({ release, previous, plan, reused, removed: activated.removed, meter });
+    const totals = totalsOf(mirror, release, selection);
+    const summary = summarize({
+      release: release.number,
+      totals,
+      previous,
+      plan,
+      reused,
+      removed: activated.removed,
+      meter,
+    });
     return { summary, failures, hasTooManyRemovals: plan !== wholePlan };
   } finally {
     mirror.catalog.transfers.clear();
@@ -251,7 +263,7 @@ async function commit(
   index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
   for (const part of [...staging.parts()]) staging.discard(part.content);
   catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
-  holdings.isComplete = done.isComplete && isWholeReleaseVerified(index);
+  holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
 }
 
 /** DEST itself may belong to somebody else; that is no reason to be without the release. */

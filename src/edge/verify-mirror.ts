@@ -1,6 +1,9 @@
 import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
-import { verifyFile, type FileVerdict, type VerifyContext } from "./verify-held.ts";
+import type { Selection } from "../filter/selection.ts";
+import { withMergeFiles } from "./merge-files.ts";
+import type { Mirror } from "./mirror.ts";
+import { verifyFile, type FileVerdict } from "./verify-held.ts";
 
 export interface VerifyResult {
   readonly files: number;
@@ -14,11 +17,11 @@ export interface BadFile {
   readonly verdict: Exclude<FileVerdict, "intact">;
 }
 
-/** Hashes every file of the held release again, whatever its size and time say. */
-export async function verifyMirror(context: VerifyContext, signal: AbortSignal): Promise<VerifyResult> {
+/** Hashes every file again that the mirror holds of its release, whatever its size and time say. */
+export async function verifyMirror(context: Mirror, signal: AbortSignal): Promise<VerifyResult> {
   const bad: BadFile[] = [];
   let bytes = 0;
-  const files = filesOfRelease(context);
+  const files = filesOf(context, await withMergeFiles(context));
   for (const { path, content, size } of files) {
     signal.throwIfAborted();
     bytes += size;
@@ -35,10 +38,11 @@ interface ExpectedFile {
 }
 
 /** A list, not the entries themselves: the look-up must end before the first record is written. */
-function filesOfRelease({ index }: VerifyContext): ExpectedFile[] {
+function filesOf({ index }: Mirror, selection: Selection): ExpectedFile[] {
   const files: ExpectedFile[] = [];
   for (const entry of index.manifest.entries()) {
-    if (entry.kind === "file") files.push({ path: entry.path, content: entry.content, size: entry.size });
+    if (entry.kind !== "file" || selection.verdictOn(entry.path, entry, false) !== "wanted") continue;
+    files.push({ path: entry.path, content: entry.content, size: entry.size });
   }
   return files;
 }

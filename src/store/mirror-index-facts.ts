@@ -14,6 +14,8 @@ export interface IndexFacts {
   /** Wall clock, milliseconds: when the last whole walk ended, when central was last asked. */
   readonly lastWholeWalkMs: number;
   readonly lastPollMs: number;
+  /** JSON: files and bytes that a partial mirror holds of a release. */
+  readonly selectedTotals: string;
 }
 
 /** Table `meta`. */

@@ -35,7 +35,7 @@ describe.skipIf(!hasRsync() || !canTrace())("a renamed directory of 10,000 files
   test("costs a mirror no content, less than 2 MB of metadata, and no read of a file", async () => {
     const log = join(central.directory, "sync.strace");
     const inodes = inodesBelow(join(central.mirror("mirror"), "pool-1"));
-    const { bytes, files } = await central.sync("mirror", traced(log));
+    const { bytes, files } = await central.sync("mirror", ["--delete"], traced(log));
     const read = filesRead(log, realpathSync(central.mirror("mirror")));
     const content = bytes.fromPeers + bytes.fromOrigin;
     console.log(

@@ -7,7 +7,7 @@ import { RunningProgram, runPrsync, runPrsyncJson } from "./program.ts";
 export interface Synced {
   readonly release: number;
   readonly previous: number;
-  readonly files: { readonly kept: number; readonly copied: number; readonly delta: number; readonly fetched: number };
+  readonly files: Readonly<Record<"total" | "kept" | "copied" | "delta" | "fetched", number>>;
   readonly bytes: {
     readonly total: number;
     readonly received: number;
@@ -54,15 +54,16 @@ export class LoopbackCentral implements AsyncDisposable {
     return join(this.directory, name);
   }
 
-  /** `prsync sync --delete` of mirror `name`, which is invited the first time. @param enter words before the command */
-  async sync(name: string, enter: readonly string[] = []): Promise<Synced> {
-    const ticket = this.#mirrors.has(name) ? [] : [await this.#invite(name)];
+  /** `prsync sync` of mirror `name`, which is invited the first time. @param enter words before the command */
+  async sync(name: string, options: readonly string[] = ["--delete"], enter: readonly string[] = []): Promise<Synced> {
+    const ticket = this.#mirrors.has(name) ? [] : [await this.invite(name)];
     this.#mirrors.add(name);
-    const words = ["sync", ...ticket, this.mirror(name), "--delete", "--peer-port", "0"];
+    const words = ["sync", ...ticket, this.mirror(name), "--peer-port", "0", ...options];
     return await runPrsyncJson<Synced>(words, { env: this.env, enter });
   }
 
-  async #invite(name: string): Promise<string> {
+  /** A ticket. */
+  async invite(name: string): Promise<string> {
     const words = ["invite", this.tree, name, "--url", this.url];
     return (await runPrsync(words, { env: this.env })).stdout.trim();
   }

@@ -22,6 +22,7 @@ import {
   VERBOSE_OPTION,
 } from "../load-options.ts";
 import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
+import { SELECTION_OPTIONS } from "../selection-options.ts";
 import { createSyncProgress } from "../progress-line.ts";
 import { askRunning } from "../running-program.ts";
 
@@ -87,7 +88,8 @@ function progressTerminal(args: ParsedArguments, context: CommandContext): typeo
 }
 
 /** Options that a running daemon does not take over from a call: it has its own. */
-const DAEMON_DECIDES = [
+const DAEMON_DECIDES: readonly string[] = [
+  ...SELECTION_OPTIONS.map(({ name }) => name),
   "delete",
   "linger",
   "delta-size",
@@ -97,7 +99,7 @@ const DAEMON_DECIDES = [
   "rescan",
   "bwlimit",
   "max-connections",
-] as const;
+];
 
 interface Reported {
   readonly summary: SyncSummary;

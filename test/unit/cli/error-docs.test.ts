@@ -8,6 +8,7 @@ import { CodecError } from "../../../src/codec/errors.ts";
 import { CoreError } from "../../../src/core/errors.ts";
 import { DeltaError } from "../../../src/delta/errors.ts";
 import { SyncError } from "../../../src/edge/errors.ts";
+import { FilterError } from "../../../src/filter/errors.ts";
 import { ManifestError } from "../../../src/manifest/errors.ts";
 import { NetError } from "../../../src/net/errors.ts";
 import { PublisherError } from "../../../src/publisher/errors.ts";
@@ -23,6 +24,7 @@ const FOLDERS = new Map<unknown, string>([
   [CoreError, "core"],
   [DeltaError, "delta"],
   [SyncError, "edge"],
+  [FilterError, "filter"],
   [ManifestError, "manifest"],
   [NetError, "net"],
   [PublisherError, "publisher"],

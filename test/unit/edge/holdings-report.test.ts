@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Selection } from "../../../src/filter/selection.ts";
 import { HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
 import { applyHoldings, NO_HOLDINGS, type Holdings, type HoldingsReport } from "../../../src/tracker/holdings.ts";
 import { parseVolunteerAnnounce } from "../../../src/tracker/volunteer-announce.ts";
@@ -128,16 +129,20 @@ test("more than an announce may hold is told in parts until central knows all", 
   expect(central.holdings.bundles.size).toBe(200);
 });
 
+const everything = new Selection();
+
 test("a release is whole only if each of its files is recorded, hashed and not noted as changed", async () => {
   const { disk } = await mirrorWith(["a", "b"]);
-  expect(isWholeReleaseVerified(disk.index)).toBe(false);
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
   disk.hold("c", "c");
-  expect(isWholeReleaseVerified(disk.index)).toBe(true);
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  const part = new Selection({ rules: [{ option: "exclude", value: "c" }], ruleFiles: {} });
+  expect(isWholeReleaseVerified(disk.index, part)).toBe(false);
   disk.index.files.addPending([pathOf("no path of the release")]);
-  expect(isWholeReleaseVerified(disk.index)).toBe(true);
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
   disk.index.files.addPending([pathOf("c")]);
-  expect(isWholeReleaseVerified(disk.index)).toBe(false);
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
   disk.index.files.clearPending();
   disk.record("c", contentOf("c"), false);
-  expect(isWholeReleaseVerified(disk.index)).toBe(false);
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
 });

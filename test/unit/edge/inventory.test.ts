@@ -2,6 +2,7 @@ import { chmodSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:
 import { expect, test } from "vitest";
 import type { RepoPath } from "../../../src/core/repo-path.ts";
 import { localHoldings, localState, takeInventory, type InventoryScope } from "../../../src/edge/inventory.ts";
+import { Selection } from "../../../src/filter/selection.ts";
 import type { ConsideredPath } from "../../../src/plan/plan-sync.ts";
 import { contentOf, directoryEntry, fileEntry, MirrorDisk, pathOf, symlinkEntry } from "./mirror-disk.ts";
 
@@ -10,7 +11,8 @@ async function consider(
   disk: MirrorDisk,
   change: Partial<InventoryScope> = {},
 ): Promise<Map<RepoPath, ConsideredPath>> {
-  const scope = { ...disk, isWhole: false, includesForeign: false, isStrict: false, ...change };
+  const selection = new Selection();
+  const scope = { ...disk, isWhole: false, includesForeign: false, isStrict: false, selection, ...change };
   return await takeInventory(scope);
 }
 
