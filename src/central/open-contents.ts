@@ -1,5 +1,6 @@
 import type { ByteRange } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
+import { StoreError } from "../store/errors.ts";
 import type { OpenContent, PublishedTree } from "./published-tree.ts";
 
 interface Held {
@@ -29,7 +30,7 @@ export class OpenContents implements AsyncDisposable {
     this.#maxOpen = maxOpen;
   }
 
-  /** Undefined if the bytes are no longer there. */
+  /** Undefined if the bytes are no longer there. @throws StoreError `unpack-busy` */
   async read(content: ContentId, range: ByteRange): Promise<Uint8Array | undefined> {
     // A file that was renamed or linked since it was opened has other times and the same bytes: opened anew, it is checked
     // again, or another copy is found. Only what fails twice is gone.
@@ -41,7 +42,8 @@ export class OpenContents implements AsyncDisposable {
     try {
       const opened = await held.opened;
       return await opened?.read(range.start, range.end - range.start);
-    } catch {
+    } catch (error) {
+      if (error instanceof StoreError && error.code === "unpack-busy") throw error;
       // Changed on disk: the next read opens anew.
       this.#evict(content, held);
       return undefined;

@@ -1,4 +1,5 @@
 import { Bitfield } from "../core/bitfield.ts";
+import { StoreError } from "../store/errors.ts";
 import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
 import type { OpenContents } from "./open-contents.ts";
 import type { PublishedBundle, PublishedTree } from "./published-tree.ts";
@@ -23,7 +24,12 @@ function originStorage({ layout, contents: ids }: PublishedBundle, contents: Ope
     readBlock: async (piece, offset, length) => {
       const { ordinal, firstPiece } = layout.contentOfPiece(piece);
       const start = (piece - firstPiece) * layout.pieceLength + offset;
-      return await contents.read(ids[ordinal]!, { start, end: start + length });
+      try {
+        return await contents.read(ids[ordinal]!, { start, end: start + length });
+      } catch (error) {
+        if (error instanceof StoreError && error.code === "unpack-busy") return "busy";
+        throw error;
+      }
     },
     writeBlock: () => Promise.reject(new Error("the origin downloads nothing")),
     completePiece: () => Promise.reject(new Error("the origin downloads nothing")),

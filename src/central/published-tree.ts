@@ -7,7 +7,10 @@ import type { Release } from "../manifest/release.ts";
 /** A content opened for reading. `read` gives undefined at once if the bytes on disk are no longer the content. */
 export interface OpenContent extends AsyncDisposable {
   readonly lengthBytes: number;
-  /** Bytes [start, start + length) of the content. @throws StoreError `content-changed` if they changed on disk meanwhile */
+  /**
+   * Bytes [start, start + length) of the content.
+   * @throws StoreError `content-changed` if they changed on disk meanwhile, `unpack-busy` for a content inside another one
+   */
   read(start: number, length: number): Promise<Uint8Array>;
 }
 

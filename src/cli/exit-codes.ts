@@ -89,6 +89,7 @@ const STORE: Codes<StoreErrorCode> = {
   ...all(disk, "disk-full", "disk-read-only", "disk-failed", "index-damaged"),
   ...all(someFilesFailed, "not-a-file", "staged-missing"),
   "content-changed": sourceChanged,
+  "unpack-busy": network,
   "index-too-new": protocol,
   "state-busy": EXIT.alreadyRunning,
   "already-enrolled": notTrusted,

@@ -21,6 +21,7 @@ import type { IndexedContents } from "../store/publish-index-contents.ts";
 import { IndexedMetadataBundles } from "../store/publish-index-metadata.ts";
 import type { PendingChanges } from "../store/publish-index-pending.ts";
 import type { IndexedReleases, NewBundle, PreparedRelease } from "../store/publish-index-release.ts";
+import { IndexedRecompressions } from "../store/publish-index-recompressions.ts";
 import type { PublishIndex } from "../store/publish-index.ts";
 import type { HashedFiles } from "../store/publish-objects.ts";
 import { formatUtc } from "../trust/utc-time.ts";
@@ -69,13 +70,7 @@ export async function cutRelease(context: ReleaseContext): Promise<CutRelease> {
   const nowMs = context.clock.wallMs();
   const writer = new ObjectWriter(context);
   const { index, totals } = await writeManifest(context, writer);
-  const bundlesAdded = await makeBundles(context.releases.unplacedContents(), {
-    ...context,
-    kind: "content",
-    release: number,
-    pieceLength: context.swarmSizeBytes,
-    firstNumber: context.firstBundleNumber,
-  });
+  const bundlesAdded = await addBundles(context, number);
   const bundlesRetired = context.releases.bundlesToRetire(number, nowMs);
   const bundles = { added: bundlesAdded, retired: bundlesRetired };
   const list = await writeBundleList(context, writer, bundles);
@@ -104,6 +99,17 @@ export async function cutRelease(context: ReleaseContext): Promise<CutRelease> {
     metadata: metadata[0]!,
   };
   return { prepared, totals, added: changes.added, changed: changes.changed, removed: changes.removed };
+}
+
+/** Bundles of new contents and, after them, of what is inside new compressed ones. */
+async function addBundles(context: ReleaseContext, release: number): Promise<NewBundle[]> {
+  const made = { ...context, release, pieceLength: context.swarmSizeBytes };
+  const firstNumber = context.firstBundleNumber;
+  const contents = await makeBundles(context.releases.unplacedContents(), { ...made, kind: "content", firstNumber });
+  const unplacedInner = new IndexedRecompressions(context.index).unplacedInner();
+  const next = firstNumber + contents.length;
+  const inner = await makeBundles(unplacedInner, { ...made, kind: "inner", firstNumber: next });
+  return [...contents, ...inner];
 }
 
 interface Bundles {

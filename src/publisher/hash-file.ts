@@ -123,7 +123,7 @@ function sleep(ms: number): void {
 }
 
 /** SHA-256, SHA-1 per piece and block signature of one content in one pass. */
-class FileDigests {
+export class FileDigests {
   readonly pieceLength: number;
   readonly #pieces: Uint8Array;
   readonly #whole = createHash("sha256");

@@ -12,14 +12,21 @@ export interface PublishOptions {
   readonly swarmSizeBytes: number;
   /** Block length of signatures: √size or bytes. */
   readonly deltaSize: "sqrt" | number;
+  /** CPU time spent on looking into compressed contents; 0 looks into none. */
+  readonly lookInsideBudgetCpuSeconds: number;
   /** Publish what lies on file systems mounted inside TREE, too. */
   readonly crossFileSystems: boolean;
   readonly clock: Clock;
 }
 
-export const DEFAULT_PUBLISH_OPTIONS: Pick<PublishOptions, "swarmSizeBytes" | "deltaSize" | "crossFileSystems"> = {
+export const DEFAULT_PUBLISH_OPTIONS: Pick<
+  PublishOptions,
+  "swarmSizeBytes" | "deltaSize" | "lookInsideBudgetCpuSeconds" | "crossFileSystems"
+> = {
   swarmSizeBytes: 64 * 1024,
   deltaSize: "sqrt",
+  // About 2 GB of what level 9 unpacks to.
+  lookInsideBudgetCpuSeconds: 120,
   crossFileSystems: false,
 };
 
@@ -32,7 +39,7 @@ export interface PublishProgress {
   onHash(doneBytes: number, totalBytes: number, files: number): void;
 }
 
-export type PublishPhase = "scan" | "hash" | "manifest" | "sign" | "clean";
+export type PublishPhase = "scan" | "hash" | "look inside" | "manifest" | "sign" | "clean";
 
 export interface PublishCounts {
   /** Of the release that is current afterwards. */

@@ -18,7 +18,7 @@ export interface FinishedRun {
 export function outcomeOf(run: FinishedRun): PublishOutcome {
   const { cut, index } = run;
   const { bytes, contents, entries, files } = currentTotals(index);
-  const bundles = cut?.prepared.bundlesAdded ?? [];
+  const bundles = cut?.prepared.bundlesAdded.filter(({ row }) => row.kind === "content") ?? [];
   return {
     release: cut?.prepared.number,
     current: index.appliedRelease,

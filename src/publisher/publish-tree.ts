@@ -18,6 +18,7 @@ import { cutRelease, type CutRelease } from "./cut-release.ts";
 import { PublisherError } from "./errors.ts";
 import { hashChanged } from "./hash-changed.ts";
 import { HashWorkerPool } from "./hash-worker-pool.ts";
+import { lookInside } from "./look-inside.ts";
 import { ThrottledProgress } from "./progress.ts";
 import { outcomeOf } from "./publish-outcome.ts";
 import type { PublishOptions, PublishOutcome, PublishProgress } from "./publish-options.ts";
@@ -169,8 +170,22 @@ class PublishRun {
     return failed;
   }
 
+  async #lookInside(): Promise<void> {
+    const { index, options, retained } = this.#context;
+    this.#progress.onPhase("look inside");
+    await lookInside({
+      index,
+      contents: this.#contents,
+      reader: new ContentReader(index, retained, options.treePath),
+      settings: { pieceLength: options.swarmSizeBytes, deltaSize: options.deltaSize },
+      budgetCpuSeconds: options.lookInsideBudgetCpuSeconds,
+      warn: (line) => this.warn(line),
+    });
+  }
+
   async #release(): Promise<CutRelease> {
     const { index, options, repository, signedRelease } = this.#context;
+    await this.#lookInside();
     this.#progress.onPhase("manifest");
     const bundleNumbers = new BundleNumbers(options.stateDirectory);
     const cut = await cutRelease({

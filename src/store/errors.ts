@@ -13,6 +13,7 @@ export type StoreErrorCode =
   | "state-busy"
   | "staged-missing"
   | "content-changed"
+  | "unpack-busy"
   | "already-enrolled"
   | "unknown-volunteer"
   | "index-too-new"

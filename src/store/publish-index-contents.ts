@@ -107,6 +107,7 @@ export class IndexedContents {
   delete(row: number): void {
     const index = this.#index;
     index.prepare("DELETE FROM signatures WHERE content = ?").run(row);
+    index.prepare("DELETE FROM recompressions WHERE content = ?1 OR inner = ?1").run(row);
     index.prepare("DELETE FROM pieces WHERE content = ?").run(row);
     index.prepare("DELETE FROM contents WHERE id = ?").run(row);
   }

@@ -3,6 +3,7 @@ import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import type { PublishIndex } from "./publish-index.ts";
 import { IS_UNUSED, retentionBounds } from "./publish-index-contents.ts";
 import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
+import { IndexedRecompressions } from "./publish-index-recompressions.ts";
 import { hexBlob, type Row } from "./publish-index-rows.ts";
 import { ROW_KIND } from "./publish-index-schema.ts";
 
@@ -222,6 +223,7 @@ export class IndexedReleases {
           AND (bundle IS NULL OR id IN (SELECT content FROM touched)) AND ${IS_UNUSED}`,
         )
         .run(number, nowMs);
+      new IndexedRecompressions(this.#index).followContents(number, nowMs);
       database.exec("DROP TABLE temp.touched");
       this.#index.setMeta("applied", number);
     });

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** Raised when a table changes its meaning; an index of another version is rebuilt, since all of it can be. */
-export const PUBLISH_INDEX_VERSION = 2;
+export const PUBLISH_INDEX_VERSION = 3;
 
 /** Values of the column `kind`: an entry's kind, or (in `pending` only) the removal of the path. */
 export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as const;
@@ -14,6 +14,7 @@ export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as con
  * - `pending`: what the next release changes, and the cache of hashes of a publish that was interrupted.
  * - `contents`: every content that is live or retained. `bundle`, `ordinal`: where it lies; `retained`: stat of the
  *   copy under contents/, NULL if there is none; `dropped_release`: first release without it.
+ * - `recompressions`: contents that unpack to `inner`, a content too, with their line of the file `recompression`.
  * - `pieces`: SHA-1 of the pieces of contents that are in no bundle yet.
  * - `objects`: zstd frames under objects/ by the SHA-256 of their plain bytes, and files of metadata bundles under
  *   metadata/ by their own.
@@ -37,6 +38,8 @@ CREATE INDEX contents_inode ON contents(retained_inode) WHERE retained_inode IS 
 CREATE INDEX contents_dropped ON contents(dropped_release) WHERE dropped_release IS NOT NULL;
 CREATE TABLE pieces(content INTEGER PRIMARY KEY, piece_length INTEGER NOT NULL, hashes BLOB NOT NULL);
 CREATE TABLE signatures(content INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE recompressions(content INTEGER PRIMARY KEY, inner INTEGER NOT NULL, line TEXT NOT NULL);
+CREATE INDEX recompressions_inner ON recompressions(inner);
 CREATE TABLE bundles(number INTEGER PRIMARY KEY, kind TEXT NOT NULL, info_hash BLOB NOT NULL UNIQUE, length INTEGER NOT NULL,
   piece_length INTEGER NOT NULL, contents INTEGER NOT NULL, release INTEGER NOT NULL, table_sha256 BLOB NOT NULL,
   table_length INTEGER NOT NULL, name TEXT NOT NULL, retired_release INTEGER);

@@ -6,13 +6,16 @@ import { RECORD_BYTES, parseContentTable } from "../manifest/content-table.ts";
 import type { Entry } from "../manifest/entry.ts";
 import { parseRelease, type Release } from "../manifest/release.ts";
 import { readFileIfExists } from "./durable-file.ts";
+import { StoreError } from "./errors.ts";
 import { IndexedContents } from "./publish-index-contents.ts";
 import { childrenLookup, entryLookup } from "./publish-index-entries.ts";
+import { IndexedRecompressions } from "./publish-index-recompressions.ts";
 import { IndexedReleases } from "./publish-index-release.ts";
 import { PublishIndex } from "./publish-index.ts";
 import { HashedFiles } from "./publish-objects.ts";
 import { ContentReader, type OpenedContent } from "./retained-contents-reader.ts";
 import { RetainedContents } from "./retained-contents.ts";
+import { UnpackedContents } from "./unpacked-contents.ts";
 
 /** Where a published tree lies. */
 export interface PublishedTreePlace {
@@ -42,6 +45,7 @@ interface OpenIndex {
   readonly contents: IndexedContents;
   readonly reader: ContentReader;
   readonly retained: RetainedContents;
+  readonly unpacked: UnpackedContents;
   readonly entry: (path: RepoPath) => Entry | undefined;
   readonly children: (directory: RepoPath | undefined) => readonly Entry[];
 }
@@ -103,9 +107,9 @@ export class PublishedTreeReader implements Disposable {
     return this.#open?.children(directory) ?? [];
   }
 
-  /** Undefined if nothing with exactly these bytes is left. */
+  /** Undefined if nothing with exactly these bytes is left, nor anything that unpacks to them. */
   async openContent(content: ContentId): Promise<OpenedContent | undefined> {
-    return this.#open?.reader.open(content);
+    return (await this.#open?.reader.open(content)) ?? (this.#open && openInner(content, this.#open.unpacked));
   }
 
   /** zstd frame by the SHA-256 of its plain bytes. */
@@ -150,6 +154,7 @@ export class PublishedTreeReader implements Disposable {
   }
 
   #close(): void {
+    void this.#open?.unpacked[Symbol.asyncDispose]();
     this.#open?.retained[Symbol.dispose]();
     this.#open?.index[Symbol.dispose]();
     this.#open = undefined;
@@ -164,13 +169,35 @@ function openIndex(place: PublishedTreePlace): OpenIndex | undefined {
   const index = PublishIndex.openForReading(place.workDirectory);
   if (index === undefined) return undefined;
   const retained = RetainedContents.open(place.workDirectory);
+  const reader = new ContentReader(index, retained, place.treePath);
+  const recompressions = new IndexedRecompressions(index);
   return {
     index,
     retained,
     releases: new IndexedReleases(index),
     contents: new IndexedContents(index),
-    reader: new ContentReader(index, retained, place.treePath),
+    reader,
+    unpacked: new UnpackedContents({
+      directory: place.workDirectory,
+      find: (inner) => recompressions.packedFor(inner),
+      open: (packed) => reader.open(packed),
+    }),
     entry: entryLookup(index),
     children: childrenLookup(index),
+  };
+}
+
+/** A content that no file has but that a compressed one unpacks to. */
+function openInner(content: ContentId, unpacked: UnpackedContents): OpenedContent | undefined {
+  const lengthBytes = unpacked.lengthOf(content);
+  if (lengthBytes === undefined) return undefined;
+  return {
+    lengthBytes,
+    read: async (start, length) => {
+      const bytes = await unpacked.read(content, start, length);
+      if (bytes !== undefined) return bytes;
+      throw new StoreError("content-changed", `nothing unpacks to content ${content} any more`);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -99,19 +99,22 @@ export class PeerUploads {
     const bytes = await this.#read(read);
     this.#queue.finished(read);
     const peer = this.#peers.get(read.key);
-    if (peer !== undefined && bytes === undefined) this.#withdraw(peer, read);
-    else if (peer !== undefined && bytes !== undefined) this.#send(peer, read, bytes);
+    if (peer !== undefined) {
+      if (bytes === undefined) this.#withdraw(peer, read);
+      else if (bytes === "busy") this.#putOff(peer, read);
+      else this.#send(peer, read, bytes);
+    }
     this.pump();
   }
 
   /** Content from storage, zeros where stock clients ask for padding. */
-  async #read({ piece, offset, lengthBytes }: UploadRead): Promise<Uint8Array | undefined> {
+  async #read({ piece, offset, lengthBytes }: UploadRead): Promise<Uint8Array | "busy" | undefined> {
     const { bundle, log } = this.#options;
     const contentBytes = Math.max(0, Math.min(lengthBytes, bundle.layout.dataLengthOfPiece(piece) - offset));
     try {
       const content =
         contentBytes === 0 ? new Uint8Array() : await bundle.storage.readBlock(piece, offset, contentBytes);
-      if (content === undefined || contentBytes === lengthBytes) return content;
+      if (content === undefined || content === "busy" || contentBytes === lengthBytes) return content;
       const padded = new Uint8Array(lengthBytes);
       padded.set(content);
       return padded;
@@ -136,6 +139,12 @@ export class PeerUploads {
   #withdraw(peer: SessionPeer, read: UploadRead): void {
     const { bundle, log } = this.#options;
     if (bundle.held.clear(read.piece)) log.info({ bundle: bundle.number, piece: read.piece }, "piece withdrawn");
+    for (const request of read.requests) this.#refuse(peer, request);
+  }
+
+  /** The piece stays announced: the origin is asked for it again, another peer by somebody else. */
+  #putOff(peer: SessionPeer, read: UploadRead): void {
+    this.#options.ledger?.withdraw(read.piece, peer.key);
     for (const request of read.requests) this.#refuse(peer, request);
   }
 

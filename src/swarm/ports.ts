@@ -7,8 +7,8 @@ import type { RangeSet } from "../core/byte-range.ts";
  * makes up and storage never sees.
  */
 export interface PieceStorage {
-  /** Undefined if the bytes are not (or no longer) held: the piece is then withdrawn. */
-  readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Undefined if the bytes are not (or no longer) held: the piece is then withdrawn. "busy": held, but not to be had now. */
+  readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | "busy" | undefined>;
   /** Keeps received bytes; not yet trusted. */
   writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void>;
   /** Called once all content bytes of a piece are there: checks its hash; afterwards it may be given to others. */

@@ -41,6 +41,13 @@ export const publishCommand: Command = {
       help: "piece length of new bundles: a power of two, 16K to 16M",
     },
     { name: "delta-size", kind: "text", placeholder: "sqrt|BYTES", help: "block length of signatures (default sqrt)" },
+    {
+      name: "look-inside-budget",
+      kind: "number",
+      placeholder: "SECONDS",
+      help: "CPU time for finding what is inside new compressed files (default 120)",
+    },
+    { name: "no-look-inside", kind: "flag", help: "don't look into compressed files" },
     { name: "one-file-system", kind: "flag", short: "x", help: "default; mount points in TREE are left out" },
     { name: "cross-file-systems", kind: "flag", help: "publish what is mounted inside TREE, too" },
     WORK_OPTION,
@@ -68,6 +75,7 @@ async function runPublish(args: ParsedArguments, context: CommandContext): Promi
       workDirectory: workDirectoryOf(treePath, args),
       swarmSizeBytes,
       deltaSize,
+      lookInsideBudgetCpuSeconds: lookInsideBudget(args),
       crossFileSystems: args.flag("cross-file-systems"),
       clock: realClock,
     },
@@ -94,6 +102,13 @@ function parseDeltaSize(text: string): "sqrt" | number {
   if (!isBlockLength(bytes))
     throw new UsageError([`--delta-size: expected sqrt or 256 to 1048576 bytes, got "${text}"`]);
   return bytes;
+}
+
+function lookInsideBudget(args: ParsedArguments): number {
+  const seconds = args.number("look-inside-budget");
+  if (!args.flag("no-look-inside")) return seconds ?? DEFAULT_PUBLISH_OPTIONS.lookInsideBudgetCpuSeconds;
+  if (seconds === undefined) return 0;
+  throw new UsageError(["--look-inside-budget and --no-look-inside contradict each other"]);
 }
 
 /** A running serve would look by itself within seconds; that it does not answer is no failure of the publish. */
