@@ -33,10 +33,11 @@ export class MirrorFixture {
   readonly log: RecordingLog = new RecordingLog();
   readonly #ticket: Ticket;
 
-  constructor(central: CentralFixture, name = "mirror") {
+  /** @param url of central, if something stands between */
+  constructor(central: CentralFixture, name = "mirror", url: string = central.program.httpUrl) {
     this.central = central;
     const { repositoryId: repository, rootFingerprint: root } = central.repository;
-    this.#ticket = { url: central.program.httpUrl, repository, root, name, token: central.invite(name) };
+    this.#ticket = { url, repository, root, name, token: central.invite(name) };
     onTestFinished(() => rmSync(this.directory, { recursive: true, force: true }));
   }
 
