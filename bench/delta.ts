@@ -5,17 +5,20 @@
 // prints them, over a pipe. rdiff: signature + delta file. zsync: bytes of its HTTP sockets. Fixed costs of a sync are
 // in none of ours. CPU is that of the process that searches: ours (in this process, warmed up), rsync's sender, `rdiff
 // delta`, the zsync client. Wall is the search alone for ours, the whole program for the others (for rsync with its
-// receiver). Speeds are per CPU second. Every round runs all tools in turn; medians are shown.
+// receiver). Speeds are per CPU second. Every round runs all tools in turn; medians are shown; `node bench/delta.ts --rounds 1` is quicker.
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { npmTar, syntheticPairs, type DeltaPair } from "./support/delta-pairs.ts";
+import { parseArgs } from "node:util";
+import { syntheticPairs, type DeltaPair } from "./support/delta-pairs.ts";
 import { prsync, rdiff, rsync, zsync, type DeltaRun, type DeltaTool } from "./support/delta-tools.ts";
+import { realPairs } from "./support/real-pairs.ts";
 import { isNoisy, median, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
 
 const SEED = 20_261_120;
-const ROUNDS = 3;
-const REFERENCE = "rsync";
+const DEFAULT_ROUNDS = "3";
+const RSYNC = "rsync";
+const RDIFF = "rdiff";
 
 const COLUMNS: readonly Column[] = [
   { key: "pair", title: "pair" },
@@ -29,6 +32,7 @@ const COLUMNS: readonly Column[] = [
   { key: "cpuSeconds", title: "CPU s", digits: 3 },
   { key: "mebibytesPerCpuSecond", title: "MiB/CPU s" },
   { key: "speedToRsync", title: "speed / rsync", digits: 2 },
+  { key: "speedToRdiff", title: "speed / rdiff", digits: 2 },
   { key: "note", title: "note" },
 ];
 
@@ -41,12 +45,14 @@ interface Contestant {
 const CONTESTANTS: readonly Contestant[] = [
   { name: "prsync √", tool: prsync("sqrt"), programs: [] },
   { name: "prsync 64K", tool: prsync(65_536), programs: [] },
-  { name: REFERENCE, tool: rsync(), programs: ["rsync"] },
+  { name: RSYNC, tool: rsync(), programs: ["rsync"] },
   { name: "rsync -B 65536", tool: rsync("-B", "65536"), programs: ["rsync"] },
-  { name: "rdiff", tool: rdiff, programs: ["rdiff"] },
+  { name: RDIFF, tool: rdiff, programs: ["rdiff"] },
   { name: "zsync", tool: zsync, programs: ["zsyncmake", "zsync"] },
 ];
 
+const { values } = parseArgs({ options: { rounds: { type: "string", default: DEFAULT_ROUNDS } } });
+const rounds = Number(values.rounds);
 const scratch = mkdtempSync(join(tmpdir(), "prsync-bench-delta-"));
 try {
   await main();
@@ -56,19 +62,15 @@ try {
 
 async function main(): Promise<void> {
   const versions = await installedVersions();
-  const pairs = [
-    {
-      name: "typescript 5.9.2 → 5.9.3 tar",
-      basis: npmTar("typescript", "5.9.2"),
-      target: npmTar("typescript", "5.9.3"),
-    },
-    ...syntheticPairs(scratch, SEED),
-  ];
+  const pairs = [...realPairs(scratch, SEED), ...syntheticPairs(scratch, SEED)];
   const rows: Row[] = [];
-  await rowsOf(pairs[0]!, versions); // warms up compiler and caches; not counted
-  for (const pair of pairs) rows.push(...(await rowsOf(pair, versions)));
+  for (const { tool } of CONTESTANTS.slice(0, 2)) await tool(pairs[0]!, scratch); // compiles; not counted
+  for (const pair of pairs) {
+    console.error(`${new Date().toISOString()} ${pair.name}`);
+    rows.push(...(await rowsOf(pair, versions)));
+  }
   printTable(COLUMNS, rows);
-  writeResult("delta", { seed: SEED, rounds: ROUNDS, versions: Object.fromEntries(versions), rows });
+  writeResult("delta", { seed: SEED, rounds, versions: Object.fromEntries(versions), rows });
 }
 
 async function installedVersions(): Promise<Map<string, string>> {
@@ -88,22 +90,19 @@ async function installedVersions(): Promise<Map<string, string>> {
 async function rowsOf(pair: DeltaPair, versions: ReadonlyMap<string, string>): Promise<Row[]> {
   const present = CONTESTANTS.filter(({ programs }) => programs.every((program) => versions.has(program)));
   const runs = new Map<string, DeltaRun[]>(present.map(({ name }) => [name, []]));
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const { name, tool } of present) runs.get(name)!.push(await tool(pair, scratch));
   }
   return CONTESTANTS.map(({ name, programs }) => {
-    const own = runs.get(name);
-    if (own !== undefined) return rowOf(pair, name, { own, reference: runs.get(REFERENCE) });
+    if (runs.has(name)) return rowOf(pair, name, runs);
     const absent = programs.filter((program) => !versions.has(program)).join(", ");
     return { pair: pair.name, tool: name, note: `not installed: ${absent}` };
   });
 }
 
-function rowOf(
-  pair: DeltaPair,
-  tool: string,
-  { own, reference }: { readonly own: readonly DeltaRun[]; readonly reference: readonly DeltaRun[] | undefined },
-): Row {
+function rowOf(pair: DeltaPair, tool: string, runs: ReadonlyMap<string, readonly DeltaRun[]>): Row {
+  const own = runs.get(tool)!;
+  const [toRsync, toRdiff] = [runs.get(RSYNC), runs.get(RDIFF)];
   const last = own.at(-1)!;
   const mebibytes = statSync(pair.target).size / 2 ** 20;
   const cpuSeconds = median(own.map((run) => run.cpuSeconds));
@@ -114,11 +113,17 @@ function rowOf(
     literalBytes: last.literalBytes,
     framingBytes: last.framingBytes,
     totalBytes: last.totalBytes,
-    bytesToRsync: reference && last.totalBytes / reference.at(-1)!.totalBytes,
+    bytesToRsync: toRsync && last.totalBytes / toRsync.at(-1)!.totalBytes,
     wallSeconds: median(own.map((run) => run.wallSeconds)),
     cpuSeconds,
     mebibytesPerCpuSecond: mebibytes / cpuSeconds,
-    speedToRsync: reference && median(own.map((run, round) => reference[round]!.cpuSeconds / run.cpuSeconds)),
+    speedToRsync: toRsync && speedRatio(own, toRsync),
+    speedToRdiff: toRdiff && speedRatio(own, toRdiff),
     note: isNoisy(own.map((run) => run.wallSeconds)) ? "noisy" : undefined,
   };
+}
+
+/** Median of the ratios round by round: the tools of one round ran side by side. */
+function speedRatio(own: readonly DeltaRun[], other: readonly DeltaRun[]): number {
+  return median(own.map((run, round) => other[round]!.cpuSeconds / run.cpuSeconds));
 }

@@ -19,11 +19,17 @@ const MB = 1_000_000;
 /** The tar inside an npm package of this version; fetched once. */
 export function npmTar(name: string, version: string): string {
   const tar = join(cacheDirectory, `${name}-${version}.tar`);
-  if (existsSync(tar)) return tar;
+  if (!existsSync(tar)) writeAtOnce(tar, gunzipSync(readFileSync(npmTarball(name, version))));
+  return tar;
+}
+
+/** The npm package itself, as the registry has it; fetched once. */
+export function npmTarball(name: string, version: string): string {
+  const tarball = join(cacheDirectory, `${name}-${version}.tgz`);
+  if (existsSync(tarball)) return tarball;
   mkdirSync(cacheDirectory, { recursive: true });
   execFileSync("npm", ["pack", "--silent", `${name}@${version}`, "--pack-destination", cacheDirectory]);
-  writeAtOnce(tar, gunzipSync(readFileSync(join(cacheDirectory, `${name}-${version}.tgz`))));
-  return tar;
+  return tarball;
 }
 
 /** Bytes that do not compress and are the same for the same seed. */

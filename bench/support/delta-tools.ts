@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -48,25 +47,20 @@ const BYTES_PER_REQUEST = 30;
 const strongSum = await loadStrongSum();
 const kernel = new SearchKernelCode(readSearchKernel()).instantiate();
 
-/** Our signature and search in this process, reading the basis from disk; the result is rebuilt and compared. */
+/** Our signature, and the search as a mirror's thread does it, in this process; every match is compared with the target. */
 export function prsync(deltaSize: DeltaSize): DeltaTool {
   return async ({ basis, target }) => {
-    const content = readFileSync(target);
-    const builder = new SignatureBuilder(content.length, strongSum, {
-      blockLength: blockLengthFor(content.length, deltaSize),
-    });
-    builder.update(content);
-    const encoded = builder.digest();
-    const file = openBasis(basis);
+    const encoded = signatureOf(target, deltaSize);
+    const contentLength = statSync(target).size;
+    using file = openBasis(basis);
     const cpuBefore = process.cpuUsage();
     const wallBefore = performance.now();
-    const result = findMatches(new KernelMatchSearch(parseSignature(encoded, content.length), kernel), [file]);
+    const result = findMatches(new KernelMatchSearch(parseSignature(encoded, contentLength), kernel), [file]);
     const wallSeconds = (performance.now() - wallBefore) / 1000;
     const { user, system } = process.cpuUsage(cpuBefore);
-    file.close();
-    assertRebuilds(content, basis, result);
-    const literalBytes = content.length - result.covered.totalBytes;
-    const framingBytes = BYTES_PER_REQUEST * requestCount(result, content.length);
+    assertEqualBytes(file, target, result);
+    const literalBytes = contentLength - result.covered.totalBytes;
+    const framingBytes = BYTES_PER_REQUEST * requestCount(result, contentLength);
     return {
       signatureBytes: encoded.length,
       literalBytes,
@@ -78,22 +72,38 @@ export function prsync(deltaSize: DeltaSize): DeltaTool {
   };
 }
 
-function openBasis(path: string): BasisFile & { close(): void } {
+const CHUNK_LENGTH = 1024 * 1024;
+
+function signatureOf(path: string, deltaSize: DeltaSize): Uint8Array {
+  using file = openBasis(path);
+  const builder = new SignatureBuilder(file.length, strongSum, { blockLength: blockLengthFor(file.length, deltaSize) });
+  const chunk = new Uint8Array(CHUNK_LENGTH);
+  for (let offset = 0; offset < file.length; offset += CHUNK_LENGTH) {
+    builder.update(chunk.subarray(0, file.read(chunk, offset)));
+  }
+  return builder.digest();
+}
+
+function openBasis(path: string): BasisFile & Disposable {
   const descriptor = openSync(path, "r");
   return {
     length: statSync(path).size,
     read: (into, offset) => readSync(descriptor, into, 0, into.length, offset),
-    close: () => closeSync(descriptor),
+    [Symbol.dispose]: () => closeSync(descriptor),
   };
 }
 
-function assertRebuilds(content: Buffer, basisPath: string, { runs, covered }: MatchResult): void {
-  const basis = readFileSync(basisPath);
-  const built = Buffer.alloc(content.length);
-  for (const run of runs) basis.copy(built, run.targetOffset, run.basisOffset, run.basisOffset + run.length);
-  for (const { start, end } of covered.missingIn(0, content.length)) content.copy(built, start, start, end);
-  const digests = [content, built].map((bytes) => createHash("sha256").update(bytes).digest("hex"));
-  if (digests[0] !== digests[1]) throw new Error(`the matches in ${basisPath} do not rebuild the target`);
+function assertEqualBytes(basis: BasisFile, targetPath: string, { runs }: MatchResult): void {
+  using target = openBasis(targetPath);
+  const chunks = [Buffer.alloc(CHUNK_LENGTH), Buffer.alloc(CHUNK_LENGTH)] as const;
+  for (const { targetOffset, basisOffset, length } of runs) {
+    for (let done = 0; done < length; done += CHUNK_LENGTH) {
+      const [ours, theirs] = chunks.map((chunk) => chunk.subarray(0, length - done)) as [Buffer, Buffer];
+      basis.read(ours, basisOffset + done);
+      target.read(theirs, targetOffset + done);
+      if (!ours.equals(theirs)) throw new Error(`a match at ${targetOffset + done} of ${targetPath} is none`);
+    }
+  }
 }
 
 /** Missing ranges cut at pieces of 64 KiB and at 16 KiB, as the swarm asks for them. */
