@@ -34,6 +34,11 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
     const bytes = content === undefined ? undefined : await tree.signature(content);
     return sendBytes(context, reply, { bytes, mediaType: "application/octet-stream", caching: IMMUTABLE });
   });
+  get(app, "sketches/*", context, async (name, { reply }) => {
+    const content = tryContentId(name);
+    const bytes = content === undefined ? undefined : await tree.sketch(content);
+    return sendBytes(context, reply, { bytes, mediaType: "application/octet-stream", caching: IMMUTABLE });
+  });
   get(app, "torrents/*", context, async (name, { request, reply }) => {
     const info = await tree.infoDictionary(TORRENT_NAME.exec(name)?.[1] ?? "");
     const bytes = info && buildTorrent(info, `${baseUrlOf(context, request)}/.prsync/announce`);

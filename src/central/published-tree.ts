@@ -41,6 +41,8 @@ export interface PublishedTree {
   openContent(content: ContentId): Promise<OpenContent | undefined>;
   /** zstd frame of a manifest chunk, index, change list, bundle list or content table by the hash of its plain bytes. */
   object(sha256: string): Promise<Uint8Array | undefined>;
+  /** Encoded similarity sketch. */
+  sketch(content: ContentId): Promise<Uint8Array | undefined>;
   /** Encoded block signature. */
   signature(content: ContentId): Promise<Uint8Array | undefined>;
   /** Bencoded info dictionary of a bundle. */

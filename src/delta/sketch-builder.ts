@@ -19,12 +19,12 @@ const GEAR = Uint32Array.from({ length: 256 }, (_, byte) =>
  * on the last 32 bytes alone, so boundaries move with the bytes. A chunk's xxHash64 gives its rank (upper half) and its
  * handprint (lower half): what was chosen for being small stays spread over all values.
  *
- * Invariant: `#carried` bytes of `#carry` are the begun chunk; fewer than {@link MAX_CHUNK_LENGTH} between calls.
+ * Invariant: `#carry` is the begun chunk, shorter than {@link MAX_CHUNK_LENGTH} between calls and no longer than it need be: a
+ * mirror may have thousands of contents begun.
  */
 export class SketchBuilder {
   readonly #strongSum: StrongSum;
-  readonly #carry = new Uint8Array(2 * MAX_CHUNK_LENGTH);
-  #carried = 0;
+  #carry: Uint8Array = new Uint8Array(0);
   /** Chosen chunks, ascending by rank, then handprint. */
   readonly #ranks: number[] = [];
   readonly #handprints: number[] = [];
@@ -42,32 +42,26 @@ export class SketchBuilder {
       this.#take(bytes, position, end);
       position = end;
     }
-    this.#keep(bytes.subarray(position));
+    if (position < bytes.length) this.#carry = bytes.slice(position);
   }
 
   /** The content ended. */
   digest(): Sketch {
-    this.#offer(this.#carry, 0, this.#carried);
-    this.#carried = 0;
+    this.#offer(this.#carry, 0, this.#carry.length);
+    this.#carry = new Uint8Array(0);
     return [...this.#handprints];
   }
 
   /** Ends the begun chunk with the first of `bytes`. @returns how many of them it took; all if it does not end there */
   #finishCarried(bytes: Uint8Array): number {
-    if (this.#carried === 0) return 0;
-    const before = this.#carried;
-    this.#keep(bytes.subarray(0, MAX_CHUNK_LENGTH));
-    const joined = this.#carry.subarray(0, this.#carried);
+    const before = this.#carry.length;
+    if (before === 0) return 0;
+    const joined = Buffer.concat([this.#carry, bytes.subarray(0, MAX_CHUNK_LENGTH)]);
     const end = chunkEnd(joined, 0);
+    this.#carry = end === undefined ? joined : new Uint8Array(0);
     if (end === undefined) return bytes.length;
     this.#take(joined, 0, end);
-    this.#carried = 0;
     return end - before;
-  }
-
-  #keep(bytes: Uint8Array): void {
-    this.#carry.set(bytes, this.#carried);
-    this.#carried += bytes.length;
   }
 
   #take(bytes: Uint8Array, start: number, end: number): void {

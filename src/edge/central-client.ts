@@ -53,6 +53,13 @@ export class CentralClient {
     return requireOk(response, `signature of ${content}`).body;
   }
 
+  /** Similarity sketch of a content as it came; undefined if there is none. Not trusted: it leads to hints. */
+  async sketch(content: ContentId, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const response = await this.#request(`sketches/${content}`, { maxBytes: MAX_PROBLEM_BYTES, signal });
+    if (response.status === 404) return undefined;
+    return requireOk(response, `sketch of ${content}`).body;
+  }
+
   /** The exact bytes of a bundle's info dictionary. @throws SyncError `wrong-bytes` if its SHA-1 is another */
   async infoDictionary(infoHash: string, signal: AbortSignal): Promise<Uint8Array> {
     const { body } = await this.#get(`torrents/${infoHash}.torrent`, { maxBytes: MAX_TORRENT_BYTES, signal });

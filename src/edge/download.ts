@@ -8,6 +8,7 @@ import { DEFAULT_SOURCE_PATIENCE, type SourcePatience } from "../swarm/running-d
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import type { CentralClient } from "./central-client.ts";
 import { OverallProgress, ProgressSaver } from "./download-progress.ts";
+import { SketchBuilder } from "../delta/sketch-builder.ts";
 import { SyncError } from "./errors.ts";
 import { mapParallel } from "./manifest-update.ts";
 import type { MirrorBundle } from "./mirror-bundle.ts";
@@ -126,8 +127,14 @@ async function proveAll(group: readonly PlacedTransfer[], context: DownloadConte
   for (const { transfer } of group) {
     const error = await prove(transfer, context);
     if (error !== undefined) failures.push({ transfer, error });
+    else keepSketch(transfer, context);
   }
   return failures;
+}
+
+/** What a content is like was not known before it came: a later one like it finds it as a basis. */
+function keepSketch({ content, observer }: StagedTransfer, { index }: DownloadContext): void {
+  if (observer instanceof SketchBuilder) index.transaction(() => index.sketches.put(content, observer.digest()));
 }
 
 /** Contents of several pieces are proved piece by piece; their hashes come from peers if somebody is there, else from central. */

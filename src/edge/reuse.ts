@@ -4,6 +4,9 @@ import { isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
 import type { MatchedRun } from "../delta/match-search.ts";
+import { isSketched } from "../delta/sketch.ts";
+import { SketchBuilder } from "../delta/sketch-builder.ts";
+import { loadStrongSum, type StrongSum } from "../delta/strong-sum.ts";
 import { maxSignatureByteLength } from "../delta/signature.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
@@ -63,6 +66,9 @@ async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise
   if (isWhole) return { wanted, how: "copied", transfer: undefined, reusedBytes: lengthBytes };
   const transfer = new StagedTransfer(content, context.staging.stage(content, lengthBytes));
   context.catalog.transfers.set(content, transfer);
+  if (isSketched(lengthBytes) && context.index.sketches.get(content) === undefined) {
+    transfer.observe(new SketchBuilder(await strongSum()));
+  }
   const resumedBytes = await resume(transfer, context);
   if (source.how !== "delta" || resumedBytes === lengthBytes) {
     return { wanted, how: "fetched", transfer, reusedBytes: resumedBytes };
@@ -88,6 +94,12 @@ function moveWhole(
   if (linked === undefined) return false;
   index.files.restat(from, record.stat, linked);
   return true;
+}
+
+let loadedSum: Promise<StrongSum> | undefined;
+function strongSum(): Promise<StrongSum> {
+  loadedSum ??= loadStrongSum();
+  return loadedSum;
 }
 
 /** Copies by reflink or bytes and checks the SHA-256 on the way; false if the source is not what it was said to be. */

@@ -10,6 +10,11 @@ export interface StagedBytes {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
+/** Sees the bytes of a content once, in order. */
+export interface PrefixObserver {
+  update(bytes: Uint8Array): void;
+}
+
 const READ_LENGTH = 1024 * 1024;
 
 /**
@@ -26,6 +31,7 @@ export class StagedTransfer {
   /** Made when first needed: a release may have millions of contents on their way. */
   #hash: Hash | undefined;
   #hashedBytes = 0;
+  #observer: PrefixObserver | undefined;
 
   constructor(content: ContentId, bytes: StagedBytes) {
     this.content = content;
@@ -47,8 +53,7 @@ export class StagedTransfer {
     this.present.add(start, end);
     this.verified.add(start, end);
     if (start !== this.#hashedBytes || bytes === undefined || bytes.length !== end - start) return;
-    this.#prefixHash.update(bytes);
-    this.#hashedBytes = end;
+    this.#take(bytes);
   }
 
   /** Forgets bytes whose hash was wrong: all of the range is to be fetched again. */
@@ -57,11 +62,22 @@ export class StagedTransfer {
     this.verified.remove(start, end);
   }
 
+  /** Shows an observer what the SHA-256 is made of, from the beginning: before anything was verified. Ends with a restart. */
+  observe(observer: PrefixObserver): void {
+    this.#observer = observer;
+  }
+
+  /** The observer, if it saw all bytes. */
+  get observer(): PrefixObserver | undefined {
+    return this.#hashedBytes === this.lengthBytes ? this.#observer : undefined;
+  }
+
   /** Forgets everything: all of it is to come anew. */
   restart(): void {
     this.discard(0, this.lengthBytes);
     this.#hash = undefined;
     this.#hashedBytes = 0;
+    this.#observer = undefined;
   }
 
   /** Reads what the prefix hash has not seen yet and compares. All bytes must be present. */
@@ -78,9 +94,14 @@ export class StagedTransfer {
   async #hashRest(): Promise<void> {
     while (this.#hashedBytes < this.lengthBytes) {
       const length = Math.min(READ_LENGTH, this.lengthBytes - this.#hashedBytes);
-      this.#prefixHash.update(await this.bytes.read(this.#hashedBytes, length));
-      this.#hashedBytes += length;
+      this.#take(await this.bytes.read(this.#hashedBytes, length));
     }
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#prefixHash.update(bytes);
+    this.#observer?.update(bytes);
+    this.#hashedBytes += bytes.length;
   }
 }
 

@@ -21,6 +21,7 @@ import { freeSpaceOf, shortfall } from "../store/free-space.ts";
 import { parsePublicKey } from "../trust/signing-key.ts";
 import { isWholeReleaseVerified } from "./holdings-report.ts";
 import { activateRelease, type ActivatedRelease } from "./activate-release.ts";
+import { chooseBasisFiles } from "./basis-choice.ts";
 import { download, type DownloadFailure } from "./download.ts";
 import { SyncError } from "./errors.ts";
 import { localHoldings, takeInventory } from "./inventory.ts";
@@ -100,7 +101,10 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     // The tracker answers while this host searches its own files.
     const announced = plan.contents.length > 0 ? mirror.announcer.announceNow() : Promise.resolve();
     progress.onStage("reuse");
-    const reused = await reuseLocalData(plan.contents, { ...mirror, log, signal });
+    const contents = options.plan.useDelta
+      ? await chooseBasisFiles(plan.contents, { ...mirror, log, signal })
+      : plan.contents;
+    const reused = await reuseLocalData(contents, { ...mirror, log, signal });
     await announced;
     if (mirror.announcer.revocation !== undefined) throw mirror.announcer.revocation;
     progress.onStage("download");
@@ -259,6 +263,9 @@ async function commit(
   };
   if (index.manifest.next() === undefined) index.transaction(settle);
   else await index.commitRelease(settle);
+  index.transaction(() => {
+    index.facts.set("sketchesSwept", index.sketches.sweep(index.facts.get("sketchesSwept") ?? 0));
+  });
   if (done.isWhole) index.facts.set("lastWholeWalkMs", ports.clock.wallMs());
   index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
   for (const part of [...staging.parts()]) staging.discard(part.content);

@@ -7,6 +7,8 @@ import type { RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { blockCountOf, blockLengthFor, isSigned, type DeltaSize } from "../delta/block-length.ts";
 import { SignatureBuilder } from "../delta/signature-builder.ts";
+import { SketchBuilder } from "../delta/sketch-builder.ts";
+import { encodeSketch, isSketched } from "../delta/sketch.ts";
 import { SIGNATURE_CAPS } from "../delta/signature.ts";
 import type { StrongSum } from "../delta/strong-sum.ts";
 import { StoreError } from "../store/errors.ts";
@@ -33,6 +35,8 @@ export interface HashedFile {
   readonly pieces: Uint8Array;
   /** Encoded block signature, for contents that get one. */
   readonly signature: Uint8Array | undefined;
+  /** Encoded similarity sketch, for contents that get one. */
+  readonly sketch: Uint8Array | undefined;
 }
 
 /**
@@ -122,12 +126,13 @@ function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** SHA-256, SHA-1 per piece and block signature of one content in one pass. */
+/** SHA-256, SHA-1 per piece, block signature and sketch of one content in one pass. */
 export class FileDigests {
   readonly pieceLength: number;
   readonly #pieces: Uint8Array;
   readonly #whole = createHash("sha256");
   readonly #signature: SignatureBuilder | undefined;
+  readonly #sketch: SketchBuilder | undefined;
   #piece = 0;
 
   constructor(size: number, { settings, strongSum }: HashTools) {
@@ -136,6 +141,7 @@ export class FileDigests {
     const blockLength = blockLengthFor(size, settings.deltaSize);
     // Readers refuse a signature of more blocks: a huge content with a small explicit delta size goes without.
     const isReadable = blockCountOf(size, blockLength) <= SIGNATURE_CAPS.maxBlockCount;
+    if (isSketched(size)) this.#sketch = new SketchBuilder(strongSum);
     if (isSigned(size) && isReadable) this.#signature = new SignatureBuilder(size, strongSum, { blockLength });
   }
 
@@ -143,17 +149,19 @@ export class FileDigests {
   update(bytes: Uint8Array): void {
     this.#whole.update(bytes);
     this.#signature?.update(bytes);
+    this.#sketch?.update(bytes);
     for (let start = 0; start < bytes.length; start += this.pieceLength) {
       const piece = bytes.subarray(start, start + this.pieceLength);
       this.#pieces.set(sha1Padded(piece, this.pieceLength), 20 * this.#piece++);
     }
   }
 
-  finish(): { content: ContentId; pieces: Uint8Array; signature: Uint8Array | undefined } {
+  finish(): Pick<HashedFile, "content" | "pieces" | "signature" | "sketch"> {
     return {
       content: contentIdOf(this.#whole.digest()),
       pieces: this.#pieces,
       signature: this.#signature?.digest(),
+      sketch: this.#sketch && encodeSketch(this.#sketch.digest()),
     };
   }
 }

@@ -145,5 +145,6 @@ function record(
   const indexed = contents.findOrAdd(inner.content, inner.lengthBytes);
   if (!indexed.isPlaced) contents.addPieces(indexed.row, settings.pieceLength, inner.pieces);
   if (inner.signature !== undefined) contents.addSignature(indexed.row, inner.signature);
+  if (inner.sketch !== undefined) contents.addSketch(indexed.row, inner.sketch);
   recompressions.add(contentRow, indexed.row, inner.line);
 }

@@ -34,6 +34,7 @@ export class HashRecorder {
     if (source === undefined) return false;
     if (!indexed.isPlaced && size > 0) contents.addPieces(indexed.row, this.#context.pieceLength, hashed.pieces);
     if (hashed.signature !== undefined) contents.addSignature(indexed.row, hashed.signature);
+    if (hashed.sketch !== undefined) contents.addSketch(indexed.row, hashed.sketch);
     pending.complete(file, {
       contentRow: indexed.row,
       mode: Number(source.mode & 0o7777n),

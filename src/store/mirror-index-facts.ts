@@ -16,6 +16,8 @@ export interface IndexFacts {
   readonly lastPollMs: number;
   /** JSON: files and bytes that a partial mirror holds of a release. */
   readonly selectedTotals: string;
+  /** Sketches that were left after the last sweep. */
+  readonly sketchesSwept: number;
 }
 
 /** Table `meta`. */

@@ -128,6 +128,10 @@ export class FileRecords {
     return changed;
   }
 
+  isEmpty(): boolean {
+    return this.#database.prepare("SELECT 1 FROM files LIMIT 1").get() === undefined;
+  }
+
   totals(): FileTotals {
     const query = "SELECT count(*) AS files, total(size) AS bytes, total(verified) AS verified FROM files";
     const row = this.#database.prepare(query).get()!;

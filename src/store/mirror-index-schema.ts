@@ -4,7 +4,7 @@ import { messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
 
 /** Raised with every change of the tables. */
-export const MIRROR_INDEX_VERSION = 1;
+export const MIRROR_INDEX_VERSION = 2;
 
 /**
  * The mirror's index. Paths and hashes are BLOBs, so that SQLite's memcmp order is the manifest's order. Times are
@@ -17,6 +17,8 @@ export const MIRROR_INDEX_VERSION = 1;
  * - `bundle_contents`: content tables that were fetched. `infos`: bencoded info dictionaries.
  * - `pending`: paths that an activation was about to put there; empty once its release is held.
  * - `staged`: which pieces of a part are verified.
+ * - `sketches`: encoded sketches of contents that are held or on their way; `handprints` leads from some of their handprints
+ *   to `sketches.id`.
  */
 const SCHEMA = `
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -27,7 +29,7 @@ CREATE TABLE entries(path BLOB PRIMARY KEY, line TEXT NOT NULL, content BLOB, si
 CREATE INDEX entries_content ON entries(content) WHERE content IS NOT NULL;
 CREATE TABLE files(path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
   ino INTEGER NOT NULL, content BLOB NOT NULL, verified INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX files_content ON files(content);
+CREATE INDEX files_content ON files(content, verified DESC);
 CREATE INDEX files_unverified ON files(path) WHERE verified = 0;
 CREATE TABLE bundles(number INTEGER PRIMARY KEY, info_hash BLOB NOT NULL UNIQUE, line TEXT NOT NULL);
 CREATE TABLE bundle_contents(bundle INTEGER NOT NULL, ordinal INTEGER NOT NULL, content BLOB NOT NULL,
@@ -37,6 +39,9 @@ CREATE TABLE infos(info_hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWI
 CREATE TABLE pending(path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE staged(content BLOB PRIMARY KEY, length INTEGER NOT NULL, piece_length INTEGER NOT NULL,
   verified BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE sketches(id INTEGER PRIMARY KEY, content BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
+CREATE TABLE handprints(handprint INTEGER NOT NULL, sketch INTEGER NOT NULL, PRIMARY KEY(handprint, sketch)) WITHOUT ROWID;
+CREATE INDEX handprints_sketch ON handprints(sketch);
 `;
 
 /** SQLite's primary result codes for a file that is damaged or no database at all. */
@@ -73,7 +78,14 @@ function createTables(database: DatabaseSync, path: string): void {
     const told = `index "${path}" has version ${version}, this program knows ${MIRROR_INDEX_VERSION}`;
     throw new StoreError("index-too-new", told);
   }
+  if (version > 0) dropTables(database);
   database.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${MIRROR_INDEX_VERSION}; COMMIT`);
+}
+
+/** What an older version left is found out anew: all of it can be rebuilt. */
+function dropTables(database: DatabaseSync): void {
+  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+  for (const { name } of tables) database.exec(`DROP TABLE "${name as string}"`);
 }
 
 /** Moves a damaged database out of the way, over one that was moved before, and returns its new path. */

@@ -4,6 +4,7 @@ import { FactRecords } from "./mirror-index-facts.ts";
 import { FileRecords } from "./mirror-index-files.ts";
 import { ManifestRecords, type ManifestVersion } from "./mirror-index-manifest.ts";
 import { isIndexDamaged, moveAside, openIndexDatabase } from "./mirror-index-schema.ts";
+import { SketchRecords } from "./mirror-index-sketches.ts";
 import { StagedRecords } from "./mirror-index-staged.ts";
 
 /**
@@ -18,6 +19,7 @@ export class MirrorIndex implements Disposable {
   readonly files: FileRecords;
   readonly bundles: BundleRecords;
   readonly staged: StagedRecords;
+  readonly sketches: SketchRecords;
   /** Where a damaged predecessor was moved, if there was one: all is unknown now, walk again and tell people. */
   readonly damagedPredecessor: string | undefined;
 
@@ -29,6 +31,7 @@ export class MirrorIndex implements Disposable {
     this.files = new FileRecords(database);
     this.bundles = new BundleRecords(database);
     this.staged = new StagedRecords(database);
+    this.sketches = new SketchRecords(database);
   }
 
   /**

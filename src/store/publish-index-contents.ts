@@ -66,6 +66,21 @@ export class IndexedContents {
     this.#index.prepare("INSERT OR IGNORE INTO signatures(content, bytes) VALUES(?, ?)").run(row, bytes);
   }
 
+  addSketch(row: number, bytes: Uint8Array): void {
+    this.#index.prepare("INSERT OR IGNORE INTO sketches(content, bytes) VALUES(?, ?)").run(row, bytes);
+  }
+
+  /** Encoded similarity sketch. */
+  sketchOfRow(row: number): Uint8Array | undefined {
+    const found = this.#index.prepare("SELECT bytes FROM sketches WHERE content = ?").get(row);
+    return found?.bytes as Uint8Array | undefined;
+  }
+
+  sketch(content: ContentId): Uint8Array | undefined {
+    const found = this.find(content);
+    return found === undefined ? undefined : this.sketchOfRow(found.row);
+  }
+
   /** Length of the signature of a row, 0 if it has none. */
   signatureLength(row: number): number {
     const found = this.#index.prepare("SELECT length(bytes) AS n FROM signatures WHERE content = ?").get(row);
@@ -108,6 +123,7 @@ export class IndexedContents {
     const index = this.#index;
     index.prepare("DELETE FROM signatures WHERE content = ?").run(row);
     index.prepare("DELETE FROM recompressions WHERE content = ?1 OR inner = ?1").run(row);
+    index.prepare("DELETE FROM sketches WHERE content = ?").run(row);
     index.prepare("DELETE FROM pieces WHERE content = ?").run(row);
     index.prepare("DELETE FROM contents WHERE id = ?").run(row);
   }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** Raised when a table changes its meaning; an index of another version is rebuilt, since all of it can be. */
-export const PUBLISH_INDEX_VERSION = 3;
+export const PUBLISH_INDEX_VERSION = 4;
 
 /** Values of the column `kind`: an entry's kind, or (in `pending` only) the removal of the path. */
 export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as const;
@@ -40,6 +40,7 @@ CREATE TABLE pieces(content INTEGER PRIMARY KEY, piece_length INTEGER NOT NULL, 
 CREATE TABLE signatures(content INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE TABLE recompressions(content INTEGER PRIMARY KEY, inner INTEGER NOT NULL, line TEXT NOT NULL);
 CREATE INDEX recompressions_inner ON recompressions(inner);
+CREATE TABLE sketches(content INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE TABLE bundles(number INTEGER PRIMARY KEY, kind TEXT NOT NULL, info_hash BLOB NOT NULL UNIQUE, length INTEGER NOT NULL,
   piece_length INTEGER NOT NULL, contents INTEGER NOT NULL, release INTEGER NOT NULL, table_sha256 BLOB NOT NULL,
   table_length INTEGER NOT NULL, name TEXT NOT NULL, retired_release INTEGER);

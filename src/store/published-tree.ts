@@ -118,6 +118,11 @@ export class PublishedTreeReader implements Disposable {
     return isKnown ? this.#objects.read(sha256) : undefined;
   }
 
+  /** Encoded similarity sketch. */
+  async sketch(content: ContentId): Promise<Uint8Array | undefined> {
+    return this.#open?.contents.sketch(content);
+  }
+
   /** Encoded block signature. */
   async signature(content: ContentId): Promise<Uint8Array | undefined> {
     return this.#open?.contents.signature(content);

@@ -1,0 +1,146 @@
+import type { ContentId } from "../core/content-id.ts";
+import { messageOf, PrsyncError } from "../core/errors.ts";
+import { baseNameOf, displayPath, joinPath, parentOf, type RepoPath } from "../core/repo-path.ts";
+import { isSigned } from "../delta/block-length.ts";
+import { isSketched, parseSketch, type Sketch } from "../delta/sketch.ts";
+import { chooseBases, MAX_BASES, type BasisCandidate, type BasisKinship } from "../plan/choose-basis.ts";
+import type { ContentToObtain } from "../plan/plan-sync.ts";
+import { DirectoryNames } from "../plan/similar-name.ts";
+import type { ConfinedDirectory } from "../store/confined-directory.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+import { holdersOf } from "./inventory.ts";
+import { mapParallel } from "./manifest-update.ts";
+import type { SyncLog } from "./sync-log.ts";
+
+/** Where the sketch of a content comes from that this mirror never had. */
+export interface SketchSource {
+  /** Encoded; undefined if there is none. Not trusted: a sketch is a hint. */
+  sketch(content: ContentId, signal: AbortSignal): Promise<Uint8Array | undefined>;
+}
+
+export interface BasisContext {
+  readonly index: MirrorIndex;
+  readonly destination: ConfinedDirectory;
+  readonly central: SketchSource;
+  readonly log: SyncLog;
+  readonly signal: AbortSignal;
+}
+
+const PARALLEL_SKETCHES = 8;
+/** Names looked at in the same directory, and contents that the sketch leads to. */
+const MOST_NAMES = 2;
+const MOST_ALIKE = 8;
+/** Directories whose names are kept: contents come about in path order. */
+const KEPT_DIRECTORIES = 16;
+
+/**
+ * Finds basis files for the contents that no file of DEST has whole: what the policy of plan/choose-basis.ts asks is looked up
+ * here. A content without a basis becomes "fetch", and its signature is not read.
+ */
+export async function chooseBasisFiles(
+  contents: readonly ContentToObtain[],
+  context: BasisContext,
+): Promise<readonly ContentToObtain[]> {
+  const isOpen = ({ source, lengthBytes }: ContentToObtain): boolean => !("from" in source) && isSigned(lengthBytes);
+  if (!contents.some(isOpen) || context.index.files.isEmpty()) return contents;
+  const sketches = await sketchesOf(contents.filter(isOpen), context);
+  const finder = new CandidateFinder(context);
+  return contents.map((wanted) => {
+    if (!isOpen(wanted)) return wanted;
+    const sketch = sketches.get(wanted.content);
+    const { bases, rejected } = chooseBases({ lengthBytes: wanted.lengthBytes, sketch }, finder.find(wanted, sketch));
+    for (const { path, reason } of rejected) {
+      context.log.debug({ path: displayPath(path), content: wanted.content, reason }, "no basis");
+    }
+    return { ...wanted, source: bases.length > 0 ? { how: "delta", basis: bases } : { how: "fetch" } };
+  });
+}
+
+/** Sketches of the wanted contents, as far as they can be had; they stay in the index for when the contents are held. */
+async function sketchesOf(
+  contents: readonly ContentToObtain[],
+  { index, central, log, signal }: BasisContext,
+): Promise<Map<ContentId, Sketch>> {
+  const sketched = contents.filter(({ lengthBytes }) => isSketched(lengthBytes));
+  const fetchOne = async ({ content }: ContentToObtain): Promise<readonly [ContentId, Sketch | undefined]> => {
+    const known = index.sketches.get(content);
+    if (known !== undefined) return [content, known];
+    try {
+      const bytes = await central.sketch(content, signal);
+      return [content, bytes === undefined ? undefined : parseSketch(bytes)];
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof PrsyncError)) throw error;
+      log.warn({ content, reason: messageOf(error) }, "no usable sketch, its basis is chosen by names");
+      return [content, undefined];
+    }
+  };
+  const found = await mapParallel(sketched, fetchOne, PARALLEL_SKETCHES);
+  const sketches = new Map(found.flatMap(([content, sketch]) => (sketch === undefined ? [] : [[content, sketch]])));
+  index.transaction(() => sketches.forEach((sketch, content) => index.sketches.put(content, sketch)));
+  return sketches;
+}
+
+/** Looks up files of DEST that may hold parts of a content, from the index alone: none of them is opened. */
+class CandidateFinder {
+  readonly #context: BasisContext;
+  readonly #names = new Map<RepoPath | undefined, DirectoryNames>();
+
+  constructor(context: BasisContext) {
+    this.#context = context;
+  }
+
+  find({ source, paths }: ContentToObtain, sketch: Sketch | undefined): BasisCandidate[] {
+    const samePaths = source.how === "delta" ? source.basis : [];
+    // Many paths with one content lie together: the first of them speak for all.
+    const byName = paths.slice(0, MAX_BASES).flatMap((path) => this.#namedAlike(path));
+    const found = [
+      ...samePaths.map((path) => this.#candidate(path, "same-path")),
+      ...byName.map((path) => this.#candidate(path, "similar-name")),
+      ...this.#alike(sketch),
+    ];
+    return found.filter((candidate) => candidate !== undefined);
+  }
+
+  #candidate(path: RepoPath, kinship: BasisKinship): BasisCandidate | undefined {
+    const { index, destination } = this.#context;
+    const record = index.files.get(path);
+    if (record !== undefined) {
+      return { path, kinship, lengthBytes: record.stat.size, sketch: index.sketches.get(record.content) };
+    }
+    const size = kinship === "same-path" ? destination.lstat(path)?.size : undefined;
+    return size === undefined ? undefined : { path, kinship, lengthBytes: Number(size), sketch: undefined };
+  }
+
+  #namedAlike(path: RepoPath): RepoPath[] {
+    const directory = parentOf(path);
+    return this.#namesIn(directory)
+      .mostAlike(baseNameOf(path), MOST_NAMES)
+      .map((name) => joinPath(directory, name));
+  }
+
+  /** Files of the held release right in a directory. */
+  #namesIn(directory: RepoPath | undefined): DirectoryNames {
+    const kept = this.#names.get(directory);
+    if (kept !== undefined) return kept;
+    const files = [...this.#context.index.manifest.children(directory)].filter(({ kind }) => kind === "file");
+    const names = new DirectoryNames(files.map(({ path }) => baseNameOf(path)));
+    this.#names.set(directory, names);
+    for (const oldest of this.#names.keys()) {
+      if (this.#names.size <= KEPT_DIRECTORIES) break;
+      this.#names.delete(oldest);
+    }
+    return names;
+  }
+
+  #alike(wanted: Sketch | undefined): BasisCandidate[] {
+    if (wanted === undefined) return [];
+    const { index } = this.#context;
+    return index.sketches.alike(wanted, MOST_ALIKE).flatMap(({ content, sketch }) => {
+      const [path] = holdersOf(this.#context, content);
+      const size = path === undefined ? undefined : index.files.get(path)?.stat.size;
+      if (path === undefined || size === undefined) return [];
+      return [{ path, kinship: "similar-content" as const, lengthBytes: size, sketch }];
+    });
+  }
+}
