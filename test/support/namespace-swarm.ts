@@ -1,0 +1,83 @@
+import { join } from "node:path";
+import { TestNetwork, type TestHost } from "./network.ts";
+import { RunningProgram, runPrsync, runPrsyncJson } from "./program.ts";
+
+/** One mirror of a {@link NamespaceSwarm}; its daemon may be ended and started again. */
+export interface SwarmMirror {
+  readonly host: TestHost;
+  readonly destination: string;
+  daemon: RunningProgram;
+}
+
+export interface NamespaceSwarmOptions {
+  /** For TREE, state and destinations. */
+  readonly directory: string;
+  readonly serveWords?: readonly string[];
+  /** Both directions of each host, in the words of tc; none: as fast as the machine. */
+  readonly rate?: string;
+  readonly usesIpv6?: boolean;
+}
+
+/** A real central and real daemons, each on a host of its own. */
+export class NamespaceSwarm implements AsyncDisposable {
+  readonly tree: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly network: TestNetwork = new TestNetwork();
+  readonly centralHost: TestHost;
+  readonly mirrors: SwarmMirror[] = [];
+  readonly #options: NamespaceSwarmOptions;
+  readonly #addressOf: (host: TestHost) => string;
+  #central: RunningProgram | undefined;
+
+  constructor(options: NamespaceSwarmOptions) {
+    this.#options = options;
+    this.tree = join(options.directory, "tree");
+    this.env = { PRSYNC_STATE_HOME: join(options.directory, "state") };
+    this.centralHost = this.network.addHost("central", options.rate);
+    this.#addressOf = (host) => (options.usesIpv6 === true ? `[${host.address6}]` : host.address);
+  }
+
+  async publish(): Promise<number> {
+    return (await runPrsyncJson<{ release: number }>(["publish", this.tree], { env: this.env })).release;
+  }
+
+  async serve(): Promise<void> {
+    const words = ["serve", this.tree, "--listen", `${this.#addressOf(this.centralHost)}:7380`];
+    const more = this.#options.serveWords ?? ["--announce-interval", "10s"];
+    this.#central = await RunningProgram.start([...words, ...more], { enter: this.centralHost.enter, env: this.env });
+  }
+
+  /** @param prepare changes the host before the daemon starts there */
+  async addMirror(name: string, prepare: (host: TestHost) => void = () => undefined): Promise<SwarmMirror> {
+    const host = this.network.addHost(name, this.#options.rate);
+    prepare(host);
+    const url = `http://${this.#addressOf(this.centralHost)}:7380`;
+    const ticket = (await runPrsync(["invite", this.tree, name, "--url", url], { env: this.env })).stdout.trim();
+    const destination = join(this.#options.directory, name);
+    const mirror = { host, destination, daemon: await this.#startDaemon(host, [ticket, destination]) };
+    this.mirrors.push(mirror);
+    return mirror;
+  }
+
+  /** After its daemon ended, however. */
+  async restart(mirror: SwarmMirror): Promise<void> {
+    mirror.daemon = await this.#startDaemon(mirror.host, [mirror.destination]);
+  }
+
+  /** Waits until every daemon told that it holds the release. */
+  async allSynced(release: number, timeoutMs = 120_000): Promise<void> {
+    const isIt = (event: Record<string, unknown>): boolean =>
+      event["event"] === "synced" && event["release"] === release && event["failed"] === 0;
+    await Promise.all(this.mirrors.map(({ daemon }) => daemon.waitFor(isIt, timeoutMs)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.mirrors.map(({ daemon }) => daemon.stop("SIGKILL")));
+    await this.#central?.stop();
+    this.network[Symbol.dispose]();
+  }
+
+  #startDaemon(host: TestHost, words: readonly string[]): Promise<RunningProgram> {
+    return RunningProgram.start(["daemon", ...words, "--now", "--verbose"], { enter: host.enter, env: this.env });
+  }
+}
