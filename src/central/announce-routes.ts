@@ -1,11 +1,12 @@
 import { isIP } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { sendProblem } from "../net/http-server-problem.ts";
-import { plainAddress } from "../net/remote-address.ts";
+import { addressGroup, plainAddress } from "../net/remote-address.ts";
+import { AnnounceBudget } from "../tracker/announce-budget.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import { encodeStockAnswer, encodeStockFailure, parseStockAnnounce } from "../tracker/stock-announce.ts";
 import { openVolunteers, peersForStock } from "../tracker/open-swarm.ts";
-import { authenticate, type AuthenticationContext, bodyOf, type Refusal } from "./authenticate.ts";
+import { authenticate, type AuthenticationContext, bodyOf, isFromEnrolled, type Refusal } from "./authenticate.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import { type AnnounceContext, answerVolunteer, peerRules } from "./volunteer-announces.ts";
@@ -23,18 +24,45 @@ const REFUSALS: Readonly<Record<Refusal["code"], string>> = {
 
 /** The tracker: POST for volunteers, BEP 3's GET for stock clients. */
 export function registerAnnounceRoutes(app: FastifyInstance, context: AnnounceRouteContext): void {
-  app.post("/.prsync/announce", async (request, reply) => answerPost(context, request, reply));
+  const budget = new AnnounceBudget();
+  const guarded = { ...context, budget };
+  const refuseEarly = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> =>
+    refuseBeforeBody(request, reply, guarded);
+  app.post("/.prsync/announce", { onRequest: refuseEarly }, async (request, reply) => {
+    return answerPost(guarded, request, reply);
+  });
   app.get("/.prsync/announce", async (request, reply) => {
+    if (!budget.mayAddress(addressGroup(addressOf(request)), context.clock.monotonicMs())) {
+      return reply.send(Buffer.from(encodeStockFailure("too many announces from this address")));
+    }
     // BEP 3 knows no HTTP errors: failures go out as 200, too.
     return reply.header("Content-Type", "text/plain").send(Buffer.from(answerStock(context, request)));
   });
 }
 
-async function answerPost(
-  context: AnnounceRouteContext,
+type PostContext = AnnounceRouteContext & { readonly budget: AnnounceBudget };
+
+/** What the head tells already: who is unknown, or calls too often, makes central read no body and check no signature (row T01). */
+function refuseBeforeBody(
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<FastifyReply> {
+  context: PostContext,
+): FastifyReply | undefined {
+  const isTooMuch = !context.budget.mayAddress(addressGroup(addressOf(request)), context.clock.monotonicMs());
+  if (!isTooMuch && isFromEnrolled(request, context)) return undefined;
+  void reply.header("Connection", "close");
+  if (isTooMuch) return refuseTooMany(context, reply);
+  context.counters.announcesRefused++;
+  return sendProblem(reply, 401, { code: "bad-signature", message: REFUSALS["bad-signature"] });
+}
+
+function refuseTooMany({ counters }: AnnounceRouteContext, reply: FastifyReply): FastifyReply {
+  counters.announcesRefused++;
+  const message = "too many announces in a short time; ask again later";
+  return sendProblem(reply.header("Retry-After", "10"), 429, { code: "too-many-announces", message });
+}
+
+async function answerPost(context: PostContext, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const authenticated = authenticate(request, context);
   if (!("volunteer" in authenticated)) {
     context.counters.announcesRefused++;
@@ -42,6 +70,9 @@ async function answerPost(
     const sequence = code === "stale-sequence" ? { sequence: authenticated.sequence } : {};
     return sendProblem(reply, status, { code, message: REFUSALS[code], ...sequence });
   }
+  // Counted only now: nobody can use up the announces of another.
+  if (!context.budget.mayVolunteer(authenticated.volunteer.id, context.clock.monotonicMs()))
+    return refuseTooMany(context, reply);
   try {
     const from = { ...authenticated, host: addressOf(request), query: queryOf(request), body: bodyOf(request) };
     const answer = await answerVolunteer(context, from);

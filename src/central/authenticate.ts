@@ -43,6 +43,13 @@ export function authenticate(
   return { volunteer: known };
 }
 
+/** Whether a request says that it comes from an enrolled volunteer; nothing is proved by that. */
+export function isFromEnrolled(request: FastifyRequest, { registry }: AuthenticationContext): boolean {
+  const id = request.headers[VOLUNTEER_HEADER];
+  const isComplete = parseSequence(request.headers[SEQUENCE_HEADER]) !== undefined;
+  return isComplete && isVolunteerId(id) && registry.byId(id) !== undefined;
+}
+
 interface SignatureContext extends AuthenticationContext {
   readonly publicKey: Uint8Array | undefined;
   readonly sequence: number | undefined;

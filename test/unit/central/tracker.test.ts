@@ -8,6 +8,7 @@ import { realClock } from "../../../src/net/real-clock.ts";
 import { parsePass, verifyPass } from "../../../src/trust/pass.ts";
 import { enrolmentMac } from "../../../src/trust/enrolment.ts";
 import type { VolunteerStatus } from "../../../src/central/central-status.ts";
+import { rawExchange, statusOf } from "../../support/raw-http.ts";
 import { CentralFixture, jsonOf, testKey, type TestVolunteer } from "../../support/central-fixture.ts";
 
 async function served(change: Parameters<CentralFixture["serve"]>[0] = {}): Promise<CentralFixture> {
@@ -226,6 +227,21 @@ test("the control socket drains, lists, refreshes and refuses nonsense", async (
 test("a second serve of the same tree is refused", async () => {
   const fixture = await served();
   await expect(fixture.serve()).rejects.toMatchObject({ code: "serve-running" });
+});
+
+test("who announces too often is told to wait, and who is unknown is refused before a byte of the body", async () => {
+  const fixture = await served();
+  const volunteer = await fixture.volunteer("a");
+  const statuses: number[] = [];
+  for (let index = 0; index < 40; index++) statuses.push((await volunteer.announce()).status);
+  expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(30);
+  expect(statuses.at(-1)).toBe(429);
+  const other = await fixture.volunteer("b");
+  expect((await other.announce()).status).toBe(200);
+  // The head promises a body that never comes.
+  const head = `POST /.prsync/announce HTTP/1.1\r\nHost: x\r\nPrsync-Volunteer: ${"0".repeat(40)}\r\nPrsync-Sequence: 9\r\n`;
+  const answer = await rawExchange(fixture.program.httpPort, `${head}Content-Length: 1000000\r\n\r\n`, 5_000);
+  expect(statusOf(answer)).toBe(401);
 });
 
 test("without --open stock clients get a failure reason", async () => {
