@@ -26,7 +26,18 @@ export interface PeerTarget {
 }
 
 const HANDSHAKE_LENGTH = 68;
-const MESSAGE = { unchoke: 1, bitfield: 5, piece: 7, haveAll: 14, reject: 16, extended: 20 } as const;
+const MESSAGE = {
+  unchoke: 1,
+  bitfield: 5,
+  request: 6,
+  piece: 7,
+  haveAll: 14,
+  haveNone: 15,
+  reject: 16,
+  extended: 20,
+} as const;
+const HELD: ReadonlySet<number> = new Set([MESSAGE.bitfield, MESSAGE.haveAll, MESSAGE.haveNone]);
+const EXTENDED_HANDSHAKE = `d1:md6:prsynci1e11:ut_metadatai2ee6:prsyncd5:nonce32:${"n".repeat(32)}ee`;
 
 /** Enrols by a ticket as `sync` would. */
 export async function enrolTestVolunteer(ticketText: string): Promise<TestIdentity> {
@@ -66,10 +77,30 @@ export class HostilePeer implements Disposable {
     if (moment === "connected") return peer;
     const remoteId = await peer.#shakeHands(target, identity, moment !== "admitted-without-fast");
     if (moment === "handshake-done") return peer;
-    peer.send(extendedFrame(0, `d1:md6:prsynci1e11:ut_metadatai2ee6:prsyncd5:nonce32:${"n".repeat(32)}ee`));
+    peer.send(extendedFrame(0, EXTENDED_HANDSHAKE));
     if (moment === "extended-done") return peer;
     await peer.#showPass(target, identity, remoteId);
     return peer;
+  }
+
+  /** The called side: takes a connection of a program and behaves until both are admitted. */
+  static async answer(socket: Socket, target: PeerTarget, identity: TestIdentity): Promise<HostilePeer> {
+    const peer = new HostilePeer(socket);
+    const remoteId = await peer.#shakeHands(target, identity, true);
+    peer.send(extendedFrame(0, EXTENDED_HANDSHAKE));
+    await peer.#showPass(target, identity, remoteId);
+    return peer;
+  }
+
+  /** The next request (BEP 3) of the other side. */
+  async nextRequest(): Promise<{ readonly piece: number; readonly offset: number; readonly length: number }> {
+    const body = await this.#frame((received) => received[0] === MESSAGE.request);
+    return { piece: body.readUInt32BE(1), offset: body.readUInt32BE(5), length: body.readUInt32BE(9) };
+  }
+
+  /** From now on nothing is read: the other side's window fills. */
+  stopReading(): void {
+    this.#socket.pause();
   }
 
   send(bytes: Uint8Array): void {
@@ -111,7 +142,7 @@ export class HostilePeer implements Disposable {
     };
     const id = (fields.get("m") as BencodeDictionary).get("prsync") as number;
     this.send(extendedFrame(id, encodePassMessage({ pass, signature: signPeerProof(key, proof) })));
-    await this.#frame((body) => body[0] === MESSAGE.haveAll || body[0] === MESSAGE.bitfield);
+    await this.#frame((body) => HELD.has(body[0]!));
   }
 
   /** The body of the next frame that fits; others are dropped. */
