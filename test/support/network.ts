@@ -19,6 +19,12 @@ export interface TestHost {
   counters(): { readonly sentBytes: number; readonly receivedBytes: number };
 }
 
+/** What a host can send and receive. */
+export interface LinkRates {
+  readonly up: string;
+  readonly down: string;
+}
+
 /** Several hosts on one switch: network namespaces joined by veth pairs to a bridge in a namespace of its own. */
 export class TestNetwork implements Disposable {
   readonly #namespaces: string[] = [];
@@ -36,8 +42,8 @@ export class TestNetwork implements Disposable {
     ip("-n", this.#bridge, "link", "set", "br0", "up");
   }
 
-  /** @param rate both directions, in the words of tc ("20mbit"); none: as fast as the machine */
-  addHost(name: string, rate?: string): TestHost {
+  /** @param rate both directions or each, in the words of tc ("20mbit"); none: as fast as the machine */
+  addHost(name: string, rate?: string | LinkRates): TestHost {
     const namespace = this.#addNamespace(name);
     const index = this.#namespaces.length;
     const address = `10.77.${this.#subnet}.${index}`;
@@ -50,8 +56,9 @@ export class TestNetwork implements Disposable {
     ip("-n", namespace, "address", "add", `${address6}/64`, "dev", "eth0", "nodad");
     ip("-n", namespace, "link", "set", "eth0", "up");
     if (rate !== undefined) {
-      shape(namespace, "eth0", rate);
-      shape(this.#bridge, port, rate);
+      const { up, down } = typeof rate === "string" ? { up: rate, down: rate } : rate;
+      shape(namespace, "eth0", up);
+      shape(this.#bridge, port, down);
     }
     return {
       name,

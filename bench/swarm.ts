@@ -1,0 +1,152 @@
+// One release to many mirrors over shaped links: wall time and bytes that central's interface sent, for PRsync, rsync from
+// central and libtorrent clients with a small tracker of ours (no other is packaged), beside the bound of Kumar and Ross.
+// `npm run bench -- swarm`, or single rows: `node bench/swarm.ts --work empty,daily --links equal --mirrors 1,5 --programs prsync`
+// after `npm run build`; `--quick` moves 8 MiB instead of 64. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
+// its own (network namespace) whose link `tc tbf` shapes to --mbit (20) each way, or as the kind of links says. rsync is run for 1 and 5 mirrors
+// and extrapolated beyond ("~"): central's link is what limits it. A row counts only if the busiest core was idle for a quarter
+// of the time or more. The mirrors hold the release before, which is a file of some bytes, or for "daily" all but 1 %. libtorrent is left out
+// of "daily": it has no releases. Mirrors that hold a part of the tree are left out: there are no filters yet.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
+import { LINK_KINDS, SwarmLinks, type LinkKind } from "./support/swarm-links.ts";
+import {
+  libtorrentSwarm,
+  prsyncSwarm,
+  rsyncSwarm,
+  type SwarmMeasurement,
+  type SwarmProgram,
+} from "./support/swarm-programs.ts";
+import { swarmWork, WORK_KINDS, type WorkKind } from "./support/swarm-work.ts";
+
+const MIB = 2 ** 20;
+const MIN_IDLE = 0.25;
+const MEASURED_RSYNC = [1, 5];
+const PROGRAMS: Readonly<Record<string, SwarmProgram>> = {
+  prsync: prsyncSwarm,
+  rsync: rsyncSwarm,
+  libtorrent: libtorrentSwarm,
+};
+
+const COLUMNS: readonly Column[] = [
+  { key: "work", title: "work" },
+  { key: "links", title: "links" },
+  { key: "mirrors", title: "mirrors" },
+  { key: "program", title: "program" },
+  { key: "seconds", title: "s", digits: 1 },
+  { key: "toBound", title: "s / bound", digits: 2 },
+  { key: "centralSentBytes", title: "central sent B" },
+  { key: "copies", title: "copies", digits: 2 },
+  { key: "idle", title: "busiest core idle", digits: 2 },
+  { key: "counts", title: "counts" },
+];
+
+const { values } = parseArgs({
+  options: {
+    work: { type: "string", default: WORK_KINDS.join() },
+    links: { type: "string", default: LINK_KINDS.join() },
+    mirrors: { type: "string", default: "1,5,10,20" },
+    programs: { type: "string", default: Object.keys(PROGRAMS).join() },
+    mib: { type: "string" },
+    mbit: { type: "string", default: "20" },
+    quick: { type: "boolean", default: false },
+  },
+});
+const totalBytes = Number(values.mib ?? (values.quick ? 8 : 64)) * MIB;
+const bitsPerSecond = Number(values.mbit) * 1e6;
+
+const rows: Row[] = [];
+for (const work of chosen(values.work, WORK_KINDS)) {
+  for (const links of chosen(values.links, LINK_KINDS)) {
+    for (const program of chosen(values.programs, Object.keys(PROGRAMS))) {
+      rows.push(...(await series(work, links, program)));
+    }
+  }
+}
+printTable(COLUMNS, rows);
+const isWhole = Object.keys(values).every(
+  (name) => name === "mbit" || !process.argv.some((word) => word.startsWith(`--${name}`)),
+);
+const result = { totalBytes, bitsPerSecond, minIdle: MIN_IDLE, rsync: await versionOf("rsync"), rows };
+writeResult(isWhole ? "swarm" : "swarm.local", result);
+
+/** One program with growing numbers of mirrors. */
+async function series(work: WorkKind, links: LinkKind, program: string): Promise<Row[]> {
+  if (program === "libtorrent" && work === "daily") return [];
+  const counts = values.mirrors.split(",").map(Number);
+  const found: Row[] = [];
+  for (const mirrors of counts) {
+    const isMeasured = program !== "rsync" || MEASURED_RSYNC.includes(mirrors);
+    const row = isMeasured ? await measure({ work, links, program, mirrors }) : extrapolated(found.at(-1), mirrors);
+    if (row === undefined) continue;
+    found.push(row);
+    printTable(COLUMNS, [row]);
+  }
+  return found;
+}
+
+interface Scene {
+  readonly work: WorkKind;
+  readonly links: LinkKind;
+  readonly program: string;
+  readonly mirrors: number;
+}
+
+async function measure(scene: Scene): Promise<Row> {
+  const directory = mkdtempSync(join(tmpdir(), "prsync-bench-swarm-"));
+  using links = new SwarmLinks(scene.links, scene.mirrors, bitsPerSecond);
+  const work = swarmWork(scene.work, totalBytes);
+  try {
+    const measurement = await PROGRAMS[scene.program]!({ links, work, directory });
+    return rowOf(scene, measurement, {
+      newBytes: work.newBytes,
+      bound: links.boundSeconds(work.newBytes),
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function rowOf(
+  scene: Scene,
+  { seconds, centralSentBytes, idle }: SwarmMeasurement,
+  { newBytes, bound }: { readonly newBytes: number; readonly bound: number },
+): Row {
+  const ratios = { toBound: seconds / bound, copies: centralSentBytes / newBytes };
+  return {
+    ...scene,
+    seconds,
+    ...ratios,
+    centralSentBytes,
+    idle,
+    counts: idle >= MIN_IDLE ? "yes" : "no: machine busy",
+  };
+}
+
+/** Each mirror costs central's link the same. */
+function extrapolated(last: Row | undefined, mirrors: number): Row | undefined {
+  if (last === undefined) return undefined;
+  const factor = mirrors / Number(last["mirrors"]);
+  const scaled = (key: string): number => Number(last[key]) * factor;
+  const [seconds, centralSentBytes, copies] = [scaled("seconds"), scaled("centralSentBytes"), scaled("copies")];
+  return {
+    ...last,
+    mirrors,
+    program: "rsync ~",
+    seconds,
+    centralSentBytes,
+    copies,
+    toBound: undefined,
+    idle: undefined,
+  };
+}
+
+function chosen<Name extends string>(text: string, known: readonly Name[]): readonly Name[] {
+  return text.split(",").map((name) => {
+    const found = known.find((other) => other === name);
+    if (found === undefined) throw new Error(`expected some of ${known.join(", ")}, got "${name}"`);
+    return found;
+  });
+}
