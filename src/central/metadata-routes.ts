@@ -1,9 +1,12 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { parseContentId, type ContentId } from "../core/content-id.ts";
-import { CoreError } from "../core/errors.ts";
+import { contentIdOf, parseContentId, type ContentId } from "../core/content-id.ts";
+import { CoreError, messageOf } from "../core/errors.ts";
+import type { RepoPath } from "../core/repo-path.ts";
 import { buildTorrent } from "../manifest/torrent.ts";
+import { respondWithContent } from "../net/file-response.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
+import { bodyOf } from "./authenticate.ts";
 import { type FileRouteContext, lengthOf, sendContent, sendNoRelease } from "./file-routes.ts";
 
 export interface MetadataRouteContext extends FileRouteContext {
@@ -39,6 +42,11 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
     const bytes = content === undefined ? undefined : await tree.sketch(content);
     return sendBytes(context, reply, { bytes, mediaType: "application/octet-stream", caching: IMMUTABLE });
   });
+  app.post("/.prsync/signatures", async (request, reply) => {
+    context.counters.metadataRequests++;
+    return await sendSignatures(context, bodyOf(request), reply);
+  });
+  get(app, "metadata/*", context, (name, exchange) => sendMetadataFile(context, name, exchange));
   get(app, "torrents/*", context, async (name, { request, reply }) => {
     const info = await tree.infoDictionary(TORRENT_NAME.exec(name)?.[1] ?? "");
     const bytes = info && buildTorrent(info, `${baseUrlOf(context, request)}/.prsync/announce`);
@@ -51,6 +59,58 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
     const served = { content, lengthBytes, mtimeNs: 0n, mediaType: "application/octet-stream", isImmutable: true };
     return await sendContent(context, served, exchange);
   });
+}
+
+/** Contents that one request may ask signatures for. */
+const MAX_SIGNATURES = 1_000;
+/** The answer ends after the signature that goes beyond this: who asked asks again for the rest. */
+const SIGNATURES_ANSWER_BYTES: number = 4 * 1024 * 1024;
+const SHA256_BYTES = 32;
+
+/** Per content asked for, in order, 4 bytes length (0: it has none) and the signature; as many as fit. */
+async function sendSignatures(context: MetadataRouteContext, asked: Uint8Array, reply: FastifyReply): Promise<unknown> {
+  const count = asked.length / SHA256_BYTES;
+  if (!Number.isInteger(count) || count < 1 || count > MAX_SIGNATURES) {
+    const message = `expected 1 to ${MAX_SIGNATURES} SHA-256 of ${SHA256_BYTES} bytes each`;
+    return sendProblem(reply, 400, { code: "bad-request", message });
+  }
+  if (context.tree.release === undefined) return sendNoRelease(reply);
+  const parts: Uint8Array[] = [];
+  let answerBytes = 0;
+  for (let start = 0; start < asked.length && answerBytes < SIGNATURES_ANSWER_BYTES; start += SHA256_BYTES) {
+    const content = contentIdOf(asked.subarray(start, start + SHA256_BYTES));
+    const signature = (await context.tree.signature(content)) ?? new Uint8Array();
+    const head = Buffer.alloc(4);
+    head.writeUInt32BE(signature.length);
+    parts.push(head, signature);
+    answerBytes += head.length + signature.length;
+  }
+  const answer = { bytes: Buffer.concat(parts), mediaType: "application/octet-stream", caching: "no-store" };
+  return sendBytes(context, reply, answer);
+}
+
+/** `INFOHASH/PATH`: a file of a metadata bundle, Range. */
+async function sendMetadataFile(
+  context: MetadataRouteContext,
+  name: string,
+  { request, reply }: Exchange,
+): Promise<FastifyReply> {
+  const [infoHash = "", ...parts] = name.split("/");
+  const bundle = await context.tree.metadataBundle(infoHash);
+  const file = bundle?.find(parts.join("/") as RepoPath);
+  if (bundle === undefined || file === undefined) return sendMissing(context, reply);
+  const { content, ordinal } = file;
+  const lengthBytes = bundle.layout.content(ordinal).length;
+  const served = { content, lengthBytes, mtimeNs: 0n, mediaType: "application/octet-stream", isImmutable: true };
+  reply.hijack();
+  try {
+    const source = { open: () => bundle.open(ordinal), pace: context.pace };
+    await respondWithContent({ request: request.raw, response: reply.raw }, served, source);
+  } catch (error) {
+    context.log.error({ file: name, error: messageOf(error) }, "a file of a metadata bundle could not be sent");
+    reply.raw.destroy();
+  }
+  return reply;
 }
 
 interface Exchange {

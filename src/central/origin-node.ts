@@ -6,7 +6,7 @@ import type { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { DEFAULT_SOURCE_PATIENCE } from "../swarm/running-download.ts";
 import { volunteerIdOf } from "../trust/signing-key.ts";
 import { OpenContents } from "./open-contents.ts";
-import { originBundle } from "./origin-bundle.ts";
+import { originBundle, originMetadataBundle } from "./origin-bundle.ts";
 import type { RevokedIds } from "./revoked-ids.ts";
 import type { ServeOptions, ServePorts } from "./serve-options.ts";
 import { passFor } from "./volunteer-passes.ts";
@@ -57,7 +57,9 @@ export async function createOriginNode(
     patience: DEFAULT_SOURCE_PATIENCE,
     findBundle: async (infoHash) => {
       const bundle = await tree.bundle(infoHash);
-      return bundle && originBundle(bundle, tree, contents);
+      if (bundle !== undefined) return originBundle(bundle, tree, contents);
+      const metadata = await tree.metadataBundle(infoHash);
+      return metadata && originMetadataBundle(metadata, tree);
     },
     isRevoked,
   });

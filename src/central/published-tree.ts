@@ -24,6 +24,18 @@ export interface PublishedBundle {
   readonly contents: readonly ContentId[];
 }
 
+/** A metadata bundle as central seeds it. */
+export interface PublishedMetadata {
+  readonly number: number;
+  /** 40 hex digits. */
+  readonly infoHash: string;
+  readonly layout: BundleLayout;
+  /** A file by its path in the bundle. */
+  find(path: RepoPath): { readonly ordinal: number; readonly content: ContentId } | undefined;
+  /** Undefined if it is no longer there; `read` gives fewer bytes than asked for if the file on disk is damaged. */
+  open(ordinal: number): Promise<OpenContent | undefined>;
+}
+
 /**
  * What `serve` needs of the published repository. Reads only what publish committed: a publish in another process is
  * seen after {@link refresh}.
@@ -48,6 +60,8 @@ export interface PublishedTree {
   /** Bencoded info dictionary of a bundle. */
   infoDictionary(infoHash: string): Promise<Uint8Array | undefined>;
   bundle(infoHash: string): Promise<PublishedBundle | undefined>;
+  /** One of the newest three metadata bundles. */
+  metadataBundle(infoHash: string): Promise<PublishedMetadata | undefined>;
   /** Numbers and info hashes of the bundles of the current release. */
   bundleNumbers(): ReadonlyMap<number, string>;
   /** A file of the TUF metadata directory ("timestamp.json", "3.root.json", "targets/HEX.release.json"). */

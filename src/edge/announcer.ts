@@ -77,6 +77,11 @@ export class Announcer implements AsyncDisposable {
     await this.#running;
   }
 
+  /** Announces unless the tracker has named peers already in this run. */
+  async meetPeers(): Promise<void> {
+    if (!this.#hasStarted) await this.announceNow();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancelTimer?.();
     if (this.#hasStarted && this.isReachable) {

@@ -41,6 +41,10 @@ export class BundleCatalog {
   async learn(rows: readonly BundleRow[], signal: AbortSignal): Promise<void> {
     // Row and table are written together.
     const unknown = rows.filter((row) => this.#index.bundles.get(row.number)?.infoHash !== row.infoHash);
+    await this.#objects.prepare?.(
+      unknown.map((row) => row.table),
+      signal,
+    );
     const tables = await mapParallel(unknown, async (row) => {
       const from = { objects: this.#objects, signal };
       return parseContentTable(await fetchObject(row.table, `content table of bundle ${row.number}`, from));

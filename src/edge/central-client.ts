@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { decompressZstd } from "../codec/zstd.ts";
+import type { ByteRange } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
+import type { RepoPath } from "../core/repo-path.ts";
 import { verifyObject, type ObjectRef } from "../manifest/object-ref.ts";
 import { extractInfo } from "../manifest/torrent.ts";
-import type { HttpClient, HttpResponse } from "../net/http-client.ts";
+import type { HttpClient, HttpResponse, RequestLimits } from "../net/http-client.ts";
 import { SyncError } from "./errors.ts";
 import { parseJson } from "./json-body.ts";
 
@@ -14,6 +16,8 @@ const MIN_BYTES_PER_SECOND = 1_000;
 const MAX_TORRENT_BYTES: number = 16 * 2 ** 20;
 /** A refusal in words may be longer than the content that was asked for. */
 const MAX_PROBLEM_BYTES = 4096;
+/** Before each signature of an answer: its length. */
+const SIGNATURE_HEAD_BYTES = 4;
 /** zstd never makes a frame longer than this: its input plus a small part. */
 const frameCap = (lengthBytes: number): number => lengthBytes + (lengthBytes >> 8) + 1024;
 
@@ -43,14 +47,49 @@ export class CentralClient {
     return bytes;
   }
 
-  /** Block signature of a content as it came; undefined if there is none. Not trusted: matches are hints. */
-  async signature(
-    content: ContentId,
+  /**
+   * Block signatures of several contents as they came, undefined for one that has none. Not trusted: matches are hints. An
+   * answer may end early, but has the first one.
+   * @throws SyncError `central-refused`, `wrong-bytes`
+   */
+  async signatures(
+    contents: readonly ContentId[],
     options: { readonly maxBytes: number; readonly signal: AbortSignal },
-  ): Promise<Uint8Array | undefined> {
-    const response = await this.#request(`signatures/${content}`, options);
-    if (response.status === 404) return undefined;
-    return requireOk(response, `signature of ${content}`).body;
+  ): Promise<Map<ContentId, Uint8Array | undefined>> {
+    const maxBytes = options.maxBytes + SIGNATURE_HEAD_BYTES * contents.length + MAX_PROBLEM_BYTES;
+    const asked = Buffer.from(contents.join(""), "hex");
+    const url = `${this.#baseUrl}/.prsync/signatures`;
+    const limits = { ...limitsOf(maxBytes), signal: options.signal, isRepeatable: true };
+    const { body } = requireOk(await this.#http.post(url, asked, limits), "signatures");
+    const signatures = new Map<ContentId, Uint8Array | undefined>();
+    let start = 0;
+    for (const content of contents) {
+      if (start + SIGNATURE_HEAD_BYTES > body.length) break;
+      const length = body.readUInt32BE(start);
+      start += SIGNATURE_HEAD_BYTES;
+      if (start + length > body.length) break;
+      signatures.set(content, length === 0 ? undefined : Uint8Array.from(body.subarray(start, start + length)));
+      start += length;
+    }
+    if (start === body.length && signatures.size > 0) return signatures;
+    throw new SyncError(
+      "wrong-bytes",
+      `expected signatures of ${contents.length} contents, central sent something else`,
+    );
+  }
+
+  /** Bytes of a file of a metadata bundle; not verified here. @throws SyncError `central-refused`, `wrong-bytes` */
+  async metadataRange(
+    infoHash: string,
+    path: RepoPath,
+    options: { readonly range: ByteRange; readonly signal: AbortSignal },
+  ): Promise<Uint8Array> {
+    const length = options.range.end - options.range.start;
+    const name = `metadata/${infoHash}/${path}`;
+    const response = await this.#request(name, { ...options, maxBytes: Math.max(length, MAX_PROBLEM_BYTES) });
+    if (response.status !== 206 && response.status !== 200) throw refused(response, name);
+    if (response.body.length === length) return response.body;
+    throw new SyncError("wrong-bytes", `expected ${length} bytes of ${name}, central sent ${response.body.length}`);
   }
 
   /** Similarity sketch of a content as it came; undefined if there is none. Not trusted: it leads to hints. */
@@ -104,10 +143,14 @@ export class CentralClient {
   ): Promise<HttpResponse> {
     return await this.#http.get(`${this.#baseUrl}/.prsync/${name}`, {
       ...options,
-      deadlineMs: DEADLINE_MS + options.maxBytes / MIN_BYTES_PER_SECOND,
-      minBytesPerSecond: MIN_BYTES_PER_SECOND,
+      ...limitsOf(options.maxBytes),
     });
   }
+}
+
+function limitsOf(maxBytes: number): Pick<RequestLimits, "maxBytes" | "deadlineMs" | "minBytesPerSecond"> {
+  const deadlineMs = DEADLINE_MS + maxBytes / MIN_BYTES_PER_SECOND;
+  return { maxBytes, deadlineMs, minBytesPerSecond: MIN_BYTES_PER_SECOND };
 }
 
 function requireOk(response: HttpResponse, what: string): HttpResponse {

@@ -29,6 +29,8 @@ export interface HeldManifest extends HeldLinks {
 
 /** Gets metadata objects by hash, verified and uncompressed. */
 export interface ObjectSource {
+  /** Told before several are asked for; never fails. */
+  prepare?(refs: readonly ObjectRef[], signal: AbortSignal): Promise<void>;
   object(ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array>;
 }
 
@@ -93,6 +95,7 @@ async function updateByChangeLists(
     readonly signal: AbortSignal;
   },
 ): Promise<ManifestUpdate> {
+  await context.objects.prepare?.(context.lists, context.signal);
   const lists: ChangeList[] = await mapParallel(context.lists, async (ref) =>
     parseChangeList(await fetchObject(ref, `change list ${ref.from} → ${ref.to}`, context)),
   );
@@ -140,6 +143,7 @@ async function updateByChunks(
   );
   const heldHashes = new Set(held.chunkRefs().map((ref) => ref.sha256));
   const missing = chunkRefs.filter((ref) => !heldHashes.has(ref.sha256));
+  await context.objects.prepare?.(missing, context.signal);
   const bytes = await mapParallel(missing, (ref) =>
     fetchObject(ref, `manifest chunk from "${displayPath(ref.firstPath)}" on`, context),
   );

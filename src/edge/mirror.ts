@@ -7,15 +7,17 @@ import type { SelectionSettings } from "../filter/selection.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { PassAdmission } from "../net/pass-admission.ts";
 import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
-import type { SwarmLimits } from "../net/swarm-options.ts";
+import type { SwarmLimits, SwarmNodeOptions } from "../net/swarm-options.ts";
 import { ConfinedDirectory } from "../store/confined-directory.ts";
 import { StoreError } from "../store/errors.ts";
 import { readOrCreateKeyFile } from "../store/key-file.ts";
 import { acquireLock } from "../store/lock.ts";
+import { MetadataStore } from "../store/metadata-store.ts";
 import { MirrorIndex } from "../store/mirror-index.ts";
 import { makeOwnDirectory, StagingArea } from "../store/staging.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { type BandwidthLimits, HostBandwidth } from "../swarm/host-bandwidth.ts";
+import type { SwarmBundle } from "../swarm/ports.ts";
 import type { SourcePatience } from "../swarm/running-download.ts";
 import { parsePublicKey, type SigningKey } from "../trust/signing-key.ts";
 import type { Ticket } from "../trust/ticket.ts";
@@ -25,9 +27,13 @@ import { BundleCatalog } from "./bundle-catalog.ts";
 import { CentralClient } from "./central-client.ts";
 import { HeldContents } from "./held-contents.ts";
 import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
+import type { ObjectSource } from "./manifest-update.ts";
+import { MetadataObjects } from "./metadata-objects.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
 import { SearchPool } from "./search-pool.ts";
+import { ReleaseMetadata } from "./release-metadata.ts";
+import { SignatureSource } from "./signature-source.ts";
 import type { SyncLog } from "./sync-log.ts";
 import { rememberSelection, type RememberedSelection } from "./remembered-selection.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
@@ -70,6 +76,9 @@ export interface Mirror extends AsyncDisposable {
   readonly trusted: TrustedReleaseClient;
   readonly held: HeldContents;
   readonly search: SearchPool;
+  readonly metadata: ReleaseMetadata;
+  readonly objects: ObjectSource;
+  readonly signatures: SignatureSource;
   readonly catalog: BundleCatalog;
   readonly holdings: HoldingsReporter;
   readonly swarm: SwarmNode;
@@ -116,10 +125,27 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
   };
   const held = resources.use(new HeldContents({ ...disk, log: ports.log, onChanged }));
   const search = resources.use(new SearchPool());
-  const catalog = new BundleCatalog({ index: disk.index, files: held, objects: central });
+  const metadata: ReleaseMetadata = resources.use(
+    new ReleaseMetadata({
+      store: disk.metadataStore,
+      central,
+      swarm: () => swarm,
+      meetPeers: () => announcer.meetPeers(),
+      log: ports.log,
+    }),
+  );
+  const objects = new MetadataObjects(metadata, central, ports.log);
+  const catalog = new BundleCatalog({ index: disk.index, files: held, objects });
+  const signatures = new SignatureSource({ metadata, central, catalog, log: ports.log });
+  const findBundle = async (infoHash: string): Promise<SwarmBundle | undefined> =>
+    catalog.bundle(infoHash) ?? (await metadata.bundle(infoHash));
   const bandwidth = new HostBandwidth(options.bandwidth, ports.clock.monotonicMs());
-  const swarm = resources.use(await joinSwarm(options, ports, { identity, key, situation, catalog, bandwidth }));
-  const announcer = resources.use(createAnnouncer(options, ports, { identity, key, situation, http, swarm, holdings }));
+  const swarm: SwarmNode = resources.use(
+    await joinSwarm(options, ports, { identity, key, situation, findBundle, bandwidth }),
+  );
+  const announcer: Announcer = resources.use(
+    createAnnouncer(options, ports, { identity, key, situation, http, swarm, holdings }),
+  );
   const parts = {
     ...disk,
     ports,
@@ -130,6 +156,9 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     trusted,
     held,
     search,
+    metadata,
+    objects,
+    signatures,
     catalog,
     holdings,
     swarm,
@@ -140,7 +169,9 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
   const owned = resources.move();
   const recallTrust = async (): Promise<void> => {
     const accepted = await trusted.lastAccepted();
-    if (accepted !== undefined) situation.passKey = parsePublicKey(accepted.release.passKey);
+    if (accepted === undefined) return;
+    situation.passKey = parsePublicKey(accepted.release.passKey);
+    await metadata.follow(accepted.release);
   };
   return { ...parts, recallTrust, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -149,6 +180,7 @@ interface Disk {
   readonly destination: ConfinedDirectory;
   readonly index: MirrorIndex;
   readonly staging: StagingArea;
+  readonly metadataStore: MetadataStore;
 }
 
 async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack): Promise<Disk> {
@@ -167,7 +199,7 @@ async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack)
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
   const staging = resources.use(StagingArea.open(destination));
   const index = resources.use(MirrorIndex.open(join(own, "index.sqlite")));
-  return { destination, index, staging };
+  return { destination, index, staging, metadataStore: MetadataStore.open(own) };
 }
 
 function makeDestination(path: string): void {
@@ -226,15 +258,14 @@ interface Membership {
   readonly situation: MirrorSituation;
 }
 
-interface SwarmParts {
-  readonly catalog: BundleCatalog;
+interface SwarmParts extends Pick<SwarmNodeOptions, "findBundle"> {
   readonly bandwidth: HostBandwidth;
 }
 
 async function joinSwarm(
   options: MirrorOptions,
   ports: MirrorPorts,
-  { identity, key, situation, catalog, bandwidth }: Membership & SwarmParts,
+  { identity, key, situation, findBundle, bandwidth }: Membership & SwarmParts,
 ): Promise<SwarmNode> {
   const isRevoked = (id: string): boolean => situation.revoked.has(id);
   const admission = new PassAdmission({
@@ -258,7 +289,7 @@ async function joinSwarm(
     limits: options.swarmLimits,
     bandwidth,
     patience: options.patience,
-    findBundle: async (infoHash) => catalog.bundle(infoHash),
+    findBundle,
     isRevoked,
   });
 }

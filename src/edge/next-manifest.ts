@@ -14,11 +14,11 @@ const MOST_TWINS = 10_000;
  * bundles.
  */
 export async function nextManifest(mirror: Mirror, release: Release): Promise<readonly BundleRow[]> {
-  const { index, central, catalog } = mirror;
+  const { index, objects, catalog } = mirror;
   const { signal, log } = mirror.ports;
   const known = await bundlesOfInterrupted(mirror, release);
   if (known !== undefined) return known;
-  const update = await updateManifest(heldManifest(index), release, { objects: central, signal, log });
+  const update = await updateManifest(heldManifest(index), release, { objects, signal, log });
   notePendingOfOther(index, release);
   index.transaction(() => {
     for (const [sha256, bytes] of update.newChunks) index.manifest.putChunk(sha256, compressZstd(bytes));
@@ -32,14 +32,14 @@ export async function nextManifest(mirror: Mirror, release: Release): Promise<re
 
 /** If an interrupted run brought this very manifest here and checked it, only its bundles are told. */
 async function bundlesOfInterrupted(
-  { index, central, catalog, ports }: Mirror,
+  { index, objects, catalog, ports }: Mirror,
   release: Release,
 ): Promise<readonly BundleRow[] | undefined> {
   const next = index.manifest.next();
   if (next?.release !== release.number || next.index !== release.index.sha256) return undefined;
   const known = index.bundles.all();
   if (objectRefOf(encodeBundleList(known)).sha256 === release.bundles.sha256) return known;
-  const from = { objects: central, signal: ports.signal };
+  const from = { objects, signal: ports.signal };
   const bundles = parseBundleList(await fetchObject(release.bundles, `bundle list of release ${release.number}`, from));
   index.transaction(() => catalog.retireAllBut(bundles));
   return bundles;

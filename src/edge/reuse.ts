@@ -7,7 +7,6 @@ import type { MatchedRun } from "../delta/match-search.ts";
 import { isSketched } from "../delta/sketch.ts";
 import { SketchBuilder } from "../delta/sketch-builder.ts";
 import { loadStrongSum, type StrongSum } from "../delta/strong-sum.ts";
-import { maxSignatureByteLength } from "../delta/signature.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
@@ -15,9 +14,9 @@ import { StoreError } from "../store/errors.ts";
 import { stageFromFile } from "../store/stage-from-file.ts";
 import type { StagingArea } from "../store/staging.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
-import type { CentralClient } from "./central-client.ts";
 import { StagedTransfer } from "./staged-transfer.ts";
 import type { SearchPool } from "./search-pool.ts";
+import type { SignatureSource } from "./signature-source.ts";
 import type { SyncLog } from "./sync-log.ts";
 
 /** What reuse works with. */
@@ -26,7 +25,7 @@ export interface ReuseContext {
   readonly destination: ConfinedDirectory;
   readonly staging: StagingArea;
   readonly catalog: BundleCatalog;
-  readonly central: CentralClient;
+  readonly signatures: SignatureSource;
   readonly search: SearchPool;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
@@ -50,6 +49,8 @@ export async function reuseLocalData(
   contents: readonly ContentToObtain[],
   context: ReuseContext,
 ): Promise<readonly ReusedContent[]> {
+  const withBasis = contents.filter(({ source, lengthBytes }) => source.how === "delta" && isSigned(lengthBytes));
+  await context.signatures.prepare(withBasis, context.signal);
   const reused: ReusedContent[] = [];
   for (const wanted of contents) {
     context.signal.throwIfAborted();
@@ -155,8 +156,7 @@ async function searchBases(work: ContentReuse, basisPaths: readonly RepoPath[]):
   const { content, lengthBytes } = transfer;
   if (!isSigned(lengthBytes)) return;
   try {
-    const maxBytes = maxSignatureByteLength(lengthBytes);
-    const signature = await context.central.signature(content, { maxBytes, signal: context.signal });
+    const signature = await context.signatures.signature(transfer, context.signal);
     if (signature === undefined) return;
     await using bases = await openBases(basisPaths, context);
     const task = { signature, contentLength: lengthBytes, bases: bases.handles };

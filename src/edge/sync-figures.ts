@@ -40,12 +40,12 @@ export class TrafficMeter {
 
   #read(): Reading {
     const { swarm, http, central, ports } = this.#mirror;
-    const { receivedFromPeersBytes, receivedFromOriginBytes, uploadedBytes } = swarm.counters;
+    const { receivedBytes, receivedFromPeersBytes, receivedFromOriginBytes, uploadedBytes } = swarm.counters;
     const fromOrigin = receivedFromOriginBytes + central.contentBytes;
     return {
       fromPeers: receivedFromPeersBytes,
       fromOrigin,
-      received: receivedFromPeersBytes + receivedFromOriginBytes + http.receivedBytes,
+      received: receivedBytes + http.receivedBytes,
       uploaded: uploadedBytes,
       atMs: ports.clock.monotonicMs(),
     };

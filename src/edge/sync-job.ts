@@ -76,6 +76,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   const release = await fetchTrustedRelease(mirror, options);
   const previous = mirror.index.facts.get("heldRelease") ?? 0;
   progress.onStage("manifest");
+  await mirror.metadata.follow(release);
   const bundles = await nextManifest(mirror, release);
   await mirror.catalog.learn(bundles, signal);
   progress.onStage("inventory");

@@ -111,11 +111,22 @@ export class HttpClient implements AsyncDisposable {
     }
   }
 
-  /** Never repeated by itself. @throws as {@link get} */
-  async post(url: string | URL, body: Uint8Array | string, options: RequestLimits): Promise<HttpResponse> {
+  /**
+   * Never repeated by itself, unless `isRepeatable`: a kept connection may turn out to be closed. @throws as {@link get}
+   */
+  async post(
+    url: string | URL,
+    body: Uint8Array | string,
+    options: RequestLimits & { readonly isRepeatable?: boolean },
+  ): Promise<HttpResponse> {
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     const headers = { ...options.headers, "content-length": String(bytes.length) };
-    const transfer = await this.#start("POST", parseHttpUrl(url), { ...options, headers, body: bytes });
+    const limits = { ...options, headers, body: bytes };
+    const target = parseHttpUrl(url);
+    const isRepeatable = options.isRepeatable === true;
+    const transfer = isRepeatable
+      ? await this.#startRepeatable("POST", target, limits)
+      : await this.#start("POST", target, limits);
     await using stream = streamOf(transfer, options);
     return await collect(stream);
   }
@@ -126,7 +137,11 @@ export class HttpClient implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  async #startRepeatable(method: string, url: URL, limits: RequestLimits): Promise<HttpTransfer> {
+  async #startRepeatable(
+    method: string,
+    url: URL,
+    limits: RequestLimits & { readonly body?: Uint8Array },
+  ): Promise<HttpTransfer> {
     try {
       return await this.#start(method, url, limits);
     } catch (error) {

@@ -297,7 +297,7 @@ class TcpSwarmNode implements SwarmNode {
     // A stock client proves no id: it must not take the place of whoever has the one it claims.
     const claimant = wire.isStockClient ? `stock ${wire.remoteHost} ${wire.peerId}` : wire.peerId;
     const key = `${session.bundle.infoHash}:${claimant}`;
-    this.#traffic.opened(wire);
+    this.#traffic.opened(wire, session.bundle.isMetadata === true);
     const refusal = this.#refusal(wire, key, arrival);
     if (refusal === undefined) {
       this.#admitted.get(key)?.wire.close("replaced by another connection");

@@ -4,7 +4,9 @@ import type { PeerWire } from "../swarm/wire/peer-wire.ts";
 export interface SwarmCounters {
   readonly receivedBytes: number;
   readonly sentBytes: number;
+  /** Without metadata bundles. */
   readonly receivedFromPeersBytes: number;
+  /** Without metadata bundles. */
   readonly receivedFromOriginBytes: number;
   /** Payload of blocks given to others. */
   readonly uploadedBytes: number;
@@ -12,19 +14,23 @@ export interface SwarmCounters {
 
 /** Adds up what the connections read and wrote. */
 export class SwarmTraffic {
-  readonly #open = new Set<PeerWire>();
+  /** And whether the connection is for a metadata bundle. */
+  readonly #open = new Map<PeerWire, boolean>();
+  #metadataBytes = 0;
   #fromPeersBytes = 0;
   #fromOriginBytes = 0;
   #sentBytes = 0;
   #uploadedBytes = 0;
 
-  opened(wire: PeerWire): void {
-    this.#open.add(wire);
+  opened(wire: PeerWire, isMetadata: boolean): void {
+    this.#open.set(wire, isMetadata);
   }
 
   closed(wire: PeerWire): void {
+    const isMetadata = this.#open.get(wire);
     if (!this.#open.delete(wire)) return;
-    if (wire.isOrigin) this.#fromOriginBytes += wire.receivedBytes;
+    if (isMetadata === true) this.#metadataBytes += wire.receivedBytes;
+    else if (wire.isOrigin) this.#fromOriginBytes += wire.receivedBytes;
     else this.#fromPeersBytes += wire.receivedBytes;
     this.#sentBytes += wire.sentBytes;
   }
@@ -41,13 +47,15 @@ export class SwarmTraffic {
 
   get counters(): SwarmCounters {
     let [fromPeers, fromOrigin, sent] = [this.#fromPeersBytes, this.#fromOriginBytes, this.#sentBytes];
-    for (const wire of this.#open) {
-      if (wire.isOrigin) fromOrigin += wire.receivedBytes;
+    let metadata = this.#metadataBytes;
+    for (const [wire, isMetadata] of this.#open) {
+      if (isMetadata) metadata += wire.receivedBytes;
+      else if (wire.isOrigin) fromOrigin += wire.receivedBytes;
       else fromPeers += wire.receivedBytes;
       sent += wire.sentBytes;
     }
     return {
-      receivedBytes: fromPeers + fromOrigin,
+      receivedBytes: fromPeers + fromOrigin + metadata,
       sentBytes: sent,
       receivedFromPeersBytes: fromPeers,
       receivedFromOriginBytes: fromOrigin,

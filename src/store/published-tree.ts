@@ -4,15 +4,18 @@ import type { RepoPath } from "../core/repo-path.ts";
 import { decompressZstd } from "../codec/zstd.ts";
 import { RECORD_BYTES, parseContentTable } from "../manifest/content-table.ts";
 import type { Entry } from "../manifest/entry.ts";
+import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import { parseRelease, type Release } from "../manifest/release.ts";
 import { readFileIfExists } from "./durable-file.ts";
 import { StoreError } from "./errors.ts";
 import { IndexedContents } from "./publish-index-contents.ts";
 import { childrenLookup, entryLookup } from "./publish-index-entries.ts";
 import { IndexedRecompressions } from "./publish-index-recompressions.ts";
+import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
 import { IndexedReleases } from "./publish-index-release.ts";
 import { PublishIndex } from "./publish-index.ts";
 import { HashedFiles } from "./publish-objects.ts";
+import { PublishedMetadataBundle } from "./published-metadata-bundle.ts";
 import { ContentReader, type OpenedContent } from "./retained-contents-reader.ts";
 import { RetainedContents } from "./retained-contents.ts";
 import { UnpackedContents } from "./unpacked-contents.ts";
@@ -42,6 +45,7 @@ const TUF_NAME =
 interface OpenIndex {
   readonly index: PublishIndex;
   readonly releases: IndexedReleases;
+  readonly metadataBundles: IndexedMetadataBundles;
   readonly contents: IndexedContents;
   readonly reader: ContentReader;
   readonly retained: RetainedContents;
@@ -58,6 +62,7 @@ export class PublishedTreeReader implements Disposable {
   readonly #place: PublishedTreePlace;
   readonly #objects: HashedFiles;
   readonly #torrents: HashedFiles;
+  readonly #metadata: HashedFiles;
   #open: OpenIndex | undefined;
   #release: Release | undefined;
   #bundleNumbers: ReadonlyMap<number, string> = new Map();
@@ -66,6 +71,7 @@ export class PublishedTreeReader implements Disposable {
     this.#place = place;
     this.#objects = new HashedFiles(place.workDirectory, "objects");
     this.#torrents = new HashedFiles(place.workDirectory, "torrents");
+    this.#metadata = new HashedFiles(place.workDirectory, "metadata");
   }
 
   /** Works before the first publish too: there is no release then. @throws StoreError `index-too-new` */
@@ -130,7 +136,20 @@ export class PublishedTreeReader implements Disposable {
 
   /** Bencoded info dictionary of a bundle. */
   async infoDictionary(infoHash: string): Promise<Uint8Array | undefined> {
-    return this.#isBundle(infoHash) ? this.#torrents.read(infoHash) : undefined;
+    const isKnown = this.#isBundle(infoHash) || this.#metadataRow(infoHash) !== undefined;
+    return isKnown ? this.#torrents.read(infoHash) : undefined;
+  }
+
+  /** One of the newest three. */
+  async metadataBundle(infoHash: string): Promise<PublishedMetadataBundle | undefined> {
+    const row = this.#metadataRow(infoHash);
+    const info = row === undefined ? undefined : await this.#torrents.read(infoHash);
+    if (row === undefined || info === undefined) return undefined;
+    return new PublishedMetadataBundle(row, info, { objects: this.#objects, metadata: this.#metadata });
+  }
+
+  #metadataRow(infoHash: string): MetadataBundleRow | undefined {
+    return /^[0-9a-f]{40}$/.test(infoHash) ? this.#open?.metadataBundles.byInfoHash(infoHash) : undefined;
   }
 
   #isBundle(infoHash: string): boolean {
@@ -180,6 +199,7 @@ function openIndex(place: PublishedTreePlace): OpenIndex | undefined {
     index,
     retained,
     releases: new IndexedReleases(index),
+    metadataBundles: new IndexedMetadataBundles(index),
     contents: new IndexedContents(index),
     reader,
     unpacked: new UnpackedContents({

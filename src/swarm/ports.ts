@@ -24,6 +24,8 @@ export interface SwarmBundle {
   /** Pieces that are verified and readable. The swarm sets bits as pieces complete and clears withdrawn ones. */
   readonly held: Bitfield;
   readonly storage: PieceStorage;
+  /** Carries no file contents: its traffic is counted apart. */
+  readonly isMetadata?: boolean;
   /** Bencoded info dictionary for BEP 9, if at hand. */
   infoDictionary(): Promise<Uint8Array | undefined>;
 }

@@ -183,3 +183,35 @@ test("before the first release everything is 503 but health", async () => {
   expect((await fixture.get("/.prsync/ready")).status).toBe(200);
   expect((await fixture.get("/hello.txt")).status).toBe(200);
 });
+
+test("signatures come several at once, in the order asked for", async () => {
+  const fixture = await served();
+  const [signed, unsigned] = [sha256(large), sha256("hello\n")];
+  const ask = (body: Uint8Array): Promise<Response> =>
+    fetch(`${fixture.program.httpUrl}/.prsync/signatures`, { method: "POST", body: Uint8Array.from(body) });
+  const answer = Buffer.from(await (await ask(Buffer.from(unsigned + signed + unsigned, "hex"))).bytes());
+  const signature = Buffer.from(await (await fixture.get(`/.prsync/signatures/${signed}`)).bytes());
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(signature.length);
+  expect(signature.length).toBeGreaterThan(1_000);
+  expect(answer).toEqual(Buffer.concat([Buffer.alloc(4), length, signature, Buffer.alloc(4)]));
+  const refused = [Buffer.alloc(0), Buffer.alloc(31), Buffer.alloc(32 * 1_001)].map(async (body) => {
+    return (await ask(body)).status;
+  });
+  expect(await Promise.all(refused)).toEqual([400, 400, 400]);
+});
+
+test("a metadata bundle comes as .torrent and file by file", async () => {
+  const fixture = await served();
+  const { infoHash } = fixture.tree.release!.metadata[0]!;
+  const torrent = await fixture.get(`/.prsync/torrents/${infoHash}.torrent`);
+  expect([torrent.status, torrent.headers.get("content-type")]).toEqual([200, "application/x-bittorrent"]);
+  const { index } = fixture.tree.release!;
+  const object = await fixture.get(`/.prsync/metadata/${infoHash}/objects/${index.sha256}`);
+  expect(Buffer.from(await object.bytes())).toEqual(Buffer.from((await fixture.tree.object(index.sha256))!));
+  const part = await fixture.get(`/.prsync/metadata/${infoHash}/signatures`, { range: "bytes=0-3" });
+  expect([part.status, await part.text()]).toEqual([206, "PRCR"]);
+  const missing = [`${infoHash}/sketches`, `${infoHash}/`, infoHash, `${"0".repeat(40)}/signatures`, "x/../signatures"];
+  const statuses = missing.map(async (name) => (await fixture.get(`/.prsync/metadata/${name}`)).status);
+  expect(new Set(await Promise.all(statuses))).toEqual(new Set([404]));
+});
