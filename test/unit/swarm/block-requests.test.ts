@@ -55,3 +55,60 @@ test("requests cover what is missing, are short enough, do not overlap, and cost
     }),
   );
 });
+
+/** Ranges of all lengths with small gaps, where joining is worth a thought. */
+const nearRanges = fc
+  .array(
+    fc.record({
+      gap: fc.integer({ min: 1, max: 60 }),
+      length: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 20_000 })),
+    }),
+    { minLength: 1, maxLength: 7 },
+  )
+  .map((steps) => {
+    let end = 0;
+    return steps.map(({ gap, length }) => {
+      const start = end + gap;
+      end = start + length;
+      return { start, end };
+    });
+  });
+
+function costOf(runs: readonly { readonly start: number; readonly end: number }[]): number {
+  const costs = runs.map(({ start, end }) => end - start + Math.ceil((end - start) / MAX_REQUEST_BYTES) * 30);
+  return costs.reduce((sum, cost) => sum + cost, 0);
+}
+
+test("no other way to join neighbours costs fewer bytes", () => {
+  fc.assert(
+    fc.property(nearRanges, (near) => {
+      const ways = Array.from({ length: 2 ** (near.length - 1) }, (_, cuts) => {
+        const ends = near.flatMap((_range, i) => (i === near.length - 1 || (cuts >> i) % 2 === 1 ? [i] : []));
+        return ends.map((end, i) => ({ start: near[i === 0 ? 0 : ends[i - 1]! + 1]!.start, end: near[end]!.end }));
+      });
+      const cost = planBlockRequests(0, RangeSet.of(...near)).reduce(
+        (sum, { lengthBytes }) => sum + lengthBytes + 30,
+        0,
+      );
+      expect(cost).toBe(Math.min(...ways.map(costOf)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a piece made of a hundred thousand tiny holes is planned in linear time", () => {
+  const holes = (count: number): RangeSet => {
+    const set = new RangeSet();
+    for (let i = 0; i < count; i++) set.add(20 * i, 20 * i + 10);
+    return set;
+  };
+  const few = cpuMsOf(() => planBlockRequests(0, holes(10_000)));
+  const many = cpuMsOf(() => planBlockRequests(0, holes(100_000)));
+  expect(many / Math.max(few, 1)).toBeLessThan(50);
+});
+
+function cpuMsOf(act: () => unknown): number {
+  const start = process.cpuUsage();
+  act();
+  return process.cpuUsage(start).user / 1_000;
+}
