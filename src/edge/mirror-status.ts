@@ -1,3 +1,4 @@
+import type { DuplicateTotals } from "../store/mirror-index-files.ts";
 import type { Mirror } from "./mirror.ts";
 
 /** What `prsync status DEST` and `--json` tell of a mirror. */
@@ -17,6 +18,7 @@ export interface MirrorStatus {
   readonly files: number;
   readonly bytes: number;
   readonly verifiedFiles: number;
+  readonly duplicates: DuplicateTotals;
   /** Paths that the next sync must look at. */
   readonly pending: number;
   readonly peers: number;
@@ -40,6 +42,7 @@ export function mirrorStatus(mirror: Mirror): MirrorStatus {
     files,
     bytes,
     verifiedFiles,
+    duplicates: index.files.duplicates(),
     pending: index.files.pending().length,
     peers: swarm.connections().length,
     uploadedBytes: swarm.counters.uploadedBytes,

@@ -17,6 +17,20 @@ export interface FileTotals {
   readonly verifiedFiles: number;
 }
 
+/** What identical files under several names save. Reflinks share more on disk than can be seen here. */
+export interface DuplicateTotals {
+  /** Files beyond the first of each content; empty ones are left out. */
+  readonly files: number;
+  /** Bytes of these files: each content came once. */
+  readonly notTransferredBytes: number;
+  /** Bytes of those among them that are further names of one inode. */
+  readonly notStoredBytes: number;
+}
+
+const DUPLICATES = `SELECT total(n - 1) AS files, total((n - 1) * size) AS transferred, total((n - inodes) * size) AS stored
+  FROM (SELECT count(*) AS n, max(size) AS size, count(DISTINCT ino) AS inodes FROM files WHERE size > 0
+  GROUP BY content HAVING n > 1)`;
+
 const COLUMNS = "size, mtime_ns, ctime_ns, ino, content, verified";
 
 /** Table `files`: the contents that are on disk, by path and by content. */
@@ -130,6 +144,16 @@ export class FileRecords {
 
   isEmpty(): boolean {
     return this.#database.prepare("SELECT 1 FROM files LIMIT 1").get() === undefined;
+  }
+
+  /** Files whose content another file has too, and what that saves: read from all records. */
+  duplicates(): DuplicateTotals {
+    const row = this.#database.prepare(DUPLICATES).get()!;
+    return {
+      files: Number(row.files),
+      notTransferredBytes: Number(row.transferred),
+      notStoredBytes: Number(row.stored),
+    };
   }
 
   totals(): FileTotals {

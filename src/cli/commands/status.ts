@@ -61,6 +61,7 @@ async function readRestingMirror(indexPath: string, stateDirectory: string): Pro
     central: identity?.centralUrl ?? null,
     release: index.facts.get("heldRelease") ?? 0,
     ...index.files.totals(),
+    duplicates: index.files.duplicates(),
     pending: index.files.pending().length,
   };
 }

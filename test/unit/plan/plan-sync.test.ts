@@ -63,6 +63,37 @@ test("a content whose old path goes away is moved, and copied if nothing may be 
   expect(staying.contents[0]!.source).toEqual({ how: "copy", from: stays });
 });
 
+test.each([false, true])(
+  "a hundred thousand paths with one content look at its holders at most once each (shared inodes: %s)",
+  (sharesInodes) => {
+    let looks = 0;
+    const kept = repoPathFromText("kept.deb");
+    const holdersOf = function* (): Generator<RepoPath> {
+      looks++;
+      yield kept;
+    };
+    const entries = Array.from({ length: 100_000 }, (_, i) => ({
+      ...fileEntry(NEW),
+      path: repoPathFromText(`copies/${i}`),
+    }));
+    const considered = entries.map((entry) => ({ path: entry.path, entry, local: localFile(OLD), isOurs: true }));
+    const plan = planSync(considered, { ...NOTHING_HELD, holdersOf }, { ...OPTIONS, sharesInodes });
+    expect(plan.decisions).toHaveLength(100_000);
+    expect(plan.contents.length).toBeLessThanOrEqual(1);
+    expect(looks).toBeLessThanOrEqual(100_001);
+  },
+);
+
+test("a basis is wanted for one content, not for each of its hundred thousand paths", () => {
+  const entries = Array.from({ length: 100_000 }, (_, i) => ({
+    ...fileEntry(NEW),
+    path: repoPathFromText(`copies/${i}`),
+  }));
+  const considered = entries.map((entry) => ({ path: entry.path, entry, local: localFile(OLD), isOurs: true }));
+  const [wanted] = planSync(considered, NOTHING_HELD, OPTIONS).contents;
+  expect([wanted!.paths.length, wanted!.source]).toMatchObject([100_000, { how: "delta", basis: { length: 4 } }]);
+});
+
 test("other content at the same path is a basis; without delta it is fetched", () => {
   expect(plan(fileEntry(NEW), localFile(OLD)).contents[0]!.source).toEqual({ how: "delta", basis: [PATH] });
   const whole = plan(fileEntry(NEW), localFile(OLD), { options: { ...OPTIONS, useDelta: false } });
