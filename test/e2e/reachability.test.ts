@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -6,7 +6,7 @@ import { NamespaceSwarm, type NamespaceSwarmOptions, type SwarmMirror } from "..
 import { canMakeNetworks } from "../support/network.ts";
 import { runPrsyncJson } from "../support/program.ts";
 import { rsyncDifferences } from "../support/rsync-referee.ts";
-import { randomBytesOf } from "../support/sample-tree.ts";
+import { randomBytesOf, sha256Of } from "../support/sample-tree.ts";
 
 const needsNetwork = canMakeNetworks() ? "" : " (skipped: needs root and iproute2)";
 const PEER_PORT = 7382;
@@ -31,9 +31,9 @@ describe.skipIf(needsNetwork !== "")(
       const first = await swarm.addMirror("first");
       await swarm.allSynced(1);
       await vi.waitUntil(async () => (await portStates(swarm)).get("first") === "reachable", { timeout: 30_000 });
-      const second = await swarm.addMirror("second", (host) =>
-        host.forbid({ address: swarm.centralHost.address6, port: PEER_PORT }),
-      );
+      const second = await swarm.addMirror("second", {
+        prepare: (host) => host.forbid({ address: swarm.centralHost.address6, port: PEER_PORT }),
+      });
       await swarm.allSynced(1);
       const { fromPeers, fromOrigin } = syncedBytes(second);
       expect(fromPeers).toBeGreaterThan(FILE_BYTES);
@@ -46,7 +46,7 @@ describe.skipIf(needsNetwork !== "")(
     test("a mirror that accepts no incoming connections still finishes, and gives", async () => {
       await using swarm = await publishedSwarm({ rate: "20mbit" });
       const [hidden, open] = await Promise.all([
-        swarm.addMirror("hidden", (host) => host.hide(PEER_PORT)),
+        swarm.addMirror("hidden", { prepare: (host) => host.hide(PEER_PORT) }),
         swarm.addMirror("open"),
       ]);
       await swarm.allSynced(1);
@@ -55,6 +55,31 @@ describe.skipIf(needsNetwork !== "")(
       expect(syncedBytes(open).fromPeers).toBeGreaterThan(FILE_BYTES / 5);
       expect((await portStates(swarm)).get("hidden")).not.toBe("reachable");
       await expectExact(swarm);
+    });
+
+    test("partial mirrors swarm what they have in common", async () => {
+      await using swarm = await publishedSwarm({});
+      for (const name of ["left", "right"])
+        writeFileSync(join(swarm.tree, name), randomBytesOf(name.length, FILE_BYTES / 4));
+      await swarm.publish();
+      await swarm.addMirror("one", { words: ["--exclude", "/right"] });
+      await swarm.allSynced(2);
+      await vi.waitUntil(async () => (await portStates(swarm)).get("one") === "reachable", { timeout: 30_000 });
+      const other = await swarm.addMirror("other", { words: ["--exclude", "/left"] });
+      await swarm.allSynced(2);
+      const { fromPeers, fromOrigin } = syncedBytes(other);
+      console.log(
+        `of ${FILE_BYTES} common and ${FILE_BYTES / 4} own bytes ${fromPeers} from the other, ${fromOrigin} from the origin`,
+      );
+      expect(fromPeers).toBeGreaterThan(0.9 * FILE_BYTES);
+      expect(fromOrigin).toBeLessThan(1.3 * (FILE_BYTES / 4));
+      for (const { destination } of swarm.mirrors) {
+        const kept = destination.endsWith("one") ? "left" : "right";
+        expect(readdirSync(destination).toSorted()).toEqual([".prsync", "large.iso", kept, "small"].toSorted());
+        for (const name of ["large.iso", kept]) {
+          expect(sha256Of(readFileSync(join(destination, name)))).toBe(sha256Of(readFileSync(join(swarm.tree, name))));
+        }
+      }
     });
 
     async function publishedSwarm(options: Partial<NamespaceSwarmOptions>): Promise<NamespaceSwarm> {

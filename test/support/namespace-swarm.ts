@@ -18,6 +18,13 @@ export interface NamespaceSwarmOptions {
   readonly usesIpv6?: boolean;
 }
 
+export interface MirrorChange {
+  /** Changes the host before the daemon starts there. */
+  readonly prepare?: (host: TestHost) => void;
+  /** Further words of the daemon. */
+  readonly words?: readonly string[];
+}
+
 /** A real central and real daemons, each on a host of its own. */
 export class NamespaceSwarm implements AsyncDisposable {
   readonly tree: string;
@@ -47,14 +54,13 @@ export class NamespaceSwarm implements AsyncDisposable {
     this.#central = await RunningProgram.start([...words, ...more], { enter: this.centralHost.enter, env: this.env });
   }
 
-  /** @param prepare changes the host before the daemon starts there */
-  async addMirror(name: string, prepare: (host: TestHost) => void = () => undefined): Promise<SwarmMirror> {
+  async addMirror(name: string, { prepare, words = [] }: MirrorChange = {}): Promise<SwarmMirror> {
     const host = this.network.addHost(name, this.#options.rate);
-    prepare(host);
+    prepare?.(host);
     const url = `http://${this.#addressOf(this.centralHost)}:7380`;
     const ticket = (await runPrsync(["invite", this.tree, name, "--url", url], { env: this.env })).stdout.trim();
     const destination = join(this.#options.directory, name);
-    const mirror = { host, destination, daemon: await this.#startDaemon(host, [ticket, destination]) };
+    const mirror = { host, destination, daemon: await this.#startDaemon(host, [ticket, destination, ...words]) };
     this.mirrors.push(mirror);
     return mirror;
   }
