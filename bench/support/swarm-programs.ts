@@ -4,7 +4,6 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { run, RunningProgram, runPrsync, runPrsyncJson } from "../../test/support/program.ts";
-import { rsyncDifferences } from "../../test/support/rsync-referee.ts";
 import { CoreIdle } from "./core-idle.ts";
 import type { SwarmLinks } from "./swarm-links.ts";
 import type { SwarmWork } from "./swarm-work.ts";
@@ -34,7 +33,8 @@ const JOIN = "../../test/interop/libtorrent-join.py";
 const PATIENCE_MS = 1_200_000;
 
 /** `serve` and daemons that hold the release before; from the end of publish to the last daemon's word. */
-export const prsyncSwarm: SwarmProgram = async ({ links, work, directory }) => {
+export const prsyncSwarm: SwarmProgram = async (scene) => {
+  const { links, work, directory } = scene;
   const tree = makeTree(directory);
   const env = { PRSYNC_STATE_HOME: join(directory, "state") };
   work.before(tree);
@@ -46,7 +46,8 @@ export const prsyncSwarm: SwarmProgram = async ({ links, work, directory }) => {
   for (const [index, { enter }] of links.mirrors.entries()) {
     const url = `http://${links.central.address}:7380`;
     const ticket = (await runPrsync(["invite", tree, `m${index}`, "--url", url], { env })).stdout.trim();
-    const daemon = await RunningProgram.start(["daemon", ticket, mirrorPath(directory, index)], { enter, env });
+    const words = ["daemon", ticket, mirrorPath(directory, index), ...exclusionOf(work, index)];
+    const daemon = await RunningProgram.start(words, { enter, env });
     daemons.push(programs.use(daemon));
   }
   const allSynced = async (release: number): Promise<void> => {
@@ -59,12 +60,13 @@ export const prsyncSwarm: SwarmProgram = async ({ links, work, directory }) => {
   return await measured(links, {
     prepare: async () => (await runPrsyncJson<{ release: number }>(["publish", tree], { env })).release,
     act: allSynced,
-    check: () => assertExact(links, tree, directory),
+    check: () => assertExact(scene, tree),
   });
 };
 
 /** An rsync daemon and `rsync -a` of each mirror, all at the same time. */
-export const rsyncSwarm: SwarmProgram = async ({ links, work, directory }) => {
+export const rsyncSwarm: SwarmProgram = async (scene) => {
+  const { links, work, directory } = scene;
   const tree = makeTree(directory);
   work.before(tree);
   const config = join(directory, "rsyncd.conf");
@@ -75,12 +77,16 @@ export const rsyncSwarm: SwarmProgram = async ({ links, work, directory }) => {
   await untilAnswers(() => run("rsync", [`rsync://${address}/`], { enter: links.central.enter }));
   const all = async (): Promise<void> => {
     const one = ({ enter }: { readonly enter: readonly string[] }, index: number): Promise<string> =>
-      run("rsync", ["-a", "--delete", `rsync://${address}/tree/`, `${mirrorPath(directory, index)}/`], { enter });
+      run(
+        "rsync",
+        ["-a", "--delete", ...exclusionOf(work, index), `rsync://${address}/tree/`, `${mirrorPath(directory, index)}/`],
+        { enter },
+      );
     await Promise.all(links.mirrors.map(one));
   };
   await all();
   work.after(tree);
-  return await measured(links, { prepare: async () => 0, act: all, check: () => assertExact(links, tree, directory) });
+  return await measured(links, { prepare: async () => 0, act: all, check: () => assertExact(scene, tree) });
 };
 
 /** libtorrent everywhere and a small tracker on central; a torrent of the new tree, which the mirrors lack altogether. */
@@ -131,6 +137,11 @@ async function measured(links: SwarmLinks, { prepare, act, check }: Steps): Prom
   return { seconds, centralSentBytes, idle };
 }
 
+function exclusionOf(work: SwarmWork, mirror: number): string[] {
+  const pattern = work.excludedBy(mirror);
+  return pattern === undefined ? [] : ["--exclude", pattern];
+}
+
 function makeTree(directory: string): string {
   const tree = join(directory, "tree");
   mkdirSync(tree);
@@ -141,9 +152,10 @@ function mirrorPath(directory: string, index: number): string {
   return join(directory, `mirror-${index}`);
 }
 
-async function assertExact(links: SwarmLinks, tree: string, directory: string): Promise<void> {
+async function assertExact({ links, work, directory }: SwarmScene, tree: string): Promise<void> {
   for (const index of links.mirrors.keys()) {
-    const differences = await rsyncDifferences(tree, mirrorPath(directory, index));
+    const words = ["-anic", "--delete", "--exclude=/.prsync", ...exclusionOf(work, index)];
+    const differences = await run("rsync", [...words, `${tree}/`, `${mirrorPath(directory, index)}/`]);
     if (differences !== "") throw new Error(`mirror ${index} differs from the tree:\n${differences}`);
   }
 }

@@ -2,8 +2,11 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytesOf } from "../../test/support/sample-tree.ts";
 
-/** empty: one image to mirrors that have nothing. small: 10,000 files. daily: one of a hundred files is new. */
-export const WORK_KINDS = ["empty", "daily", "small"] as const;
+/**
+ * empty: one image to mirrors that have nothing. small: 10,000 files. daily: one of a hundred files is new. partial: two
+ * images of half the size, and every other mirror wants the first alone.
+ */
+export const WORK_KINDS = ["empty", "daily", "partial", "small"] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
 /** A tree before and after the release that is measured. */
@@ -12,13 +15,16 @@ export interface SwarmWork {
   readonly newBytes: number;
   before(tree: string): void;
   after(tree: string): void;
+  /** What this mirror leaves out, a pattern of rsync's; undefined: nothing. */
+  excludedBy(mirror: number): string | undefined;
 }
 
 export function swarmWork(kind: WorkKind, totalBytes: number): SwarmWork {
   if (kind === "daily") return dailyWork(totalBytes);
-  const files = kind === "small" ? 10_000 : 1;
+  const files = { empty: 1, partial: 2, small: 10_000 }[kind];
   const lengthBytes = 4 * Math.floor(totalBytes / files / 4);
   return {
+    excludedBy: (mirror) => (kind === "partial" && mirror % 2 === 1 ? "/pool/0/1.bin" : undefined),
     newBytes: files * lengthBytes,
     before: (tree) => writeFileSync(join(tree, "README"), "a repository\n"),
     after: (tree) => {
@@ -35,6 +41,7 @@ function dailyWork(totalBytes: number): SwarmWork {
   const lengthBytes = 4 * Math.floor(totalBytes / 400);
   return {
     newBytes: lengthBytes,
+    excludedBy: () => undefined,
     before: (tree) => {
       for (let index = 0; index < 100; index++) {
         writeFileSync(join(tree, `${index}.deb`), randomBytesOf(index + 1, lengthBytes));
