@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { findMatches, type BasisFile } from "../../../src/delta/find-matches.ts";
 import { KernelMatchSearch } from "../../../src/delta/kernel-match-search.ts";
-import type { MatchResult, MatchSearch } from "../../../src/delta/match-search.ts";
+import { windowLengthFor, type MatchResult, type MatchSearch } from "../../../src/delta/match-search.ts";
 import { PlainMatchSearch } from "../../../src/delta/plain-match-search.ts";
 import { SearchKernelCode } from "../../../src/delta/search-kernel.ts";
 import { indexSignature, NO_BLOCK } from "../../../src/delta/signature-index.ts";
@@ -157,7 +157,7 @@ describe.each([
     const inside = search(target, [Buffer.concat([target, randomBytes(5000, 14)])]);
     expect(inside.covered.totalBytes).toBe(target.length);
     // The same where a window ends between the last whole block and the short one.
-    const padding = randomBytes(MIB - 10 * BLOCK - 50, 15);
+    const padding = randomBytes(windowLengthFor(BLOCK) - 10 * BLOCK - 50, 15);
     const split = search(target, [Buffer.concat([padding, target, randomBytes(MIB, 16)])]);
     expect(split.covered.totalBytes).toBe(target.length);
   });
