@@ -37,15 +37,12 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
     const bytes = content === undefined ? undefined : await tree.signature(content);
     return sendBytes(context, reply, { bytes, mediaType: "application/octet-stream", caching: IMMUTABLE });
   });
-  get(app, "sketches/*", context, async (name, { reply }) => {
-    const content = tryContentId(name);
-    const bytes = content === undefined ? undefined : await tree.sketch(content);
-    return sendBytes(context, reply, { bytes, mediaType: "application/octet-stream", caching: IMMUTABLE });
-  });
-  app.post("/.prsync/signatures", async (request, reply) => {
-    context.counters.metadataRequests++;
-    return await sendSignatures(context, bodyOf(request), reply);
-  });
+  for (const kind of ["signatures", "sketches"] as const) {
+    app.post(`/.prsync/${kind}`, async (request, reply) => {
+      context.counters.metadataRequests++;
+      return await sendRecords(context, { kind, asked: bodyOf(request) }, reply);
+    });
+  }
   get(app, "metadata/*", context, (name, exchange) => sendMetadataFile(context, name, exchange));
   get(app, "torrents/*", context, async (name, { request, reply }) => {
     const info = await tree.infoDictionary(TORRENT_NAME.exec(name)?.[1] ?? "");
@@ -61,29 +58,34 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
   });
 }
 
-/** Contents that one request may ask signatures for. */
-const MAX_SIGNATURES = 1_000;
-/** The answer ends after the signature that goes beyond this: who asked asks again for the rest. */
-const SIGNATURES_ANSWER_BYTES: number = 4 * 1024 * 1024;
+/** Contents that one request may ask about. */
+const MAX_RECORDS = 1_000;
+/** The answer ends after the record that goes beyond this: who asked asks again for the rest. */
+const RECORDS_ANSWER_BYTES: number = 4 * 1024 * 1024;
 const SHA256_BYTES = 32;
 
-/** Per content asked for, in order, 4 bytes length (0: it has none) and the signature; as many as fit. */
-async function sendSignatures(context: MetadataRouteContext, asked: Uint8Array, reply: FastifyReply): Promise<unknown> {
+/** Per content asked for, in order, 4 bytes length (0: it has none) and its signature or sketch; as many as fit. */
+async function sendRecords(
+  context: MetadataRouteContext,
+  { kind, asked }: { readonly kind: "signatures" | "sketches"; readonly asked: Uint8Array },
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { tree } = context;
   const count = asked.length / SHA256_BYTES;
-  if (!Number.isInteger(count) || count < 1 || count > MAX_SIGNATURES) {
-    const message = `expected 1 to ${MAX_SIGNATURES} SHA-256 of ${SHA256_BYTES} bytes each`;
+  if (!Number.isInteger(count) || count < 1 || count > MAX_RECORDS) {
+    const message = `expected 1 to ${MAX_RECORDS} SHA-256 of ${SHA256_BYTES} bytes each`;
     return sendProblem(reply, 400, { code: "bad-request", message });
   }
   if (context.tree.release === undefined) return sendNoRelease(reply);
   const parts: Uint8Array[] = [];
   let answerBytes = 0;
-  for (let start = 0; start < asked.length && answerBytes < SIGNATURES_ANSWER_BYTES; start += SHA256_BYTES) {
+  for (let start = 0; start < asked.length && answerBytes < RECORDS_ANSWER_BYTES; start += SHA256_BYTES) {
     const content = contentIdOf(asked.subarray(start, start + SHA256_BYTES));
-    const signature = (await context.tree.signature(content)) ?? new Uint8Array();
+    const record = (await (kind === "sketches" ? tree.sketch(content) : tree.signature(content))) ?? new Uint8Array();
     const head = Buffer.alloc(4);
-    head.writeUInt32BE(signature.length);
-    parts.push(head, signature);
-    answerBytes += head.length + signature.length;
+    head.writeUInt32BE(record.length);
+    parts.push(head, record);
+    answerBytes += head.length + record.length;
   }
   const answer = { bytes: Buffer.concat(parts), mediaType: "application/octet-stream", caching: "no-store" };
   return sendBytes(context, reply, answer);

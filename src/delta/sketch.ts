@@ -5,6 +5,9 @@ export const MIN_SKETCHED_LENGTH: number = 256 * 1024;
 /** Handprints per sketch; 64 bytes. A share of s of the content is estimated with a standard error of √(s(1−s)/16). */
 export const MAX_HANDPRINTS = 16;
 
+/** Longest encoded sketch. */
+export const MAX_SKETCH_BYTES: number = 1 + 4 * MAX_HANDPRINTS;
+
 /** The way the handprints are made (docs/protocol.md, "Sketch"); another way gets another number. */
 const SKETCH_FORMAT = 1;
 

@@ -1,32 +1,24 @@
 import type { ContentId } from "../core/content-id.ts";
-import { messageOf, PrsyncError } from "../core/errors.ts";
 import { baseNameOf, displayPath, joinPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
-import { isSketched, parseSketch, type Sketch } from "../delta/sketch.ts";
+import { isSketched, type Sketch } from "../delta/sketch.ts";
 import { chooseBases, MAX_BASES, type BasisCandidate, type BasisKinship } from "../plan/choose-basis.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
 import { DirectoryNames } from "../plan/similar-name.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { holdersOf } from "./inventory.ts";
-import { mapParallel } from "./manifest-update.ts";
+import type { SketchSource } from "./sketch-source.ts";
 import type { SyncLog } from "./sync-log.ts";
-
-/** Where the sketch of a content comes from that this mirror never had. */
-export interface SketchSource {
-  /** Encoded; undefined if there is none. Not trusted: a sketch is a hint. */
-  sketch(content: ContentId, signal: AbortSignal): Promise<Uint8Array | undefined>;
-}
 
 export interface BasisContext {
   readonly index: MirrorIndex;
   readonly destination: ConfinedDirectory;
-  readonly central: SketchSource;
+  readonly sketches: Pick<SketchSource, "sketchesOf">;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
 }
 
-const PARALLEL_SKETCHES = 8;
 /** Names looked at in the same directory, and contents that the sketch leads to. */
 const MOST_NAMES = 2;
 const MOST_ALIKE = 8;
@@ -59,26 +51,20 @@ export async function chooseBasisFiles(
 /** Sketches of the wanted contents, as far as they can be had; they stay in the index for when the contents are held. */
 async function sketchesOf(
   contents: readonly ContentToObtain[],
-  { index, central, log, signal }: BasisContext,
-): Promise<Map<ContentId, Sketch>> {
-  const sketched = contents.filter(({ lengthBytes }) => isSketched(lengthBytes));
-  const fetchOne = async ({ content }: ContentToObtain): Promise<readonly [ContentId, Sketch | undefined]> => {
-    const known = index.sketches.get(content);
-    if (known !== undefined) return [content, known];
-    try {
-      const bytes = await central.sketch(content, signal);
-      return [content, bytes === undefined ? undefined : parseSketch(bytes)];
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof PrsyncError)) throw error;
-      log.warn({ content, reason: messageOf(error) }, "no usable sketch, its basis is chosen by names");
-      return [content, undefined];
-    }
-  };
-  const found = await mapParallel(sketched, fetchOne, PARALLEL_SKETCHES);
-  const sketches = new Map(found.flatMap(([content, sketch]) => (sketch === undefined ? [] : [[content, sketch]])));
-  index.transaction(() => sketches.forEach((sketch, content) => index.sketches.put(content, sketch)));
-  return sketches;
+  { index, sketches, signal }: BasisContext,
+): Promise<ReadonlyMap<ContentId, Sketch>> {
+  const known = new Map<ContentId, Sketch>();
+  const unknown: ContentId[] = [];
+  for (const { content, lengthBytes } of contents) {
+    if (!isSketched(lengthBytes)) continue;
+    const sketch = index.sketches.get(content);
+    if (sketch === undefined) unknown.push(content);
+    else known.set(content, sketch);
+  }
+  if (unknown.length === 0) return known;
+  const fetched = await sketches.sketchesOf(unknown, signal);
+  index.transaction(() => fetched.forEach((sketch, content) => index.sketches.put(content, sketch)));
+  return new Map([...known, ...fetched]);
 }
 
 /** Looks up files of DEST that may hold parts of a content, from the index alone: none of them is opened. */

@@ -17,9 +17,18 @@ const MAX_TORRENT_BYTES: number = 16 * 2 ** 20;
 /** A refusal in words may be longer than the content that was asked for. */
 const MAX_PROBLEM_BYTES = 4096;
 /** Before each signature of an answer: its length. */
-const SIGNATURE_HEAD_BYTES = 4;
+const RECORD_HEAD_BYTES = 4;
 /** zstd never makes a frame longer than this: its input plus a small part. */
 const frameCap = (lengthBytes: number): number => lengthBytes + (lengthBytes >> 8) + 1024;
+
+/** What several contents have of a kind, as far as the answer goes; undefined for one that has none. */
+export type ContentRecords = ReadonlyMap<ContentId, Uint8Array | undefined>;
+
+/** `maxBytes` of all records asked for. */
+export interface RecordsOptions {
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
 
 /** Central's objects, contents and bundles by their names (docs/protocol.md, "HTTP of central"); all verified here. */
 export class CentralClient {
@@ -52,30 +61,36 @@ export class CentralClient {
    * answer may end early, but has the first one.
    * @throws SyncError `central-refused`, `wrong-bytes`
    */
-  async signatures(
+  signatures(contents: readonly ContentId[], options: RecordsOptions): Promise<ContentRecords> {
+    return this.#records("signatures", contents, options);
+  }
+
+  /** Similarity sketches, in the same way. */
+  sketches(contents: readonly ContentId[], options: RecordsOptions): Promise<ContentRecords> {
+    return this.#records("sketches", contents, options);
+  }
+
+  async #records(
+    kind: "signatures" | "sketches",
     contents: readonly ContentId[],
-    options: { readonly maxBytes: number; readonly signal: AbortSignal },
-  ): Promise<Map<ContentId, Uint8Array | undefined>> {
-    const maxBytes = options.maxBytes + SIGNATURE_HEAD_BYTES * contents.length + MAX_PROBLEM_BYTES;
+    options: RecordsOptions,
+  ): Promise<ContentRecords> {
+    const maxBytes = options.maxBytes + RECORD_HEAD_BYTES * contents.length + MAX_PROBLEM_BYTES;
     const asked = Buffer.from(contents.join(""), "hex");
-    const url = `${this.#baseUrl}/.prsync/signatures`;
     const limits = { ...limitsOf(maxBytes), signal: options.signal, isRepeatable: true };
-    const { body } = requireOk(await this.#http.post(url, asked, limits), "signatures");
-    const signatures = new Map<ContentId, Uint8Array | undefined>();
+    const { body } = requireOk(await this.#http.post(`${this.#baseUrl}/.prsync/${kind}`, asked, limits), kind);
+    const records = new Map<ContentId, Uint8Array | undefined>();
     let start = 0;
     for (const content of contents) {
-      if (start + SIGNATURE_HEAD_BYTES > body.length) break;
+      if (start + RECORD_HEAD_BYTES > body.length) break;
       const length = body.readUInt32BE(start);
-      start += SIGNATURE_HEAD_BYTES;
+      start += RECORD_HEAD_BYTES;
       if (start + length > body.length) break;
-      signatures.set(content, length === 0 ? undefined : Uint8Array.from(body.subarray(start, start + length)));
+      records.set(content, length === 0 ? undefined : Uint8Array.from(body.subarray(start, start + length)));
       start += length;
     }
-    if (start === body.length && signatures.size > 0) return signatures;
-    throw new SyncError(
-      "wrong-bytes",
-      `expected signatures of ${contents.length} contents, central sent something else`,
-    );
+    if (start === body.length && records.size > 0) return records;
+    throw new SyncError("wrong-bytes", `expected ${kind} of ${contents.length} contents, central sent something else`);
   }
 
   /** Bytes of a file of a metadata bundle; not verified here. @throws SyncError `central-refused`, `wrong-bytes` */
@@ -90,13 +105,6 @@ export class CentralClient {
     if (response.status !== 206 && response.status !== 200) throw refused(response, name);
     if (response.body.length === length) return response.body;
     throw new SyncError("wrong-bytes", `expected ${length} bytes of ${name}, central sent ${response.body.length}`);
-  }
-
-  /** Similarity sketch of a content as it came; undefined if there is none. Not trusted: it leads to hints. */
-  async sketch(content: ContentId, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    const response = await this.#request(`sketches/${content}`, { maxBytes: MAX_PROBLEM_BYTES, signal });
-    if (response.status === 404) return undefined;
-    return requireOk(response, `sketch of ${content}`).body;
   }
 
   /** The exact bytes of a bundle's info dictionary. @throws SyncError `wrong-bytes` if its SHA-1 is another */

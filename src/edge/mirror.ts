@@ -34,6 +34,7 @@ import type { MirrorSituation } from "./mirror-situation.ts";
 import { SearchPool } from "./search-pool.ts";
 import { ReleaseMetadata } from "./release-metadata.ts";
 import { SignatureSource } from "./signature-source.ts";
+import { SketchSource } from "./sketch-source.ts";
 import type { SyncLog } from "./sync-log.ts";
 import { rememberSelection, type RememberedSelection } from "./remembered-selection.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
@@ -79,6 +80,7 @@ export interface Mirror extends AsyncDisposable {
   readonly metadata: ReleaseMetadata;
   readonly objects: ObjectSource;
   readonly signatures: SignatureSource;
+  readonly sketches: SketchSource;
   readonly catalog: BundleCatalog;
   readonly holdings: HoldingsReporter;
   readonly swarm: SwarmNode;
@@ -137,6 +139,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
   const objects = new MetadataObjects(metadata, central, ports.log);
   const catalog = new BundleCatalog({ index: disk.index, files: held, objects });
   const signatures = new SignatureSource({ metadata, central, catalog, log: ports.log });
+  const sketches = new SketchSource({ metadata, central, catalog, log: ports.log });
   const findBundle = async (infoHash: string): Promise<SwarmBundle | undefined> =>
     catalog.bundle(infoHash) ?? (await metadata.bundle(infoHash));
   const bandwidth = new HostBandwidth(options.bandwidth, ports.clock.monotonicMs());
@@ -159,6 +162,7 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     metadata,
     objects,
     signatures,
+    sketches,
     catalog,
     holdings,
     swarm,

@@ -211,7 +211,7 @@ test("a metadata bundle comes as .torrent and file by file", async () => {
   expect(Buffer.from(await object.bytes())).toEqual(Buffer.from((await fixture.tree.object(index.sha256))!));
   const part = await fixture.get(`/.prsync/metadata/${infoHash}/signatures`, { range: "bytes=0-3" });
   expect([part.status, await part.text()]).toEqual([206, "PRCR"]);
-  const missing = [`${infoHash}/sketches`, `${infoHash}/`, infoHash, `${"0".repeat(40)}/signatures`, "x/../signatures"];
+  const missing = [`${infoHash}/nothing`, `${infoHash}/`, infoHash, `${"0".repeat(40)}/signatures`, "x/../signatures"];
   const statuses = missing.map(async (name) => (await fixture.get(`/.prsync/metadata/${name}`)).status);
   expect(new Set(await Promise.all(statuses))).toEqual(new Set([404]));
 });
