@@ -11,9 +11,11 @@ const FILES = 60;
 /** √size is rsync's least block length here: the most signature per byte, 300 kB for all files. */
 const FILE_BYTES = 490_000;
 
+const CONTENTS: readonly Buffer[] = Array.from({ length: FILES }, (_, file) => randomBytesOf(file + 1, FILE_BYTES));
+
 function writeFiles(central: CentralFixture, release: number, count: number = FILES): void {
   for (let file = 0; file < count; file++) {
-    const bytes = randomBytesOf(file + 1, FILE_BYTES);
+    const bytes = Buffer.from(CONTENTS[file]!);
     bytes.writeUInt32LE(release, FILE_BYTES >> 1);
     central.write(`file-${file}`, bytes, 784_111_777 + release);
   }
