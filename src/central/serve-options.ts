@@ -4,6 +4,7 @@ import { DEFAULT_HTTP_SERVER_OPTIONS } from "../net/http-server.ts";
 import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts";
 import type { TreeWatcherOptions } from "../net/tree-watcher.ts";
 import { type BandwidthLimits, UNLIMITED_BANDWIDTH } from "../swarm/host-bandwidth.ts";
+import { SiteTable } from "../tracker/site-table.ts";
 import type { RepositoryAuthority, ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
 
@@ -22,6 +23,8 @@ export interface ServeOptions {
   readonly publicUrl: string | undefined;
   /** Proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
+  /** `--sites`: names of sites by address. */
+  readonly siteTable: SiteTable;
   /** `--open`: stock BitTorrent clients may join. */
   readonly allowStockClients: boolean;
   /** Between two announces of a volunteer, 10 s to 30 min. */
@@ -47,6 +50,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   peerPort: 7382,
   publicUrl: undefined,
   trustedProxies: [],
+  siteTable: new SiteTable(),
   allowStockClients: false,
   announceIntervalMs: 60_000,
   stockIntervalMs: 30 * 60_000,

@@ -53,7 +53,7 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   ensurePrivateDirectory(options.stateDirectory);
   stack.use(await lockServe(options.stateDirectory));
   const registry = stack.use(VolunteerRegistry.open(options.stateDirectory, () => ports.clock.wallMs()));
-  const live = new LiveVolunteers(ports.clock, options.announceIntervalMs);
+  const live = new LiveVolunteers(ports.clock, options.announceIntervalMs, options.siteTable);
   const saved = new SavedRegistry(options.stateDirectory, live);
   await saved.load();
   stack.defer(async () => {

@@ -72,6 +72,9 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
     release: newest,
     holdingsId: outcome.holdingsId,
     fullHoldingsWanted: outcome.fullHoldingsWanted,
+    ...(outcome.volunteer.site === undefined ? {} : { site: outcome.volunteer.site }),
+    neighbours: context.live.neighbourCount(outcome.volunteer),
+    spared: context.live.balance.spared(),
     ...stockFor(context, outcome.volunteer),
   };
 }
@@ -87,7 +90,7 @@ function stockFor(
 
 function peersFor(context: AnnounceContext, asking: LiveVolunteer): VolunteerAnswer["peers"] {
   const { live, random } = context;
-  return choosePeers(asking, live.all(), { ...peerRules(context), random }).map(peerAnswerOf);
+  return choosePeers(asking, live.all(), { ...peerRules(context), random, balance: live.balance }).map(peerAnswerOf);
 }
 
 /** Whom any answer may name. */

@@ -76,7 +76,7 @@ const TRUST: Codes<TrustErrorCode> = {
   "bad-threshold": usage,
 };
 
-const TRACKER: Codes<TrackerErrorCode> = { "bad-announce": malformed };
+const TRACKER: Codes<TrackerErrorCode> = { "bad-announce": malformed, "bad-site-table": usage };
 
 const SWARM: Codes<SwarmErrorCode> = {
   ...all(malformed, "bad-wire-message", "unknown-bundle"),

@@ -25,6 +25,8 @@ export interface AnnounceBody {
   readonly uploadBytesPerSecond: number;
   readonly uploadCapacityBytesPerSecond: number;
   readonly site?: string;
+  /** Bytes to and from other sites since the start. */
+  readonly border: { readonly uploaded: number; readonly downloaded: number };
   readonly url?: string;
   readonly holdings: AnnouncedHoldings;
 }
@@ -54,6 +56,12 @@ export interface AnnounceAnswer {
   readonly release?: number | undefined;
   readonly holdingsId?: number | undefined;
   readonly fullHoldingsWanted?: boolean | undefined;
+  /** Where central takes this mirror to stand. */
+  readonly site?: string | undefined;
+  /** Other volunteers there. */
+  readonly neighbours?: number | undefined;
+  /** Sites that gave more than they took. */
+  readonly spared?: readonly string[] | undefined;
   /** Undefined unless stock clients are let in. */
   readonly stock?: readonly AnnouncedStockPeer[] | undefined;
 }
@@ -87,6 +95,9 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
     .max(200),
   origin: z.object({ id: z.string().regex(/^[0-9a-f]{40}$/), port }).optional(),
   pass: z.string().max(4096).optional(),
+  site: z.string().max(64).optional(),
+  neighbours: z.int().min(0).optional(),
+  spared: z.array(z.string().max(64)).max(1000).optional(),
   revoked: z.array(z.string()).max(100_000).optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),

@@ -144,6 +144,7 @@ export class Announcer implements AsyncDisposable {
   #body(holdings: AnnounceBody["holdings"]): AnnounceBody {
     const { identity, situation, uploadCapacityBytesPerSecond: capacity } = this.#context;
     const { repository, site } = identity;
+    const { border } = this.#context.swarm.counters;
     const { customerUrl } = situation;
     const { isSyncing, bytesLeft, customers } = situation.load;
     return {
@@ -155,6 +156,7 @@ export class Announcer implements AsyncDisposable {
       uploadBytesPerSecond: this.#uploadRate(),
       uploadCapacityBytesPerSecond: Number.isFinite(capacity) ? Math.round(capacity) : 0,
       ...(site === undefined ? {} : { site }),
+      border: { uploaded: border.uploadedBytes, downloaded: border.downloadedBytes },
       ...(customerUrl === undefined ? {} : { url: customerUrl }),
       holdings,
     };
@@ -176,7 +178,9 @@ export class Announcer implements AsyncDisposable {
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.isOpen = answer.stock !== undefined;
-    swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname));
+    const { site, neighbours = 0, spared = [] } = answer;
+    const news = { site, neighbourCount: neighbours, spared };
+    swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname), news);
     const { release = 0 } = answer;
     if (release <= situation.announcedRelease) return;
     situation.announcedRelease = release;

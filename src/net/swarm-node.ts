@@ -5,6 +5,7 @@ import { TICK_MS } from "../swarm/bundle-session.ts";
 import { SwarmError } from "../swarm/errors.ts";
 import { type KnownPeer, stockClientId, type SwarmBundle, type WantedRanges } from "../swarm/ports.ts";
 import type { DownloadCall } from "../swarm/running-download.ts";
+import type { SiteNews } from "../swarm/site-view.ts";
 import type { PeerWire } from "../swarm/wire/peer-wire.ts";
 import { NetError } from "./errors.ts";
 import { acceptPeer, dialPeer } from "./peer-connection.ts";
@@ -33,7 +34,7 @@ export interface SwarmNode extends AsyncDisposable {
   readonly port: number;
   readonly counters: SwarmCounters;
   /** Whom the tracker named last; they are called when a download needs them. Revoked ones are dropped at once. */
-  setPeers(peers: readonly KnownPeer[]): void;
+  setPeers(peers: readonly KnownPeer[], news?: SiteNews): void;
   /**
    * Fetches what is wanted of a bundle; resolves when every piece of it is verified.
    * @throws SwarmError `no-source`, `busy`; the reason of the signal; errors of the storage
@@ -113,7 +114,8 @@ class TcpSwarmNode implements SwarmNode {
     return this.#traffic.counters;
   }
 
-  setPeers(peers: readonly KnownPeer[]): void {
+  setPeers(peers: readonly KnownPeer[], news?: SiteNews): void {
+    if (news !== undefined) this.#sessions.sites.note(peers, news);
     this.#known = peers.filter((peer) => !this.#options.isRevoked(peer.id));
     const isOpen = this.#options.allowsStockClients();
     for (const { wire } of [...this.#admitted.values()]) {

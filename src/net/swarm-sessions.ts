@@ -2,6 +2,7 @@ import { BundleSession } from "../swarm/bundle-session.ts";
 import { DialPlan } from "../swarm/dial-plan.ts";
 import { PeerOffences } from "../swarm/peer-offences.ts";
 import type { SwarmBundle } from "../swarm/ports.ts";
+import { TrackedSites } from "../swarm/site-view.ts";
 import type { WireBundle } from "./peer-establishment.ts";
 import type { SwarmNodeOptions } from "./swarm-options.ts";
 import type { SwarmTraffic } from "./swarm-traffic.ts";
@@ -24,6 +25,7 @@ export interface ActiveBundle {
 /** The bundles that are talked about; all others cost nothing until a peer asks for them. */
 export class SwarmSessions {
   readonly offences: PeerOffences = new PeerOffences();
+  readonly sites: TrackedSites = new TrackedSites();
   readonly #active = new Map<string, ActiveBundle>();
   readonly #options: SwarmNodeOptions;
   readonly #traffic: SwarmTraffic;
@@ -56,10 +58,15 @@ export class SwarmSessions {
     if (known !== undefined && (known.session.bundle === bundle || known.session.isDownloading)) return known;
     known?.session.close("replaced");
     const { clock, random, log, isOrigin, patience } = this.#options;
-    const onUploaded = (bytes: number): void => this.#traffic.uploaded(bytes);
+    const isNear = (peerId: string): boolean => this.sites.nearnessOf(peerId) === "near";
+    const traffic = {
+      onUploaded: (bytes: number, peerId: string): void => this.#traffic.uploaded(bytes, isNear(peerId)),
+      onDownloaded: (bytes: number, peerId: string): void => this.#traffic.downloaded(bytes, isNear(peerId)),
+    };
     const bandwidth = this.#options.bandwidth?.forSession();
     const limited = bandwidth === undefined ? {} : { bandwidth };
-    const options = { clock, random, log, isOrigin, patience, ...limited, onUploaded, offences: this.offences };
+    const shared = { offences: this.offences, ownId: this.#options.ownId, sites: this.sites };
+    const options = { clock, random, log, isOrigin, patience, ...limited, ...traffic, ...shared };
     const { pieceCount, pieceLength } = bundle.layout;
     const active = {
       session: new BundleSession(bundle, options),

@@ -10,6 +10,8 @@ export interface SwarmCounters {
   readonly receivedFromOriginBytes: number;
   /** Payload of blocks given to others. */
   readonly uploadedBytes: number;
+  /** Payload to and from other sites, central included. */
+  readonly border: { readonly uploadedBytes: number; readonly downloadedBytes: number };
 }
 
 /** Adds up what the connections read and wrote. */
@@ -21,6 +23,7 @@ export class SwarmTraffic {
   #fromOriginBytes = 0;
   #sentBytes = 0;
   #uploadedBytes = 0;
+  readonly #border = { uploadedBytes: 0, downloadedBytes: 0 };
 
   opened(wire: PeerWire, isMetadata: boolean): void {
     this.#open.set(wire, isMetadata);
@@ -41,8 +44,13 @@ export class SwarmTraffic {
     this.#sentBytes += sentBytes;
   }
 
-  uploaded(bytes: number): void {
+  uploaded(bytes: number, isNear: boolean): void {
     this.#uploadedBytes += bytes;
+    if (!isNear) this.#border.uploadedBytes += bytes;
+  }
+
+  downloaded(bytes: number, isNear: boolean): void {
+    if (!isNear) this.#border.downloadedBytes += bytes;
   }
 
   get counters(): SwarmCounters {
@@ -60,6 +68,7 @@ export class SwarmTraffic {
       receivedFromPeersBytes: fromPeers,
       receivedFromOriginBytes: fromOrigin,
       uploadedBytes: this.#uploadedBytes,
+      border: { ...this.#border },
     };
   }
 }

@@ -5,7 +5,7 @@ import { kumarRossSeconds } from "./bounds.ts";
 import type { LinkSpeed } from "./network.ts";
 import { contentBytes, corrupted, type DiskSpeed, SimBundle } from "./sim-bundle.ts";
 import { SimHost } from "./sim-host.ts";
-import { SimTracker } from "./sim-tracker.ts";
+import { type Locality, SimTracker } from "./sim-tracker.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** Asking again while bytes are on their way, as a mirror does (`edge/announcer.ts`): others appear in the first moments. */
@@ -31,6 +31,8 @@ export interface Scenario {
   readonly layout: BundleLayout;
   readonly origin: LinkSpeed;
   readonly volunteers: readonly ScenarioVolunteer[];
+  /** `balanced` by default. */
+  readonly locality?: Locality;
   readonly limitSeconds?: number;
   /** Called every virtual second: for plots and for those who look for lost time. */
   readonly onSecond?: (seconds: number, sample: ScenarioSample) => void;
@@ -120,7 +122,11 @@ class ScenarioRun {
     });
     this.#hosts.set(peerId, this.#origin);
     const known = { id: peerId, host: "192.0.2.1", port: 7382, isOrigin: true, mayHold: () => true };
-    this.#tracker = new SimTracker(this.#clock, this.#random, known);
+    this.#tracker = new SimTracker(this.#clock, {
+      random: this.#random,
+      origin: known,
+      locality: scenario.locality ?? "balanced",
+    });
   }
 
   async run(): Promise<ScenarioOutcome> {
@@ -167,7 +173,7 @@ class ScenarioRun {
     });
     const { behaviour } = volunteer;
     const tamper = behaviour === "liar" ? corrupted : behaviour === "frozen" ? () => undefined : undefined;
-    const site = volunteer.site ?? `site of ${index}`;
+    const site = volunteer.site ?? "";
     const host = new SimHost(bundle, {
       clock: this.#clock,
       random: this.#random,
@@ -221,10 +227,11 @@ class ScenarioRun {
       isReachable: volunteer.isReachable ?? true,
       uploadedBytes: host.uploadedBytes,
       downloadedBytes: host.downloadedBytes,
+      border: { ...host.border },
       leftBytes: leftPieces * bundle.layout.pieceLength,
       ...(event === undefined ? {} : { event }),
     });
-    host.setPeers(answer.peers, (id) => this.#hosts.get(id));
+    host.setPeers(answer.peers, answer.news, (id) => this.#hosts.get(id));
     if (event === "completed") return;
     const soonMs = SYNCING_INTERVALS_MS[participant.announces++] ?? SYNCING_INTERVALS_MS.at(-1)!;
     const delayMs = leftPieces > 0 ? soonMs : answer.intervalMs;

@@ -4,6 +4,7 @@ import { DialPlan } from "../swarm/dial-plan.ts";
 import { PeerOffences } from "../swarm/peer-offences.ts";
 import type { KnownPeer } from "../swarm/ports.ts";
 import { DEFAULT_SOURCE_PATIENCE, type DownloadCall, type SourcePatience } from "../swarm/running-download.ts";
+import { type SiteNews, TrackedSites } from "../swarm/site-view.ts";
 import type { SwarmLog } from "../swarm/swarm-log.ts";
 import { SimLink, type LinkSpeed } from "./network.ts";
 import type { SwarmBundle, WantedRanges } from "../swarm/ports.ts";
@@ -43,6 +44,9 @@ export class SimHost {
   readonly end: WireEnd;
   uploadedBytes = 0;
   downloadedBytes = 0;
+  /** Of these, to and from other sites. */
+  readonly border = { uploadedBytes: 0, downloadedBytes: 0 };
+  readonly sites: TrackedSites = new TrackedSites();
   readonly #options: SimHostOptions;
   readonly #wires = new Map<string, SimWire>();
   readonly #dialling = new Set<string>();
@@ -62,10 +66,6 @@ export class SimHost {
       link: new SimLink(clock, options.speed),
       isOrigin,
       ...options.end,
-      onPayload: (from, bytes) => {
-        this.downloadedBytes += bytes;
-        options.end?.onPayload?.(from, bytes);
-      },
     };
     this.session = new BundleSession(bundle, {
       clock,
@@ -74,7 +74,16 @@ export class SimHost {
       offences: this.offences,
       isOrigin,
       patience: options.patience ?? DEFAULT_SOURCE_PATIENCE,
-      onUploaded: (bytes) => (this.uploadedBytes += bytes),
+      ownId: peerId,
+      sites: this.sites,
+      onUploaded: (bytes, to) => {
+        this.uploadedBytes += bytes;
+        if (this.sites.nearnessOf(to) !== "near") this.border.uploadedBytes += bytes;
+      },
+      onDownloaded: (bytes, from) => {
+        this.downloadedBytes += bytes;
+        if (this.sites.nearnessOf(from) !== "near") this.border.downloadedBytes += bytes;
+      },
     });
     this.#dialPlan = new DialPlan(random, clock.monotonicMs());
     clock.schedule(random() * TICK_MS, () => this.#tick());
@@ -98,8 +107,9 @@ export class SimHost {
   }
 
   /** Whom the tracker named, and how to reach them. */
-  setPeers(known: readonly KnownPeer[], find: (peerId: string) => SimHost | undefined): void {
+  setPeers(known: readonly KnownPeer[], news: SiteNews, find: (peerId: string) => SimHost | undefined): void {
     this.#known = known;
+    this.sites.note(known, news);
     this.#find = find;
   }
 

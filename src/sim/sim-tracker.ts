@@ -1,8 +1,10 @@
 import type { Random } from "../core/clock.ts";
 import type { KnownPeer } from "../swarm/ports.ts";
+import type { SiteNews } from "../swarm/site-view.ts";
 import { jitteredIntervalSeconds } from "../tracker/announce-answer.ts";
 import { choosePeers } from "../tracker/choose-peers.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { BorderReport } from "../tracker/site-balance.ts";
 import type { VolunteerAnnounce } from "../tracker/volunteer-announce.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -22,12 +24,23 @@ export interface SimAnnounce {
   readonly uploadedBytes: number;
   readonly downloadedBytes: number;
   readonly leftBytes: number;
+  readonly border: BorderReport;
   readonly event?: "started" | "completed" | "stopped";
 }
 
 export interface SimAnswer {
   readonly intervalMs: number;
   readonly peers: readonly KnownPeer[];
+  readonly news: SiteNews;
+}
+
+/** What of locality is at work. `plain`: near peers first, whatever sites gave. `balanced`: as central does it. */
+export type Locality = "none" | "plain" | "balanced";
+
+export interface SimTrackerOptions {
+  readonly random: Random;
+  readonly origin: KnownPeer;
+  readonly locality: Locality;
 }
 
 /** Central's tracker without HTTP and signatures: the real registry of announces and the real choice of peers. */
@@ -36,11 +49,13 @@ export class SimTracker {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #origin: KnownPeer;
+  readonly #locality: Locality;
 
-  constructor(clock: VirtualClock, random: Random, origin: KnownPeer) {
+  constructor(clock: VirtualClock, options: SimTrackerOptions) {
     this.#clock = clock;
-    this.#random = random;
-    this.#origin = origin;
+    this.#random = options.random;
+    this.#origin = options.origin;
+    this.#locality = options.locality;
     this.live = new LiveVolunteers(clock, INTERVAL_MS);
   }
 
@@ -51,8 +66,11 @@ export class SimTracker {
       const address = { id, host, port: outcome.volunteer.port };
       this.#clock.schedule(PORT_CHECK_MS, () => this.live.notePort(address, from.isReachable));
     }
-    const rules = { isSilent: this.live.isSilent.bind(this.live), isAdmitted: () => true, random: this.#random };
-    const chosen = choosePeers(outcome.volunteer, this.live.all(), rules);
+    const { live } = this;
+    const rules = { isSilent: live.isSilent.bind(live), isAdmitted: () => true, random: this.#random };
+    const isBalanced = this.#locality === "balanced";
+    const asking = this.#locality === "none" ? { ...outcome.volunteer, site: undefined } : outcome.volunteer;
+    const chosen = choosePeers(asking, live.all(), { ...rules, ...(isBalanced ? { balance: live.balance } : {}) });
     const peers: KnownPeer[] = chosen.map((volunteer) => ({
       id: volunteer.id,
       host: volunteer.host,
@@ -64,11 +82,24 @@ export class SimTracker {
     return {
       intervalMs: jitteredIntervalSeconds(INTERVAL_MS, this.#random) * 1000,
       peers: [...peers, this.#origin],
+      news: {
+        site: asking.site,
+        neighbourCount: live.neighbourCount(asking),
+        spared: isBalanced ? live.balance.spared() : [],
+      },
     };
   }
 }
 
-function announceOf({ id, leftBytes, uploadedBytes, downloadedBytes, event, site }: SimAnnounce): VolunteerAnnounce {
+function announceOf({
+  id,
+  leftBytes,
+  uploadedBytes,
+  downloadedBytes,
+  event,
+  site,
+  border,
+}: SimAnnounce): VolunteerAnnounce {
   return {
     peerId: id,
     port: 7382,
@@ -85,6 +116,7 @@ function announceOf({ id, leftBytes, uploadedBytes, downloadedBytes, event, site
     uploadCapacityBytesPerSecond: 0,
     site,
     url: undefined,
+    border,
     holdings: {
       base: 0,
       completeRelease: leftBytes === 0 ? 1 : undefined,

@@ -1,7 +1,7 @@
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { CHOKE_ROUND_MS, chooseUnchoked, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
-import type { DownloadEffect } from "./download.ts";
+import type { DownloadEffect } from "./download-effect.ts";
 import { SwarmError } from "./errors.ts";
 import { HaveBatch } from "./have-batch.ts";
 import type { SessionBandwidth } from "./host-bandwidth.ts";
@@ -13,6 +13,7 @@ import { PeerUploads } from "./peer-uploads.ts";
 import type { SwarmBundle, WantedRanges } from "./ports.ts";
 import { type DownloadCall, RunningDownload, type SourcePatience } from "./running-download.ts";
 import { SessionPeer } from "./session-peer.ts";
+import type { SiteView } from "./site-view.ts";
 import type { SwarmLog } from "./swarm-log.ts";
 import type { PeerWire, PeerWireListener } from "./wire/peer-wire.ts";
 
@@ -29,7 +30,13 @@ export interface BundleSessionOptions {
   readonly patience: SourcePatience;
   /** Undefined if nothing is limited. */
   readonly bandwidth?: SessionBandwidth;
-  readonly onUploaded: (bytes: number) => void;
+  /** Payload was sent. */
+  readonly onUploaded: (bytes: number, peerId: string) => void;
+  /** Payload that was asked for came. */
+  readonly onDownloaded: (bytes: number, peerId: string) => void;
+  /** This program's peer id. */
+  readonly ownId: string;
+  readonly sites: SiteView;
 }
 
 /**
@@ -104,8 +111,8 @@ export class BundleSession {
     if (this.#running !== undefined) throw new SwarmError("busy", `bundle ${number} is being downloaded already`);
     const lacking = new Map([...wanted].filter(([piece, ranges]) => !held.has(piece) && !ranges.isEmpty));
     if (lacking.size === 0) return;
-    const { random, patience, bandwidth } = this.#options;
-    const facts = { layout, wanted: lacking, random, patience, bundleNumber: number, nowMs: this.#nowMs };
+    const { random, patience, bandwidth, ownId, sites } = this.#options;
+    const facts = { layout, wanted: lacking, random, patience, ownId, sites, bundleNumber: number, nowMs: this.#nowMs };
     const options = { ...facts, budget: bandwidth?.download, ...call };
     const running = new RunningDownload(options);
     this.#running = running;
@@ -192,6 +199,7 @@ export class BundleSession {
       onCancel: (request) => this.#uploads.cancel(peer, request),
       onBlock: (piece, offset, bytes) => {
         peer.activeMs = this.#nowMs;
+        this.#options.onDownloaded(bytes.length, peer.peerId);
         this.#run(download()?.arrived(key, { piece, offset, bytes }, peer.activeMs));
       },
       onReject: (request) => this.#run(download()?.rejected(key, request, this.#nowMs)),

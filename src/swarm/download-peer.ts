@@ -8,6 +8,8 @@ export interface DownloadPeer {
   readonly peerId: string;
   readonly isOrigin: boolean;
   readonly pipeline: PeerPipeline;
+  /** Of this volunteer's own site. */
+  isNear: boolean;
   /** What it said it holds. */
   held: Bitfield;
   isChoking: boolean;

@@ -2,7 +2,9 @@ import type { BundleLayout } from "../core/bundle-layout.ts";
 import { RangeSet } from "../core/byte-range.ts";
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Random } from "../core/clock.ts";
+import { BorderPolicy } from "./border-policy.ts";
 import type { BudgetClaim } from "./fair-budget.ts";
+import type { ArrivedBlock, DownloadEffect } from "./download-effect.ts";
 import type { DownloadPeer } from "./download-peer.ts";
 import { OriginPolicy } from "./origin-policy.ts";
 import { PieceAvailability } from "./piece-availability.ts";
@@ -10,21 +12,13 @@ import { pickBlocks, type PickerView } from "./piece-picker.ts";
 import { type BlockState, PieceProgress } from "./piece-progress.ts";
 import type { WantedRanges } from "./ports.ts";
 import { RequestBudget } from "./request-budget.ts";
+import type { SiteView } from "./site-view.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** Received bytes that the disk has not taken yet; beyond this nothing more is asked for. */
 const MAX_UNWRITTEN_BYTES: number = 32 * 1024 * 1024;
 /** Interest outlasts the last useful piece: haves come five times a second, and each change is a message. */
 const INTEREST_MS = 5_000;
-
-/** What the session must do. `peer` names connections by key. */
-export type DownloadEffect =
-  | { readonly kind: "request"; readonly peer: number; readonly request: BlockRequest }
-  | { readonly kind: "cancel"; readonly peer: number; readonly request: BlockRequest }
-  | { readonly kind: "interest"; readonly peer: number; readonly isInterested: boolean }
-  | { readonly kind: "write"; readonly progress: PieceProgress; readonly offset: number; readonly bytes: Uint8Array }
-  | { readonly kind: "check"; readonly piece: number }
-  | { readonly kind: "offence"; readonly peerId: string; readonly piece: number };
 
 export interface DownloadOptions {
   readonly layout: BundleLayout;
@@ -33,13 +27,9 @@ export interface DownloadOptions {
   readonly nowMs: number;
   /** Undefined if what is received is not limited. */
   readonly budget?: BudgetClaim | undefined;
-}
-
-/** A block as it came. */
-export interface ArrivedBlock {
-  readonly piece: number;
-  readonly offset: number;
-  readonly bytes: Uint8Array;
+  /** This volunteer's peer id. */
+  readonly ownId: string;
+  readonly sites: SiteView;
 }
 
 /** Payload figures of one download. */
@@ -63,6 +53,7 @@ export class Download {
   readonly #suspects = new Set<number>();
   readonly #peers = new Map<number, DownloadPeer>();
   readonly #originPolicy: OriginPolicy;
+  readonly #border: BorderPolicy;
   readonly #view: PickerView;
   readonly #budget: RequestBudget;
   readonly #wantedPieces: number;
@@ -72,9 +63,10 @@ export class Download {
   #progressMs: number;
   #effects: DownloadEffect[] = [];
 
-  constructor({ layout, wanted, random, nowMs, budget }: DownloadOptions) {
+  constructor({ layout, wanted, random, nowMs, budget, ownId, sites }: DownloadOptions) {
     this.#budget = new RequestBudget(budget);
     this.#layout = layout;
+    this.#border = new BorderPolicy({ pieceCount: layout.pieceCount, ownId, sites });
     this.#availability = new PieceAvailability(layout.pieceCount);
     this.#originPolicy = new OriginPolicy(nowMs);
     this.#progressMs = nowMs;
@@ -90,6 +82,7 @@ export class Download {
       incomplete: this.#incomplete,
       originPolicy: this.#originPolicy,
       random,
+      mayCross: (peer, piece, nowMs) => this.#border.mayAsk(piece, peer, nowMs),
       begin: (piece, owner) => this.#begin(piece, owner),
     };
   }
@@ -134,6 +127,7 @@ export class Download {
     this.#peers.set(peer.key, peer);
     peer.offeredCount = 0;
     peer.isExhausted = false;
+    peer.isNear = this.#border.isNear(peer);
     for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#offer(peer, piece, 1);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
@@ -145,7 +139,7 @@ export class Download {
     this.#peers.delete(key);
     for (const request of peer.pipeline.takeAll()) this.#release(peer, request);
     if (!peer.isOrigin) {
-      for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#availability.change(piece, -1);
+      for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#count(peer, piece, -1);
     }
     this.#fillAll(nowMs);
     return this.#takeEffects();
@@ -234,6 +228,7 @@ export class Download {
   tick(nowMs: number): DownloadEffect[] {
     for (const peer of this.#peers.values()) {
       this.#loseInterest(peer, nowMs);
+      if (peer.isNear !== this.#border.isNear(peer)) this.#border.moved(peer, this.#missing.keys());
       for (const request of peer.pipeline.takeLate(nowMs)) {
         this.#effects.push({ kind: "cancel", peer: peer.key, request });
         this.#release(peer, request);
@@ -267,6 +262,7 @@ export class Download {
       bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);
       mostOffered = Math.max(mostOffered, peer.offeredCount);
     }
+    this.#border.noteRate(bytesPerSecond, this.#peers.values(), nowMs);
     const isOursTheLimit = this.#budget.isHoldingBack(nowMs);
     if (mostOffered === 0 || isOursTheLimit) this.#originPolicy.noteNoOffers(nowMs);
     if (isOursTheLimit) bytesPerSecond = Infinity;
@@ -307,6 +303,7 @@ export class Download {
   #verified(piece: number): void {
     this.#missing.delete(piece);
     this.#suspects.delete(piece);
+    this.#border.forget(piece);
     for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
   }
 
@@ -325,10 +322,15 @@ export class Download {
   }
 
   #offer(peer: DownloadPeer, piece: number, by: 1 | -1): void {
-    if (!peer.isOrigin) this.#availability.change(piece, by);
+    if (!peer.isOrigin) this.#count(peer, piece, by);
     peer.offeredCount += by;
     peer.isExhausted = false;
     if (peer.offeredCount > 0 && !peer.isInteresting) this.#setInterest(peer, true);
+  }
+
+  #count(peer: DownloadPeer, piece: number, by: 1 | -1): void {
+    this.#availability.change(piece, by);
+    if (peer.isNear) this.#border.change(piece, by);
   }
 
   /** A peer that was of no use for a while may close the connection or give its slot to others. */
@@ -371,6 +373,7 @@ export class Download {
       if (progress.freeCount === 0) this.#incomplete.delete(progress);
       peer.pipeline.sent(block.request, nowMs);
       if (peer.isOrigin) this.#noteAskedOfOrigin(block.request);
+      else if (!peer.isNear) this.#border.noteAsked(block.request.piece, block.request.lengthBytes);
       this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
       picked++;
     }

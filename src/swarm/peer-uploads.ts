@@ -23,7 +23,7 @@ export interface PeerUploadsOptions {
   /** What is sent counts to it; undefined if nothing is limited. */
   readonly budget: BudgetClaim | undefined;
   /** Payload was sent. */
-  readonly onUploaded: (bytes: number) => void;
+  readonly onUploaded: (bytes: number, peerId: string) => void;
 }
 
 /** Answers the requests of a bundle's peers from storage, as far as their sockets take the bytes. */
@@ -130,7 +130,7 @@ export class PeerUploads {
       const start = request.offset - read.offset;
       peer.wire.sendBlock(request.piece, request.offset, bytes.subarray(start, start + request.lengthBytes));
       peer.uploadRate.add(request.lengthBytes, nowMs);
-      this.#options.onUploaded(request.lengthBytes);
+      this.#options.onUploaded(request.lengthBytes, peer.peerId);
     }
     peer.activeMs = nowMs;
     if (read.requests.size > 0) this.#options.ledger?.given(read.piece, peer.key, nowMs);

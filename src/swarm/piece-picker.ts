@@ -18,6 +18,8 @@ export interface PickerView {
   /** Those of `active` with blocks nobody was asked for. */
   readonly incomplete: ReadonlySet<PieceProgress>;
   readonly originPolicy: OriginPolicy;
+  /** May a peer other than the origin be asked for this piece, as far as sites go? */
+  mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean;
   readonly random: Random;
   /** Begins work on an open piece. */
   begin(piece: number, owner: number): PieceProgress;
@@ -66,7 +68,8 @@ export interface PickOptions {
 function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): number | undefined {
   const { availability, originPolicy } = view;
   if (!peer.isOrigin) {
-    return availability.pickRarest((piece) => peer.held.has(piece), view.random, { from: 1, to: Infinity });
+    const isHeld = (piece: number): boolean => peer.held.has(piece) && view.mayCross(peer, piece, nowMs);
+    return availability.pickRarest(isHeld, view.random, { from: 1, to: Infinity });
   }
   const isAcceptable = (piece: number): boolean =>
     peer.held.has(piece) &&
@@ -83,7 +86,7 @@ interface HelpOptions {
 /** May the peer give blocks of a piece that another one began? */
 function mayHelp(view: PickerView, peer: DownloadPeer, { progress, nowMs }: HelpOptions): boolean {
   if (progress.owner === peer.key || (progress.isSuspect && progress.owner !== undefined)) return false;
-  if (!peer.isOrigin) return true;
+  if (!peer.isOrigin) return view.mayCross(peer, progress.piece, nowMs);
   const { piece, progressMs } = progress;
   return view.originPolicy.mayAsk({ piece, offerCount: view.availability.countOf(piece), progressMs }, nowMs);
 }

@@ -1,5 +1,6 @@
 import { messageOf } from "../core/errors.ts";
-import { Download, type DownloadEffect, type DownloadOptions, type DownloadProgress } from "./download.ts";
+import type { DownloadEffect } from "./download-effect.ts";
+import { Download, type DownloadOptions, type DownloadProgress } from "./download.ts";
 import { SwarmError } from "./errors.ts";
 
 /** How long a download waits for a source before it gives up. */

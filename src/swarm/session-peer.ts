@@ -22,6 +22,7 @@ export class SessionPeer implements DownloadPeer {
   /** We told it that we are interested. */
   isInteresting = false;
   usefulMs: number;
+  isNear = true;
   offeredCount = 0;
   isExhausted = false;
   /** Last time anything useful happened. */

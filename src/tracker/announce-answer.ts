@@ -15,6 +15,12 @@ export interface VolunteerAnswer {
   readonly release: number;
   readonly holdingsId: number;
   readonly fullHoldingsWanted: boolean;
+  /** Where central takes the volunteer to stand: what its ticket says, else by its address. */
+  readonly site?: string;
+  /** Other volunteers there. */
+  readonly neighbours: number;
+  /** Sites that gave more than they took: others are asked first. */
+  readonly spared: readonly string[];
   /** Stock clients for what is being fetched; undefined unless they are let in (`serve --open`). */
   readonly stock?: readonly StockPeerAnswer[];
 }

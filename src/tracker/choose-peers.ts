@@ -1,22 +1,29 @@
 import type { Random } from "../core/clock.ts";
 import { holdsSomething } from "./holdings.ts";
 import type { LiveVolunteer } from "./live-volunteer.ts";
+import type { SiteBalance } from "./site-balance.ts";
 
 /** Most peers in one answer (row T05). */
 export const MAX_PEERS = 50;
 /** Of the places in an answer, those kept for other sites: without them far groups starve. */
 const ELSEWHERE_SHARE = 0.3;
 
+/** A site that took twice what it gave is named four times as often. */
+const DEBT_POWER = 2;
+
 export interface PeerRules {
   readonly isSilent: (volunteer: LiveVolunteer) => boolean;
   /** Enrolled and not revoked. */
   readonly isAdmitted: (id: string) => boolean;
   readonly random: Random;
+  /** Undefined: far volunteers are chosen without regard to what their sites gave. */
+  readonly balance?: SiteBalance;
 }
 
 /**
  * Which volunteers to name to one that asks: reachable, admitted, heard of lately, with something to give or about to
- * have it; of its own site first, but about a third from elsewhere; random within both.
+ * have it; of its own site first, but about a third from elsewhere. Random within both; among the far ones each site has
+ * the same chance however large it is, more if it is in debt.
  */
 export function choosePeers(
   asking: LiveVolunteer,
@@ -26,9 +33,9 @@ export function choosePeers(
   const eligible = candidates.filter((candidate) => candidate.id !== asking.id && isEligible(candidate, rules));
   const isNear = (candidate: LiveVolunteer): boolean => asking.site !== undefined && candidate.site === asking.site;
   const near = shuffled(eligible.filter(isNear), rules.random);
-  const far = shuffled(
+  const far = bySite(
     eligible.filter((candidate) => !isNear(candidate)),
-    rules.random,
+    rules,
   );
   const farPlaces = Math.max(Math.round(MAX_PEERS * ELSEWHERE_SHARE), MAX_PEERS - near.length);
   const chosenFar = far.slice(0, farPlaces);
@@ -43,6 +50,19 @@ export function isEligible(candidate: LiveVolunteer, rules: Omit<PeerRules, "ran
     (candidate.isSyncing || holdsSomething(candidate.holdings)) &&
     rules.isAdmitted(candidate.id)
   );
+}
+
+/** In an order drawn with weights (Efraimidis and Spirakis): the debt of the site, shared by its members. */
+function bySite(candidates: readonly LiveVolunteer[], { random, balance }: PeerRules): LiveVolunteer[] {
+  if (balance === undefined) return shuffled(candidates, random);
+  const members = new Map<string | undefined, number>();
+  for (const { site } of candidates) members.set(site, (members.get(site) ?? 0) + 1);
+  const weightOf = ({ site }: LiveVolunteer): number =>
+    site === undefined ? 1 : balance.debtOf(site) ** DEBT_POWER / members.get(site)!;
+  return candidates
+    .map((candidate) => ({ candidate, rank: -Math.log(1 - random()) / weightOf(candidate) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ candidate }) => candidate);
 }
 
 /** Fisher and Yates. */

@@ -1,6 +1,6 @@
 import { PrsyncError } from "../core/errors.ts";
 
-export type TrackerErrorCode = "bad-announce";
+export type TrackerErrorCode = "bad-announce" | "bad-site-table";
 
 /** A request to the tracker that is not what docs/protocol.md says; it changed nothing. */
 export class TrackerError extends PrsyncError<TrackerErrorCode> {}

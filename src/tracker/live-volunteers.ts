@@ -1,6 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { applyHoldings, NO_HOLDINGS } from "./holdings.ts";
 import type { LiveVolunteer, PortState } from "./live-volunteer.ts";
+import { SiteBalance } from "./site-balance.ts";
+import { SiteTable } from "./site-table.ts";
 import type { VolunteerAnnounce } from "./volunteer-announce.ts";
 
 /** Who announced: proved by the signature, seen on the socket, known from the invitation. */
@@ -32,12 +34,19 @@ const FORGET_AFTER_MS: number = 7 * 24 * 3_600_000;
 export class LiveVolunteers {
   readonly #clock: Clock;
   readonly #intervalMs: number;
+  readonly #siteTable: SiteTable;
   readonly #volunteers = new Map<string, LiveVolunteer>();
+  /** What crossed the borders of sites. */
+  readonly balance: SiteBalance = new SiteBalance();
 
-  /** @param intervalMs between two announces of a volunteer */
-  constructor(clock: Clock, intervalMs: number) {
+  /**
+   * @param intervalMs between two announces of a volunteer
+   * @param siteTable where those stand that have no site from their ticket
+   */
+  constructor(clock: Clock, intervalMs: number, siteTable: SiteTable = new SiteTable()) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
+    this.#siteTable = siteTable;
   }
 
   /**
@@ -57,7 +66,7 @@ export class LiveVolunteers {
       host: from.host,
       port: announce.port,
       ...port,
-      site: announce.site ?? from.site,
+      site: announce.site ?? from.site ?? this.#siteTable.siteOf(from.host),
       url: announce.url,
       release: announce.release,
       isSyncing: announce.isSyncing,
@@ -70,6 +79,8 @@ export class LiveVolunteers {
       lastSeenMs: this.#clock.monotonicMs(),
       lastSeenWallMs: this.#clock.wallMs(),
     };
+    const { border } = announce;
+    if (volunteer.site !== undefined && border !== undefined) this.balance.note(from.id, volunteer.site, border);
     if (announce.event === "stopped") this.#volunteers.delete(from.id);
     else this.#volunteers.set(from.id, volunteer);
     return {
@@ -96,12 +107,22 @@ export class LiveVolunteers {
   all(): readonly LiveVolunteer[] {
     const nowMs = this.#clock.monotonicMs();
     for (const { id, lastSeenMs } of this.#volunteers.values()) {
-      if (nowMs - lastSeenMs > FORGET_AFTER_MS) this.#volunteers.delete(id);
+      if (nowMs - lastSeenMs > FORGET_AFTER_MS) this.remove(id);
     }
     return [...this.#volunteers.values()];
   }
 
+  /** Volunteers of a site that are heard of, this one left out. */
+  neighbourCount({ id, site }: LiveVolunteer): number {
+    let count = 0;
+    for (const other of this.#volunteers.values()) {
+      if (other.site === site && other.id !== id && !this.isSilent(other)) count++;
+    }
+    return site === undefined ? 0 : count;
+  }
+
   remove(id: string): void {
+    this.balance.forget(id);
     this.#volunteers.delete(id);
   }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseByteQuery, readAnnounceQuery, type AnnounceQuery } from "./announce-query.ts";
 import { refuseAnnounce } from "./errors.ts";
+import type { BorderReport } from "./site-balance.ts";
 import { MAX_REPORTED_BUNDLES, type BundleHave, type HoldingsReport } from "./holdings.ts";
 
 /** An announce of a volunteer, checked (docs/protocol.md, "Announce of volunteers"). */
@@ -19,6 +20,8 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   /** Base URL of its HTTP without a slash at the end, undefined if it serves no customers. */
   readonly url: string | undefined;
   readonly holdings: HoldingsReport;
+  /** Bytes to and from other sites since its program started; undefined if it does not tell. */
+  readonly border: BorderReport | undefined;
 }
 
 export const MAX_ANNOUNCE_BYTES: number = 1024 * 1024;
@@ -47,6 +50,7 @@ const bodySchema = z.object({
     .optional(),
   url: z.string().max(512).optional(),
   holdings: holdingsSchema,
+  border: z.object({ uploaded: count, downloaded: count }).optional(),
 });
 
 /**
@@ -60,7 +64,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, ...figures } = parsed.data;
+  const { syncing, holdings, site, url, border, ...figures } = parsed.data;
   return {
     ...readAnnounceQuery(parseByteQuery(query)),
     ...figures,
@@ -68,6 +72,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     site,
     url: url === undefined ? undefined : readBaseUrl(url),
     holdings: readHoldings(holdings),
+    border: border && { uploadedBytes: border.uploaded, downloadedBytes: border.downloaded },
   };
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { DEFAULT_SERVE_OPTIONS, type ServeOptions } from "../../central/serve-options.ts";
 import { serveTree } from "../../central/serve.ts";
@@ -9,7 +10,9 @@ import { applySignedRelease } from "../../publisher/recover-publish.ts";
 import { TufRepository } from "../../publisher/tuf-repository.ts";
 import { ConfinedDirectory } from "../../store/confined-directory.ts";
 import { PublishedTreeReader } from "../../store/published-tree.ts";
-import type { ParsedArguments } from "../arguments.ts";
+import { messageOf } from "../../core/errors.ts";
+import { parseSiteTable, type SiteTable } from "../../tracker/site-table.ts";
+import { type ParsedArguments, UsageError } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
@@ -46,6 +49,12 @@ export const serveCommand: Command = {
     { name: "peer-port", kind: "port", placeholder: "PORT", help: "peers (default 7382; 0 picks one)" },
     { name: "public-url", kind: "text", placeholder: "URL", help: "how the world reaches the HTTP port" },
     { name: "trusted-proxy", kind: "text", placeholder: "ADDRESS", help: "believe X-Forwarded-For of this proxy" },
+    {
+      name: "sites",
+      kind: "text",
+      placeholder: "FILE",
+      help: "names of sites by address, lines of ADDRESS/BITS NAME (default: a site is a /16 or /48)",
+    },
     { name: "open", kind: "flag", help: "let stock BitTorrent clients join the swarm" },
     { name: "watch", kind: "flag", help: "publish after TREE was quiet for a while" },
     {
@@ -100,6 +109,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
   const place = listen === undefined ? undefined : parseListen(listen, "listen");
   const publicUrl = args.text("public-url");
   const proxy = args.text("trusted-proxy");
+  const sites = args.text("sites");
   const quietMs = args.number("watch-quiet") ?? DEFAULT_TREE_WATCHER_OPTIONS.quietMs;
   return {
     ...DEFAULT_SERVE_OPTIONS,
@@ -111,10 +121,22 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     peerPort: args.number("peer-port") ?? DEFAULT_SERVE_OPTIONS.peerPort,
     publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"),
     trustedProxies: proxy === undefined ? [] : [proxy],
+    siteTable: sites === undefined ? DEFAULT_SERVE_OPTIONS.siteTable : readSiteTable(sites),
     allowStockClients: args.flag("open"),
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,
     watch: args.flag("watch") ? { ...DEFAULT_TREE_WATCHER_OPTIONS, quietMs } : undefined,
   };
+}
+
+/** @throws UsageError if the file can't be read; TrackerError `bad-site-table` */
+function readSiteTable(path: string): SiteTable {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError([`--sites: ${messageOf(error)}`]);
+  }
+  return parseSiteTable(text);
 }
 
 /** In a process of its own: hashing must not slow down who is being served. */

@@ -64,7 +64,7 @@ async function tracker(): Promise<Tracker> {
   const identity = { repository: "0".repeat(32), centralUrl, name: "mirror" };
   const swarm = {
     port: 7382,
-    counters: { uploadedBytes: 0, receivedBytes: 0 },
+    counters: { uploadedBytes: 0, receivedBytes: 0, border: { uploadedBytes: 0, downloadedBytes: 0 } },
     setPeers: (known: readonly KnownPeer[]) => peers.push(known),
   };
   const announcer = new Announcer({

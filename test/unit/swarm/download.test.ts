@@ -3,12 +3,15 @@ import { Bitfield } from "../../../src/core/bitfield.ts";
 import { BundleLayout } from "../../../src/core/bundle-layout.ts";
 import { RangeSet } from "../../../src/core/byte-range.ts";
 import { seededRandom } from "../../../src/core/clock.ts";
-import { Download, type DownloadEffect } from "../../../src/swarm/download.ts";
+import { Download } from "../../../src/swarm/download.ts";
+import type { DownloadEffect } from "../../../src/swarm/download-effect.ts";
 import type { DownloadPeer } from "../../../src/swarm/download-peer.ts";
 import { PeerPipeline } from "../../../src/swarm/peer-pipeline.ts";
+import { NO_SITES } from "../../../src/swarm/site-view.ts";
 import type { BlockRequest } from "../../../src/swarm/wire/peer-wire.ts";
 
 const KIB16 = 16_384;
+const NOWHERE = { ownId: "0".repeat(40), sites: NO_SITES };
 type Asked = { peer: number; request: BlockRequest };
 
 function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPeer> = {}): DownloadPeer {
@@ -19,6 +22,7 @@ function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPee
     peerId: `peer-${key}`,
     isOrigin: false,
     pipeline: new PeerPipeline(0),
+    isNear: true,
     held,
     isChoking: false,
     isInteresting: false,
@@ -33,7 +37,7 @@ function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPee
 function downloadOf(pieces: readonly number[]): Download {
   const layout = new BundleLayout([64 * 65_536], 65_536);
   const wanted = new Map(pieces.map((piece) => [piece, RangeSet.of({ start: 0, end: 65_536 })]));
-  return new Download({ layout, wanted, random: seededRandom(1), nowMs: 0 });
+  return new Download({ layout, wanted, random: seededRandom(1), nowMs: 0, ...NOWHERE });
 }
 
 function asked(effects: readonly DownloadEffect[]): Asked[] {
@@ -132,7 +136,7 @@ test("a piece with two givers that fails blames nobody; then a single peer gives
 test("a piece with bytes of this host that fails is fetched whole and blames nobody", () => {
   const layout = new BundleLayout([64 * 65_536], 65_536);
   const wanted = new Map([[1, RangeSet.of({ start: 100, end: 200 })]]);
-  const download = new Download({ layout, wanted, random: seededRandom(1), nowMs: 0 });
+  const download = new Download({ layout, wanted, random: seededRandom(1), nowMs: 0, ...NOWHERE });
   const first = asked(download.addPeer(peer(1, [1]), 0));
   expect(first.map(({ request }) => request)).toEqual([{ piece: 1, offset: 100, lengthBytes: 100 }]);
   answer(download, first, 1);
@@ -145,7 +149,7 @@ test("a disk that does not keep up stops the requests until it does", () => {
   const pieceLength = 16 * 2 ** 20;
   const layout = new BundleLayout([4 * pieceLength], pieceLength);
   const wanted = new Map([0, 1, 2, 3].map((piece) => [piece, RangeSet.of({ start: 0, end: pieceLength })]));
-  const download = new Download({ layout, wanted, random: seededRandom(1), nowMs: 0 });
+  const download = new Download({ layout, wanted, random: seededRandom(1), nowMs: 0, ...NOWHERE });
   const open = asked(download.addPeer(peer(1, [0, 1, 2, 3]), 0));
   const writes: DownloadEffect[] = [];
   for (let request = open.shift(); request !== undefined; request = open.shift()) {

@@ -35,6 +35,7 @@ function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}): Volunt
     uploadCapacityBytesPerSecond: 0,
     site: undefined,
     url: undefined,
+    border: undefined,
     holdings: complete(1),
     ...change,
   };
@@ -76,7 +77,13 @@ test("holdings change by reports that build on the acknowledged ones", () => {
   expect(first.fullHoldingsWanted).toBe(false);
   const second = fixture.announce("a", { holdings: bundles(first.holdingsId, [2, "all"], [1, "none"], [3, "all"]) });
   expect(second.holdingsId).toBeGreaterThan(first.holdingsId);
-  expect(peerAnswerOf(second.volunteer)).toEqual({ id: "a", host: "192.0.2.1", port: 7382, bundles: [2, 3] });
+  expect(peerAnswerOf(second.volunteer)).toEqual({
+    id: "a",
+    host: "192.0.2.1",
+    port: 7382,
+    site: "192.0.0.0/16",
+    bundles: [2, 3],
+  });
 });
 
 test("a report that builds on another state is not applied and full holdings are asked for", () => {
@@ -187,7 +194,7 @@ test("a registry comes back after a restart, believed for one interval, full hol
   after.live.restore(parseRegistrySnapshot(encodeRegistrySnapshot(before.live.all())));
   after.announce("asking");
   expect(after.peersFor("asking").map(peerAnswerOf)).toEqual([
-    { id: PEER, host: "192.0.2.1", port: 7382, bundles: [1, 2] },
+    { id: PEER, host: "192.0.2.1", port: 7382, site: "192.0.0.0/16", bundles: [1, 2] },
   ]);
   after.clock.advance(INTERVAL_MS + 1);
   expect(after.peerIds("asking")).toEqual([]);
