@@ -2,13 +2,8 @@ import type { Bitfield } from "../core/bitfield.ts";
 import { SecondCopyBudget } from "./second-copy-budget.ts";
 import type { SiteView } from "./site-view.ts";
 
-/** The next neighbour in turn waits for so long, until it was measured how long it takes to bring a piece over. */
-const FIRST_TURN_MS = 2_000;
-const MIN_TURN_MS = 1_000;
-const MAX_TURN_MS = 10_000;
-/** A turn lasts as long as a piece takes and half as much again, so that neighbours heard of it before the next begins. */
-const TURN_FACTOR = 1.5;
-const AVERAGED_PIECES = 8;
+/** The next neighbour in turn waits for so long: a piece of 64 KiB is over and announced by then on lines of some Mbit/s. */
+const TURN_MS = 2_000;
 /** Nobody waits longer for neighbours: they may all have left. */
 const MAX_WAIT_MS = 20_000;
 /** Peers of spared sites get their turn so much later. */
@@ -37,17 +32,16 @@ export interface BorderPolicyOptions {
 
 /**
  * Which pieces come from other sites: one copy per site crosses the border where possible. Neighbours take turns piece by
- * piece, in an order that follows from their ids and the piece, so nobody has to be asked; each waits only as long as those before it
- * need. Who sees more neighbours than it is connected to estimates its place. If the neighbours starve, all may ask.
+ * piece, in an order that follows from their ids and the piece, so nobody has to be asked; each waits {@link TURN_MS} for each of those
+ * before it. Who sees more neighbours than it is connected to estimates its place. If the neighbours starve, all may ask.
  */
 export class BorderPolicy {
   readonly #nearCounts: Uint16Array;
-  /** When the piece was first found beyond the border and not within. */
-  readonly #foundMs = new Map<number, number>();
+  /** Piece → when this volunteer's turn comes; set once, when the piece is first found beyond the border and not within. */
+  readonly #turns = new Map<number, number>();
   readonly #ownHash: number;
   readonly #hashes = new Map<string, number>();
   readonly #budget = new SecondCopyBudget();
-  #pieceMs = FIRST_TURN_MS / TURN_FACTOR;
   #bestBytesPerSecond = 0;
   #starvingSinceMs: number | undefined;
   readonly #sites: SiteView;
@@ -88,11 +82,6 @@ export class BorderPolicy {
     if (nowMs - this.#starvingSinceMs > STARVING_MS) this.#budget.open(nowMs);
   }
 
-  /** A piece came from another site, `durationMs` after it was begun. */
-  noteImported(durationMs: number): void {
-    this.#pieceMs += (durationMs - this.#pieceMs) / AVERAGED_PIECES;
-  }
-
   /** Blocks of the piece were asked of a peer of another site. */
   noteAsked(piece: number, lengthBytes: number): void {
     if (this.#nearCounts[piece]! > 0) this.#budget.spend(lengthBytes);
@@ -101,20 +90,19 @@ export class BorderPolicy {
   mayAsk(piece: number, peer: BorderPeer, nowMs: number): boolean {
     if (peer.isNear) return true;
     if (this.#nearCounts[piece]! > 0) return this.#budget.hasRoom(nowMs);
-    let foundMs = this.#foundMs.get(piece);
-    if (foundMs === undefined) this.#foundMs.set(piece, (foundMs = nowMs));
+    let turnMs = this.#turns.get(piece);
+    if (turnMs === undefined) {
+      turnMs = nowMs + Math.min(MAX_WAIT_MS, this.#place(piece) * TURN_MS);
+      this.#turns.set(piece, turnMs);
+    }
+    if (nowMs < turnMs) return this.#budget.hasRoom(nowMs);
     const isSpared = this.#sites.nearnessOf(peer.peerId) === "spared";
-    const waitMs = this.#place(piece) * this.#turnMs + (isSpared ? SPARED_WAIT_MS : 0);
-    return nowMs - foundMs >= Math.min(MAX_WAIT_MS, waitMs) || this.#budget.hasRoom(nowMs);
+    return !isSpared || nowMs >= turnMs + SPARED_WAIT_MS;
   }
 
   /** The piece is here. */
   forget(piece: number): void {
-    this.#foundMs.delete(piece);
-  }
-
-  get #turnMs(): number {
-    return Math.min(MAX_TURN_MS, Math.max(MIN_TURN_MS, this.#pieceMs * TURN_FACTOR));
+    this.#turns.delete(piece);
   }
 
   /** How many neighbours go first. */
