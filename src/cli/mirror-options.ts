@@ -29,6 +29,11 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "checksum", kind: "flag", short: "c", help: "believe no file by size and time: compare contents" },
   { name: "hard-links-for-duplicates", kind: "flag", help: "equal files share one inode instead of being copied" },
+  {
+    name: "save-traffic",
+    kind: "flag",
+    help: "look inside compressed files whenever that saves bytes, even if fetching them is quicker",
+  },
   { name: "size-only", kind: "flag", help: "believe files by size alone" },
   {
     name: "max-delete",
@@ -110,6 +115,7 @@ export function syncOptions(
       sharesInodes: args.flag("hard-links-for-duplicates"),
       removal: defaults.removal,
     },
+    savesTraffic: args.flag("save-traffic"),
     rescanMs: args.number("rescan") ?? DAY_MS,
     maxDelete: args.number("max-delete") ?? defaults.maxDelete,
   };

@@ -11,9 +11,9 @@ import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
 import { SyncError } from "./errors.ts";
 import { pieceHashOf, type StagedTransfer } from "./staged-transfer.ts";
 
-/** Reads contents that DEST holds; undefined once the file is no longer what was recorded. */
+/** Reads contents that DEST holds; undefined once the file is no longer what was recorded, "busy" if not now. */
 export interface HeldContentReader {
-  read(content: ContentId, offset: number, length: number): Promise<Uint8Array | undefined>;
+  read(content: ContentId, offset: number, length: number): Promise<Uint8Array | "busy" | undefined>;
 }
 
 export interface MirrorBundleSources {
@@ -106,7 +106,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return this.#pieceHashes !== undefined;
   }
 
-  async readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | undefined> {
+  async readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | "busy" | undefined> {
     const { content, start } = this.#place(piece);
     const transfer = this.#sources.transfers.get(content);
     const from = start + offset;

@@ -27,6 +27,7 @@ import { BundleCatalog } from "./bundle-catalog.ts";
 import { CentralClient } from "./central-client.ts";
 import { HeldContents } from "./held-contents.ts";
 import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
+import { UnpackingReader } from "./look-inside-serve.ts";
 import type { ObjectSource } from "./manifest-update.ts";
 import { MetadataObjects } from "./metadata-objects.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
@@ -137,7 +138,8 @@ export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Pr
     }),
   );
   const objects = new MetadataObjects(metadata, central, ports.log);
-  const catalog = new BundleCatalog({ index: disk.index, files: held, objects });
+  const files = resources.use(new UnpackingReader({ ...disk, held, log: ports.log }));
+  const catalog = new BundleCatalog({ index: disk.index, files, objects });
   const signatures = new SignatureSource({ metadata, central, catalog, log: ports.log });
   const sketches = new SketchSource({ metadata, central, catalog, log: ports.log });
   const findBundle = async (infoHash: string): Promise<SwarmBundle | undefined> =>

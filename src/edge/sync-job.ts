@@ -25,10 +25,13 @@ import { chooseBasisFiles } from "./basis-choice.ts";
 import { download, type DownloadFailure } from "./download.ts";
 import { SyncError } from "./errors.ts";
 import { localHoldings, takeInventory } from "./inventory.ts";
+import { rebuildInside } from "./look-inside-rebuild.ts";
+import { learnRecompressions } from "./look-inside-records.ts";
+import { reuseOrLookInside, type ReusedOrInside } from "./look-inside.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
 import { nextManifest } from "./next-manifest.ts";
-import { reuseLocalData, type ReusedContent } from "./reuse.ts";
+import type { ReusedContent } from "./reuse.ts";
 import { summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
 import { loggingStages, type SyncProgress } from "./sync-progress.ts";
 
@@ -38,6 +41,8 @@ export interface SyncOptions {
   readonly rescanMs: number;
   /** Remove nothing if more paths than this would go; "a-fifth": the larger of 1,000 and 20 % of the release; undefined: no limit. */
   readonly maxDelete: number | "a-fifth" | undefined;
+  /** Go by way of inner contents whenever that takes fewer bytes, however long it takes. */
+  readonly savesTraffic: boolean;
   /** timestamp.json that came with a release event. */
   readonly pushedTimestamp?: Uint8Array | undefined;
 }
@@ -79,6 +84,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   await mirror.metadata.follow(release);
   const bundles = await nextManifest(mirror, release);
   await mirror.catalog.learn(bundles, signal);
+  await learnRecompressions({ ...mirror, log, signal });
   progress.onStage("inventory");
   const isWhole = isWholeLookDue(mirror, options);
   const selection = await withMergeFiles(mirror);
@@ -105,11 +111,16 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     const contents = options.plan.useDelta
       ? await chooseBasisFiles(plan.contents, { ...mirror, log, signal })
       : plan.contents;
-    const reused = await reuseLocalData(contents, { ...mirror, log, signal });
+    const local = await reuseOrLookInside(contents, {
+      ...mirror,
+      log,
+      signal,
+      savesTraffic: options.savesTraffic,
+    });
     await announced;
     if (mirror.announcer.revocation !== undefined) throw mirror.announcer.revocation;
     progress.onStage("download");
-    const failed = await fetchMissing(mirror, reused, progress);
+    const { reused, failed } = await fetchMissing(mirror, local, progress);
     progress.onStage("activate");
     const activated = await activatePlan(mirror, { plan, reused, considered, failed });
     const failures = [...activated.failures, ...unobtained(plan, failed)];
@@ -192,23 +203,39 @@ function bytesOf(plan: SyncPlan): number {
   return plan.contents.reduce((sum, content) => sum + (isHere(content) ? 0 : content.lengthBytes), 0);
 }
 
+/** First what comes by way of inner contents, then all the rest, and what could not be made. */
 async function fetchMissing(
   mirror: Mirror,
-  reused: readonly ReusedContent[],
+  local: ReusedOrInside,
   progress: SyncProgress,
-): Promise<readonly DownloadFailure[]> {
-  const transfers = reused.flatMap(({ transfer }) => (transfer === undefined ? [] : [transfer]));
-  return await download(transfers, {
+): Promise<{ readonly reused: readonly ReusedContent[]; readonly failed: readonly DownloadFailure[] }> {
+  const context = {
     ...mirror,
     log: mirror.ports.log,
     signal: mirror.ports.signal,
     pace: paceOf(mirror.bandwidth.fetches, mirror.ports.clock),
-    onProgress: (receivedBytes, wantedBytes) => {
+    onProgress: (receivedBytes: number, wantedBytes: number) => {
       // What failed its hash is received more than once.
       mirror.situation.load = { ...mirror.situation.load, bytesLeft: Math.max(0, wantedBytes - receivedBytes) };
       progress.onBytes(receivedBytes, wantedBytes);
     },
-  });
+  };
+  const reused = [...local.reused, ...(await rebuildInside(local.inside, context))];
+  const transfers = reused.flatMap(({ transfer }) => (transfer === undefined ? [] : [transfer]));
+  const meter = new TrafficMeter(mirror);
+  const failed = await download(transfers, context);
+  noteRate(mirror, meter);
+  return { reused, failed };
+}
+
+/** Shorter downloads say more about latency than about the rate. */
+const MIN_RATED_BYTES: number = 1024 * 1024;
+
+/** What the next sync goes by when it chooses between fetching and working. */
+function noteRate({ index }: Mirror, meter: TrafficMeter): void {
+  const { fromPeers, fromOrigin, seconds } = meter.since();
+  const bytes = fromPeers + fromOrigin;
+  if (bytes >= MIN_RATED_BYTES && seconds > 0) index.facts.set("downloadBytesPerSecond", bytes / seconds);
 }
 
 interface PlannedWork {

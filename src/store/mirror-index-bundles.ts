@@ -88,10 +88,12 @@ export class BundleRecords {
     }));
   }
 
-  /** Ordinals of the contents of a bundle that a verified file of DEST has, ascending. */
+  /** Ordinals of the contents of a bundle that a verified file of DEST has or unpacks to, ascending. */
   heldOrdinals(bundle: number): number[] {
-    const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND EXISTS
-      (SELECT 1 FROM files AS f WHERE f.content = b.content AND f.verified = 1) ORDER BY ordinal`;
+    const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND (EXISTS
+      (SELECT 1 FROM files AS f WHERE f.content = b.content AND f.verified = 1) OR EXISTS
+      (SELECT 1 FROM recompressions AS r JOIN files AS f ON f.content = r.content
+      WHERE r.inner = b.content AND f.verified = 1)) ORDER BY ordinal`;
     return this.#database
       .prepare(query)
       .all(bundle)

@@ -18,6 +18,8 @@ export interface IndexFacts {
   readonly selectedTotals: string;
   /** Sketches that were left after the last sweep. */
   readonly sketchesSwept: number;
+  /** How fast the last download of some length was. */
+  readonly downloadBytesPerSecond: number;
 }
 
 /** Table `meta`. */

@@ -91,6 +91,29 @@ export class FileRecords {
     return this.#pathsOf.all(Buffer.from(content, "hex"), options.limit).map((row) => pathOf(row));
   }
 
+  /** Names of the recorded files right in a directory (undefined: the top); what lies deeper is jumped over. */
+  namesIn(directory: RepoPath | undefined): string[] {
+    const prefix = directory === undefined ? "" : `${directory}/`;
+    const statement = this.#database.prepare("SELECT path FROM files WHERE path >= ? ORDER BY path");
+    const names: string[] = [];
+    for (let from: string | undefined = prefix; from !== undefined;) {
+      let next: string | undefined;
+      for (const row of statement.iterate(repoPathBytes(from as RepoPath))) {
+        const path: string = pathOf(row);
+        if (!path.startsWith(prefix)) break;
+        const slash = path.indexOf("/", prefix.length);
+        if (slash < 0) names.push(path.slice(prefix.length));
+        else {
+          // "0" follows "/".
+          next = `${path.slice(0, slash)}0`;
+          break;
+        }
+      }
+      from = next;
+    }
+    return names;
+  }
+
   /** All records in path order; finish or leave the loop before the next write. */
   *all(): Generator<readonly [RepoPath, FileRecord]> {
     const statement = bigints(this.#database.prepare(`SELECT path, ${COLUMNS} FROM files ORDER BY path`));

@@ -4,7 +4,7 @@ import { messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
 
 /** Raised with every change of the tables. */
-export const MIRROR_INDEX_VERSION = 2;
+export const MIRROR_INDEX_VERSION = 3;
 
 /**
  * The mirror's index. Paths and hashes are BLOBs, so that SQLite's memcmp order is the manifest's order. Times are
@@ -16,6 +16,7 @@ export const MIRROR_INDEX_VERSION = 2;
  * - `files`: what is known to be on disk; true only while the file's stat is the recorded one.
  * - `bundle_contents`: content tables that were fetched. `infos`: bencoded info dictionaries.
  * - `pending`: paths that an activation was about to put there; empty once its release is held.
+ * - `recompressions`: contents that unpack to `inner`, with their line of the file `recompression`.
  * - `staged`: which pieces of a part are verified.
  * - `sketches`: encoded sketches of contents that are held or on their way; `handprints` leads from some of their handprints
  *   to `sketches.id`.
@@ -42,6 +43,8 @@ CREATE TABLE staged(content BLOB PRIMARY KEY, length INTEGER NOT NULL, piece_len
 CREATE TABLE sketches(id INTEGER PRIMARY KEY, content BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
 CREATE TABLE handprints(handprint INTEGER NOT NULL, sketch INTEGER NOT NULL, PRIMARY KEY(handprint, sketch)) WITHOUT ROWID;
 CREATE INDEX handprints_sketch ON handprints(sketch);
+CREATE TABLE recompressions(content BLOB PRIMARY KEY, inner BLOB NOT NULL, line TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX recompressions_inner ON recompressions(inner);
 `;
 
 /** SQLite's primary result codes for a file that is damaged or no database at all. */

@@ -5,6 +5,7 @@ import { FileRecords } from "./mirror-index-files.ts";
 import { ManifestRecords, type ManifestVersion } from "./mirror-index-manifest.ts";
 import { isIndexDamaged, moveAside, openIndexDatabase } from "./mirror-index-schema.ts";
 import { SketchRecords } from "./mirror-index-sketches.ts";
+import { RecompressionRecords } from "./mirror-index-recompressions.ts";
 import { StagedRecords } from "./mirror-index-staged.ts";
 
 /**
@@ -20,6 +21,7 @@ export class MirrorIndex implements Disposable {
   readonly bundles: BundleRecords;
   readonly staged: StagedRecords;
   readonly sketches: SketchRecords;
+  readonly recompressions: RecompressionRecords;
   /** Where a damaged predecessor was moved, if there was one: all is unknown now, walk again and tell people. */
   readonly damagedPredecessor: string | undefined;
 
@@ -32,6 +34,7 @@ export class MirrorIndex implements Disposable {
     this.bundles = new BundleRecords(database);
     this.staged = new StagedRecords(database);
     this.sketches = new SketchRecords(database);
+    this.recompressions = new RecompressionRecords(database);
   }
 
   /**

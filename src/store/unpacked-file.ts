@@ -1,8 +1,7 @@
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, rm } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { CodecError } from "../codec/errors.ts";
 import { gunzip, type ReadableBytes } from "../codec/gunzip.ts";
+import { openNamelessFile } from "./nameless-file.ts";
 
 /** Opens a gzip file; undefined if it is no longer there. */
 export type OpenPacked = () => Promise<(ReadableBytes & AsyncDisposable) | undefined>;
@@ -56,7 +55,7 @@ export class UnpackedFile implements AsyncDisposable {
   async #unpack(directory: string, openPacked: OpenPacked): Promise<void> {
     await using packed = await openPacked();
     if (packed === undefined) throw new CodecError("bad-gzip", "the gzip file to unpack is gone");
-    this.#handle = await openNameless(directory);
+    this.#handle = await openNamelessFile(directory);
     for await (const bytes of gunzip(packed, this.lengthBytes)) {
       if (this.#isStopped) return;
       await this.#handle.write(bytes, 0, bytes.length, this.#readyBytes);
@@ -85,11 +84,4 @@ export class UnpackedFile implements AsyncDisposable {
     await this.ended;
     await this.#handle?.close();
   }
-}
-
-async function openNameless(directory: string): Promise<FileHandle> {
-  const path = join(directory, `unpacked-${randomUUID()}`);
-  const handle = await open(path, "wx+", 0o600);
-  await rm(path);
-  return handle;
 }

@@ -97,6 +97,7 @@ const DAEMON_DECIDES: readonly string[] = [
   "size-only",
   "max-delete",
   "rescan",
+  "save-traffic",
   "bwlimit",
   "max-connections",
 ];
