@@ -31,6 +31,10 @@ export class RsyncDaemon implements AsyncDisposable {
     return new RsyncDaemon(`rsync://127.0.0.1:${port}/tree/`, child);
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null) return;
     this.#child.kill("SIGTERM");
