@@ -55,7 +55,8 @@ export class SendQueue {
     if (this.#queuedBytes > SEND_LOW_MARK_BYTES) this.#isAboveLowMark = true;
     if (this.#isScheduled || this.#inFlightBytes > 0) return;
     this.#isScheduled = true;
-    process.nextTick(this.#flush);
+    // After all that the sockets gave in this turn: one call for many small frames.
+    setImmediate(this.#flush);
   }
 
   readonly #flush = (): void => {

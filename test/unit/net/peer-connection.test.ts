@@ -498,6 +498,7 @@ test("a peer that does not read is seen in queuedBytes and closed after 30 s", a
 test("silence for 150 s and a frame that takes 30 s end it; keep-alives go out after 60 s", async () => {
   const clock = new ManualClock();
   const silent = await rawStock(true, clock);
+  await until(() => silent.wire.queuedBytes === 0);
   const before = silent.wire.sentBytes;
   clock.advance(65_000);
   await until(() => silent.wire.sentBytes > before);
