@@ -1,3 +1,4 @@
+import { MAX_PIECE_LENGTH } from "../core/bundle-layout.ts";
 import { MAX_REQUEST_BYTES } from "./block-requests.ts";
 import { RateMeter } from "./rate-meter.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
@@ -29,7 +30,7 @@ interface OpenRequest {
  * peer that stays silent for {@link SILENCE_MS} is trusted with a single request until it answers again.
  */
 export class PeerPipeline {
-  readonly #open = new Map<string, OpenRequest>();
+  readonly #open = new Map<number, OpenRequest>();
   readonly #rate: RateMeter;
   #shortestDelayMs = MAX_DELAY_MS;
   #progressMs: number;
@@ -122,6 +123,7 @@ export class PeerPipeline {
   }
 }
 
-function keyOf(piece: number, offset: number): string {
-  return `${piece}:${offset}`;
+/** Exact up to 2^29 pieces, whose hashes alone would be 10 GB. */
+function keyOf(piece: number, offset: number): number {
+  return piece * MAX_PIECE_LENGTH + offset;
 }

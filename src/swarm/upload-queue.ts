@@ -4,8 +4,9 @@ import type { BlockRequest } from "./wire/peer-wire.ts";
 export const MAX_QUEUED_REQUESTS = 500;
 /** Adjacent requests are read together, up to this: four requests of a 64 KiB piece cost one read. */
 const MAX_READ_BYTES: number = 128 * 1024;
-/** Reads at a time per peer: while one is sent the next is fetched. */
-const READS_PER_PEER = 2;
+/** Under way per peer: two whole reads, so that while one is sent the next is fetched, or many of small contents. */
+const READING_BYTES_PER_PEER: number = 2 * MAX_READ_BYTES;
+const READS_PER_PEER = 16;
 
 /** One read from storage that answers adjacent requests of one peer. */
 export interface UploadRead {
@@ -83,7 +84,7 @@ export class UploadQueue {
   /** The next read whose turn it is, among peers that can take more; call {@link finished} when it is done. */
   nextRead(canTake: (key: number) => boolean): UploadRead | undefined {
     for (const [key, queue] of this.#peers) {
-      if (queue.waiting.length === 0 || queue.reads.size >= READS_PER_PEER || !canTake(key)) continue;
+      if (queue.waiting.length === 0 || isBusy(queue.reads) || !canTake(key)) continue;
       const read = takeAdjacent(key, queue.waiting);
       queue.reads.add(read);
       this.#peers.delete(key);
@@ -104,6 +105,13 @@ export class UploadQueue {
   finished(read: UploadRead): void {
     this.#peers.get(read.key)?.reads.delete(read);
   }
+}
+
+function isBusy(reads: ReadonlySet<UploadRead>): boolean {
+  if (reads.size >= READS_PER_PEER) return true;
+  let bytes = 0;
+  for (const read of reads) bytes += read.lengthBytes;
+  return bytes + MAX_READ_BYTES > READING_BYTES_PER_PEER;
 }
 
 function takeAdjacent(key: number, waiting: BlockRequest[]): UploadRead {
