@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { ContentId } from "../core/content-id.ts";
 import { isSystemError, messageOf } from "../core/errors.ts";
@@ -94,7 +95,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
       if (record?.isVerified !== true || failed.has(path)) continue;
       const handle = await this.#tryOpen(path, record.stat);
       if (handle === undefined) continue;
-      const stat = fileStatOf(await handle.stat({ bigint: true }));
+      const stat = fileStatOf(fstatSync(handle.fd, { bigint: true }));
       if (!isSameFileStat(stat, record.stat)) {
         await handle.close();
         this.#reportChanged(path, record.stat);
@@ -142,7 +143,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
         if (bytesRead === 0) return undefined;
         done += bytesRead;
       }
-      const stat = fileStatOf(await file.handle.stat({ bigint: true }));
+      const stat = fileStatOf(fstatSync(file.handle.fd, { bigint: true }));
       return this.#isUnchanged(file, stat) ? bytes : undefined;
     } catch (error) {
       this.#log.warn({ path: displayPath(file.path), reason: messageOf(error) }, "file can't be read");

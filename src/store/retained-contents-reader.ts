@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import { isSystemError } from "../core/errors.ts";
@@ -43,7 +44,7 @@ class ContentFile implements OpenedContent {
       filled += bytesRead;
     }
     // Checked after reading: a write that these bytes saw has changed the times by now.
-    const stat = fingerprintOf(await this.#handle.stat({ bigint: true }));
+    const stat = fingerprintOf(fstatSync(this.#handle.fd, { bigint: true }));
     if (filled === wanted && stat === this.#stat) return bytes;
     throw new StoreError("content-changed", `the file that held content ${this.#content} was changed while in use`);
   }
@@ -112,7 +113,7 @@ export class ContentReader {
   }
 
   async #trustedStat(indexed: IndexedContent, handle: FileHandle): Promise<StatFingerprint | undefined> {
-    const stat = fingerprintOf(await handle.stat({ bigint: true }));
+    const stat = fingerprintOf(fstatSync(handle.fd, { bigint: true }));
     if (stat === indexed.retained) {
       this.#rechecked.delete(indexed.content);
       return stat;
@@ -169,7 +170,7 @@ async function openIfSame(
     if (error instanceof StoreError && error.code === "not-a-file") return undefined;
     throw error;
   }
-  if (fingerprintOf(await handle.stat({ bigint: true })) === stat) return handle;
+  if (fingerprintOf(fstatSync(handle.fd, { bigint: true })) === stat) return handle;
   await handle.close();
   return undefined;
 }
