@@ -92,7 +92,7 @@ function placedPath(step: ActivationStep): RepoPath[] {
 async function makeDurable(staged: readonly ReusedContent[], job: ActivationJob): Promise<void> {
   const batch = new DurabilityBatch(job.destination.rootPath);
   for (const { wanted } of staged) {
-    if (job.unavailable.has(wanted.content) || job.staging.lengthOf(wanted.content) === undefined) continue;
+    if (job.unavailable.has(wanted.content) || !job.staging.mayHave(wanted.content)) continue;
     batch.add(() => job.staging.fsync(wanted.content));
   }
   await batch.flush();

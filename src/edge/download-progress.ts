@@ -42,6 +42,8 @@ export class ProgressSaver {
     const pieceLength = catalog.row(number)?.pieceLength;
     if (pieceLength === undefined) return;
     for (const { transfer } of group) {
+      // Its part is there whole or not at all.
+      if (transfer.lengthBytes <= pieceLength) continue;
       const verifiedBytes = transfer.verified.totalBytes;
       if (verifiedBytes === (this.#savedBytes.get(transfer) ?? 0)) continue;
       this.#savedBytes.set(transfer, verifiedBytes);

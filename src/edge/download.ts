@@ -285,7 +285,7 @@ async function prove(transfer: StagedTransfer, context: DownloadContext): Promis
     "content has right pieces and a wrong SHA-256, fetching it from the origin",
   );
   try {
-    transfer.restart();
+    await transfer.restart();
     await fetchRange(transfer, { start: 0, end: transfer.lengthBytes }, context);
   } catch (error) {
     context.signal.throwIfAborted();

@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import type { Bitfield } from "../core/bitfield.ts";
 import { BundleLayout, type PlacedContent } from "../core/bundle-layout.ts";
 import { RangeSet } from "../core/byte-range.ts";
@@ -9,7 +8,7 @@ import { parseInfoDictionary } from "../manifest/torrent.ts";
 import { StoreError } from "../store/errors.ts";
 import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
 import { SyncError } from "./errors.ts";
-import { pieceHashOf, type StagedTransfer } from "./staged-transfer.ts";
+import type { ArrivedPiece, StagedTransfer } from "./staged-transfer.ts";
 
 /** Reads contents that DEST holds; undefined once the file is no longer what was recorded, "busy" if not now. */
 export interface HeldContentReader {
@@ -31,6 +30,8 @@ const SHA1_LENGTH = 20;
 const MAX_BUFFERED_PIECE: number = 1024 * 1024;
 /** Together at most 256 MiB, and 16 MiB with pieces of 64 KiB. */
 const MAX_BUFFERS = 256;
+/** Bytes that are being checked and written, beyond which received blocks wait: so the disk slows the peers down. */
+const MAX_CHECKING_BYTES: number = 16 * 1024 * 1024;
 
 /** The received blocks of a piece on its way. */
 class PieceBuffer {
@@ -38,11 +39,8 @@ class PieceBuffer {
   readonly ranges: RangeSet = new RangeSet();
 
   constructor(lengthBytes: number) {
-    this.bytes = Buffer.allocUnsafe(lengthBytes);
-  }
-
-  get isWhole(): boolean {
-    return this.ranges.totalBytes === this.bytes.length;
+    // Of no pool: it moves to the thread that checks it.
+    this.bytes = Buffer.allocUnsafeSlow(lengthBytes);
   }
 
   put(offset: number, bytes: Uint8Array): void {
@@ -62,8 +60,10 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   readonly held: Bitfield;
   readonly #contents: readonly TableContent[];
   readonly #sources: MirrorBundleSources;
-  #pieceHashes: Uint8Array | undefined;
+  #pieceHashes: Buffer | undefined;
   readonly #buffers = new Map<number, PieceBuffer>();
+  #checkingBytes = 0;
+  #waitingForRoom: (() => void)[] = [];
 
   constructor(row: BundleRow, contents: readonly TableContent[], sources: MirrorBundleSources) {
     this.number = row.number;
@@ -94,7 +94,8 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     ) {
       throw new SyncError("wrong-bytes", `the info dictionary of bundle ${this.number} does not fit its content table`);
     }
-    this.#pieceHashes = info.pieceHashes;
+    const { buffer, byteOffset, length } = info.pieceHashes;
+    this.#pieceHashes = Buffer.from(buffer, byteOffset, length);
   }
 
   /** Forgets blocks of pieces that an ended download left unfinished. */
@@ -123,7 +124,11 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
 
   async writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> {
     const buffer = this.#buffers.get(piece) ?? this.#createBuffer(piece);
-    if (buffer !== undefined) return buffer.put(offset, bytes);
+    if (buffer !== undefined) {
+      buffer.put(offset, bytes);
+      if (this.#checkingBytes > MAX_CHECKING_BYTES) await new Promise<void>((go) => this.#waitingForRoom.push(go));
+      return;
+    }
     const { content, start } = this.#place(piece);
     await this.#transferOf(content).write(start + offset, bytes);
   }
@@ -131,14 +136,16 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   async completePiece(piece: number): Promise<"verified" | "mismatch"> {
     const { content, start, placed } = this.#place(piece);
     const transfer = this.#transferOf(content);
-    const length = this.layout.dataLengthOfPiece(piece);
-    const bytes = await this.#gather(piece, transfer, start);
-    if (this.#isRight(piece, placed, bytes)) {
-      transfer.markVerified(start, start + length, bytes);
-      return "verified";
+    const lengthBytes = this.layout.dataLengthOfPiece(piece);
+    const expected = this.#expectedHash(piece, placed);
+    const received = this.#takeReceived(piece, start);
+    this.#checkingBytes += lengthBytes;
+    try {
+      return (await transfer.takePiece({ start, lengthBytes, received, expected })) ? "verified" : "mismatch";
+    } finally {
+      this.#checkingBytes -= lengthBytes;
+      if (this.#checkingBytes <= MAX_CHECKING_BYTES) for (const go of this.#waitingForRoom.splice(0)) go();
     }
-    transfer.discard(start, start + length);
-    return "mismatch";
   }
 
   #createBuffer(piece: number): PieceBuffer | undefined {
@@ -148,24 +155,27 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return buffer;
   }
 
-  /** Writes what was held in memory and gives the whole piece, read from disk only where this host had parts of it. */
-  async #gather(piece: number, transfer: StagedTransfer, start: number): Promise<Uint8Array> {
-    const length = this.layout.dataLengthOfPiece(piece);
+  /** What was held in memory, at its place in the content. */
+  #takeReceived(piece: number, start: number): ArrivedPiece["received"] {
     const buffer = this.#buffers.get(piece);
-    if (buffer === undefined) return await transfer.bytes.read(start, length);
+    if (buffer === undefined) return [];
     this.#buffers.delete(piece);
-    for (const { start: from, end } of buffer.ranges)
-      await transfer.write(start + from, buffer.bytes.subarray(from, end));
-    return buffer.isWhole ? buffer.bytes : await transfer.bytes.read(start, length);
+    return Array.from(buffer.ranges, (range) => ({
+      offset: start + range.start,
+      bytes: buffer.bytes.subarray(range.start, range.end),
+    }));
   }
 
   /** A content of one piece is checked by its SHA-256 alone, others by BEP 3's SHA-1 of the piece. */
-  #isRight(piece: number, placed: PlacedContent, bytes: Uint8Array): boolean {
-    if (placed.pieceCount === 1) return hash("sha256", bytes, "hex") === this.#contents[placed.ordinal]!.content;
+  #expectedHash(piece: number, placed: PlacedContent): ArrivedPiece["expected"] {
+    if (placed.pieceCount === 1) {
+      const digest = this.#contents[placed.ordinal]!.content;
+      return { algorithm: "sha256", digest, paddedLength: placed.length };
+    }
     const hashes = this.#pieceHashes;
     if (hashes === undefined) throw new Error(`piece ${piece} of bundle ${this.number} came before its hashes`);
-    const expected = hashes.subarray(piece * SHA1_LENGTH, (piece + 1) * SHA1_LENGTH);
-    return pieceHashOf(bytes, this.layout.pieceLength).equals(expected);
+    const digest = hashes.toString("hex", piece * SHA1_LENGTH, (piece + 1) * SHA1_LENGTH);
+    return { algorithm: "sha1", digest, paddedLength: this.layout.pieceLength };
   }
 
   #place(piece: number): { readonly content: ContentId; readonly start: number; readonly placed: PlacedContent } {

@@ -65,12 +65,13 @@ async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise
   const isMoved = source.how === "move" && moveWhole(wanted, source.from, context);
   const isWhole = isMoved || ("from" in source && (await copyWhole(wanted, source.from, context)));
   if (isWhole) return { wanted, how: "copied", transfer: undefined, reusedBytes: lengthBytes };
+  const lengthThereBytes = context.staging.lengthOf(content);
   const transfer = new StagedTransfer(content, context.staging.stage(content, lengthBytes));
   context.catalog.transfers.set(content, transfer);
   if (isSketched(lengthBytes) && context.index.sketches.get(content) === undefined) {
     transfer.observe(new SketchBuilder(await strongSum()));
   }
-  const resumedBytes = await resume(transfer, context);
+  const resumedBytes = lengthThereBytes === lengthBytes ? resume(transfer, context) : 0;
   if (source.how !== "delta" || resumedBytes === lengthBytes) {
     return { wanted, how: "fetched", transfer, reusedBytes: resumedBytes };
   }
@@ -132,14 +133,26 @@ function noteWrong(path: RepoPath, content: ContentId, { index }: ReuseContext):
 }
 
 /** Believes nothing of what an interrupted run left: its pieces are hashed again. @returns bytes that are verified */
-async function resume(transfer: StagedTransfer, context: ReuseContext): Promise<number> {
-  const record = context.index.staged.get(transfer.content);
-  if (record === undefined || record.lengthBytes !== transfer.lengthBytes) return 0;
+function resume(transfer: StagedTransfer, context: ReuseContext): number {
+  const { content, lengthBytes } = transfer;
+  if (isOnePiece(transfer, context)) {
+    // Written in one go, so nothing is noted about it.
+    transfer.present.add(0, lengthBytes);
+    return lengthBytes;
+  }
+  const record = context.index.staged.get(content);
+  if (record === undefined || record.lengthBytes !== lengthBytes) return 0;
   for (const piece of record.verified) {
     const start = piece * record.pieceLength;
-    transfer.present.add(start, Math.min(transfer.lengthBytes, start + record.pieceLength));
+    transfer.present.add(start, Math.min(lengthBytes, start + record.pieceLength));
   }
   return transfer.present.totalBytes;
+}
+
+function isOnePiece({ content, lengthBytes }: StagedTransfer, { catalog }: ReuseContext): boolean {
+  const place = catalog.placeOf(content);
+  const row = place === undefined ? undefined : catalog.row(place.bundle);
+  return row !== undefined && lengthBytes <= row.pieceLength;
 }
 
 interface ContentReuse {

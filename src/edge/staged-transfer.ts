@@ -1,6 +1,20 @@
-import { createHash, hash, type Hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { RangeSet } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
+
+/** A piece as its bytes came, and what proves it; see `store/staged-content.ts`. */
+export interface ArrivedPiece {
+  /** Offset in the content. */
+  readonly start: number;
+  readonly lengthBytes: number;
+  readonly received: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  readonly expected: {
+    readonly algorithm: "sha1" | "sha256";
+    /** In hex. */
+    readonly digest: string;
+    readonly paddedLength: number;
+  };
+}
 
 /** The staged bytes of one content, as the store keeps them. Offsets in bytes of the content. */
 export interface StagedBytes {
@@ -8,6 +22,13 @@ export interface StagedBytes {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** @throws StoreError if fewer than `length` bytes are there */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes what was received and tells whether the piece is right. The received memory is given away. */
+  takePiece(piece: ArrivedPiece): Promise<boolean>;
+  /** Goes on with the SHA-256 of the beginning; one call at a time. */
+  hashPrefix(from: number, to: number): Promise<void>;
+  /** In hex, of what {@link hashPrefix} saw. */
+  prefixDigest(): Promise<string>;
+  forgetPrefix(): Promise<void>;
 }
 
 /** Sees the bytes of a content once, in order. */
@@ -16,10 +37,12 @@ export interface PrefixObserver {
 }
 
 const READ_LENGTH = 1024 * 1024;
+/** The growing prefix is hashed this much at a time: large enough to be worth a call, small enough to be in memory still. */
+const PREFIX_STEP_BYTES: number = 1024 * 1024;
 
 /**
  * One content on its way: which bytes are there, which are proved by a piece hash, and the SHA-256 of the growing
- * prefix, so that a large file is not read a second time at its end.
+ * prefix, so that little of a large file is left to be hashed at its end.
  */
 export class StagedTransfer {
   readonly content: ContentId;
@@ -28,10 +51,11 @@ export class StagedTransfer {
   readonly present: RangeSet = new RangeSet();
   /** Bytes whose piece hash was right. Always within {@link present}. */
   readonly verified: RangeSet = new RangeSet();
-  /** Made when first needed: a release may have millions of contents on their way. */
-  #hash: Hash | undefined;
   #hashedBytes = 0;
   #observer: PrefixObserver | undefined;
+  #observedBytes = 0;
+  #hashing: Promise<void> | undefined;
+  #isProved = false;
 
   constructor(content: ContentId, bytes: StagedBytes) {
     this.content = content;
@@ -44,20 +68,33 @@ export class StagedTransfer {
 
   /** Takes bytes of this host or of a peer. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#isProved = false;
     await this.bytes.write(offset, bytes);
     this.present.add(offset, offset + bytes.length);
   }
 
-  /** Called once a piece hash was right. `bytes` are the piece's, if at hand. */
-  markVerified(start: number, end: number, bytes?: Uint8Array): void {
+  /** Takes what came of a piece; afterwards all of it is verified, or none of it is there. */
+  async takePiece(piece: ArrivedPiece): Promise<boolean> {
+    const end = piece.start + piece.lengthBytes;
+    if (!(await this.bytes.takePiece(piece))) {
+      this.discard(piece.start, end);
+      return false;
+    }
+    this.markVerified(piece.start, end);
+    if (piece.expected.algorithm === "sha256" && piece.lengthBytes === this.lengthBytes) this.#isProved = true;
+    else this.#hashOn();
+    return true;
+  }
+
+  /** The hash of these bytes was right. */
+  markVerified(start: number, end: number): void {
     this.present.add(start, end);
     this.verified.add(start, end);
-    if (start !== this.#hashedBytes || bytes === undefined || bytes.length !== end - start) return;
-    this.#take(bytes);
   }
 
   /** Forgets bytes whose hash was wrong: all of the range is to be fetched again. */
   discard(start: number, end: number): void {
+    this.#isProved = false;
     this.present.remove(start, end);
     this.verified.remove(start, end);
   }
@@ -69,39 +106,65 @@ export class StagedTransfer {
 
   /** The observer, if it saw all bytes. */
   get observer(): PrefixObserver | undefined {
-    return this.#hashedBytes === this.lengthBytes ? this.#observer : undefined;
+    return this.#observedBytes === this.lengthBytes ? this.#observer : undefined;
   }
 
   /** Forgets everything: all of it is to come anew. */
-  restart(): void {
+  async restart(): Promise<void> {
     this.discard(0, this.lengthBytes);
-    this.#hash = undefined;
+    await this.#hashing;
     this.#hashedBytes = 0;
     this.#observer = undefined;
+    this.#observedBytes = 0;
+    await this.bytes.forgetPrefix();
   }
 
-  /** Reads what the prefix hash has not seen yet and compares. All bytes must be present. */
+  /** Hashes what the prefix hash has not seen yet and compares. All bytes must be present. */
   async isExact(): Promise<boolean> {
-    await this.#hashRest();
-    return this.#prefixHash.copy().digest("hex") === this.content;
-  }
-
-  get #prefixHash(): Hash {
-    this.#hash ??= createHash("sha256");
-    return this.#hash;
-  }
-
-  async #hashRest(): Promise<void> {
-    while (this.#hashedBytes < this.lengthBytes) {
-      const length = Math.min(READ_LENGTH, this.lengthBytes - this.#hashedBytes);
-      this.#take(await this.bytes.read(this.#hashedBytes, length));
+    if (this.#isProved) {
+      await this.#observeTo(this.lengthBytes);
+      return true;
     }
+    while (this.#hashing !== undefined) await this.#hashing;
+    if (this.#hashedBytes < this.lengthBytes) await this.bytes.hashPrefix(this.#hashedBytes, this.lengthBytes);
+    this.#hashedBytes = this.lengthBytes;
+    await this.#observeTo(this.lengthBytes);
+    return (await this.bytes.prefixDigest()) === this.content;
   }
 
-  #take(bytes: Uint8Array): void {
-    this.#prefixHash.update(bytes);
-    this.#observer?.update(bytes);
-    this.#hashedBytes += bytes.length;
+  /** Keeps the prefix hash close behind what is verified, beside everything else. */
+  #hashOn(): void {
+    const from = this.#hashedBytes;
+    const [next] = this.verified.within(from, this.lengthBytes);
+    if (this.#hashing !== undefined || next === undefined || next.start > from) return;
+    if (next.end - from < PREFIX_STEP_BYTES && next.end < this.lengthBytes) return;
+    this.#hashing = this.#hashTo(next.end);
+  }
+
+  async #hashTo(end: number): Promise<void> {
+    try {
+      await this.bytes.hashPrefix(this.#hashedBytes, end);
+      await this.#observeTo(end);
+      this.#hashedBytes = end;
+    } catch {
+      // How far it came is not known. Begun anew at the end, where a failure counts.
+      this.#hashedBytes = 0;
+      this.#observer = undefined;
+      await this.bytes.forgetPrefix().catch(() => undefined);
+      return;
+    } finally {
+      this.#hashing = undefined;
+    }
+    this.#hashOn();
+  }
+
+  /** Reads it once more: hashing happens on another thread. */
+  async #observeTo(end: number): Promise<void> {
+    while (this.#observer !== undefined && this.#observedBytes < end) {
+      const length = Math.min(READ_LENGTH, end - this.#observedBytes);
+      this.#observer.update(await this.bytes.read(this.#observedBytes, length));
+      this.#observedBytes += length;
+    }
   }
 }
 

@@ -3,27 +3,58 @@ import { promisify } from "node:util";
 import type { ContentId } from "../core/content-id.ts";
 import type { PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
+import type { ExpectedHash, ReceivedBytes } from "./staging-task.ts";
+import type { StagingThreads } from "./staging-threads.ts";
 
 const read = promisify(fs.read);
 const write = promisify(fs.write);
 const fsync = promisify(fs.fsync);
 
+/** The file behind a staged content; there is none before the first byte comes. */
+export interface PartFile {
+  /** Makes it if it is not there. @throws StoreError `staged-missing` if it was placed or discarded */
+  pinForWriting(): PinnedDescriptor;
+  /** @throws StoreError `staged-missing` */
+  pin(): PinnedDescriptor;
+  /** Where {@link StagedContent.takePiece} may make the whole file at once; what was there is forgotten. */
+  replace(): string;
+}
+
+/** A piece, as its bytes came. */
+export interface ReceivedPiece {
+  /** Offset in the content. */
+  readonly start: number;
+  readonly lengthBytes: number;
+  /** Disjoint; their memory is given away. */
+  readonly received: readonly ReceivedBytes[];
+  readonly expected: ExpectedHash;
+}
+
+let nextKey = 0;
+
 /** One part: bytes may be written and read at any offset in any order. Holds no descriptor of its own. */
 export class StagedContent {
   readonly content: ContentId;
   readonly lengthBytes: number;
-  readonly #part: { readonly pin: () => PinnedDescriptor };
+  readonly #part: PartFile;
+  readonly #threads: StagingThreads;
+  readonly #key = nextKey++;
 
-  constructor(content: ContentId, lengthBytes: number, part: { readonly pin: () => PinnedDescriptor }) {
+  constructor(
+    content: ContentId,
+    lengthBytes: number,
+    on: { readonly part: PartFile; readonly threads: StagingThreads },
+  ) {
     this.content = content;
     this.lengthBytes = lengthBytes;
-    this.#part = part;
+    this.#part = on.part;
+    this.#threads = on.threads;
   }
 
   /** @throws StoreError `staged-missing` if the part was placed or discarded; system errors of the disk */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#assertInside(offset, bytes.length);
-    using part = this.#part.pin();
+    using part = this.#part.pinForWriting();
     for (let done = 0; done < bytes.length;) {
       const { bytesWritten } = await write(part.descriptor, bytes, done, bytes.length - done, offset + done);
       done += bytesWritten;
@@ -43,13 +74,44 @@ export class StagedContent {
     return bytes;
   }
 
+  /**
+   * Writes what was received of a piece and tells whether all of it is right; a whole piece that is wrong is not written.
+   * @throws StoreError `staged-missing`; system errors of the disk
+   */
+  async takePiece({ start, lengthBytes, received, expected }: ReceivedPiece): Promise<boolean> {
+    this.#assertInside(start, lengthBytes);
+    const [first] = received;
+    if (lengthBytes === this.lengthBytes && first?.bytes.length === lengthBytes) {
+      return await this.#threads.run({ kind: "whole", path: this.#part.replace(), bytes: first.bytes, expected });
+    }
+    using part = received.length > 0 ? this.#part.pinForWriting() : this.#part.pin();
+    const { descriptor } = part;
+    return await this.#threads.run({ kind: "piece", descriptor, start, lengthBytes, received, expected });
+  }
+
+  /** Goes on with the SHA-256 of the beginning, bytes [from, to), which must be there. One call at a time. */
+  async hashPrefix(from: number, to: number): Promise<void> {
+    this.#assertInside(from, to - from);
+    using part = this.#part.pin();
+    await this.#threads.runPrefix({ kind: "prefix", key: this.#key, descriptor: part.descriptor, from, to }, to - from);
+  }
+
+  /** SHA-256, in hex, of what {@link hashPrefix} has seen so far. */
+  async prefixDigest(): Promise<string> {
+    return (await this.#threads.runPrefix({ kind: "digest", key: this.#key }, 0)) as string;
+  }
+
+  async forgetPrefix(): Promise<void> {
+    await this.#threads.runPrefix({ kind: "forget", key: this.#key }, 0);
+  }
+
   async fsync(): Promise<void> {
     using part = this.#part.pin();
     await fsync(part.descriptor);
   }
 
   #assertInside(offset: number, length: number): void {
-    if (offset >= 0 && offset + length <= this.lengthBytes) return;
+    if (offset >= 0 && length >= 0 && offset + length <= this.lengthBytes) return;
     throw new RangeError(`bytes ${offset}…${offset + length} of a content of ${this.lengthBytes}`);
   }
 }

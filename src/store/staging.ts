@@ -7,7 +7,8 @@ import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
 import { cloneFile } from "./file-copy.ts";
-import { StagedContent } from "./staged-content.ts";
+import { type PartFile, StagedContent } from "./staged-content.ts";
+import { StagingThreads } from "./staging-threads.ts";
 
 const OWN_DIRECTORY = repoPathFromText(RESERVED_TOP_LEVEL_NAME);
 const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
@@ -53,6 +54,9 @@ export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
   readonly #parts = new DescriptorCache(MAX_OPEN_PARTS);
   readonly #links = new Set<ContentId>();
+  readonly #threads = new StagingThreads();
+  /** Contents with a part: those that lay here and those made since, placed ones too. Others need no look at the disk. */
+  readonly #made = new Set<ContentId>();
   #temporaries = 0;
 
   private constructor(directory: ConfinedDirectory) {
@@ -64,7 +68,9 @@ export class StagingArea implements Disposable {
     for (const path of [OWN_DIRECTORY, STAGING_DIRECTORY]) makePrivate(destination, path);
     const area = new StagingArea(destination.openBelow(STAGING_DIRECTORY));
     for (const name of area.#names()) {
-      if (!PART_NAME.test(name)) area.directory.unlink(joinPath(undefined, name));
+      const match = PART_NAME.exec(name);
+      if (match === null) area.directory.unlink(joinPath(undefined, name));
+      else area.#made.add(parseContentId(match[1]));
     }
     return area;
   }
@@ -88,6 +94,7 @@ export class StagingArea implements Disposable {
       throw error;
     }
     this.#links.add(content);
+    this.#made.add(content);
     const linked = fileStatOf(this.directory.lstat(linkPath(content))!);
     const { size, mtimeNs, ino } = expectedStat;
     if (isSameFileStat(linked, { size, mtimeNs, ino, ctimeNs: linked.ctimeNs })) return linked;
@@ -95,12 +102,24 @@ export class StagingArea implements Disposable {
     return undefined;
   }
 
-  /** The part of a content, made (sparse, of its full length) if it is not there. Nothing stays open because of it. */
+  /**
+   * The part of a content. One that lies here gets its full length, else it is made (sparse) when its first byte comes.
+   * Nothing stays open because of it.
+   */
   stage(content: ContentId, lengthBytes: number): StagedContent {
     if (this.#links.has(content)) this.discard(content);
-    using part = this.#pin(content) ?? this.#create(content);
-    if (fs.fstatSync(part.descriptor).size !== lengthBytes) fs.ftruncateSync(part.descriptor, lengthBytes);
-    return new StagedContent(content, lengthBytes, { pin: () => this.#pinExisting(content) });
+    const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
+    const part = new LazyPart(isThere, {
+      make: () => this.#create(content, lengthBytes),
+      pin: () => this.#pinExisting(content),
+      replace: () => this.#replace(content),
+    });
+    return new StagedContent(content, lengthBytes, { part, threads: this.#threads });
+  }
+
+  /** Whether a part of the content may be here; false is certain. */
+  mayHave(content: ContentId): boolean {
+    return this.#made.has(content);
   }
 
   /** Stages a whole small content in one go, synchronously: half the time of {@link stage} and write. */
@@ -117,6 +136,7 @@ export class StagingArea implements Disposable {
 
   /** Length of a part, undefined if there is none. */
   lengthOf(content: ContentId): number | undefined {
+    if (!this.#made.has(content)) return undefined;
     const stats = this.directory.lstat(this.#pathOf(content));
     return stats?.isFile() === true ? Number(stats.size) : undefined;
   }
@@ -139,6 +159,7 @@ export class StagingArea implements Disposable {
 
   discard(content: ContentId): void {
     this.#parts.forget(content);
+    if (!this.#made.delete(content)) return;
     const path = this.#pathOf(content);
     this.#links.delete(content);
     try {
@@ -191,8 +212,11 @@ export class StagingArea implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#parts[Symbol.dispose]();
-    this.directory[Symbol.dispose]();
+    // What is under way on other threads names descriptors by their number.
+    this.#threads.end(() => {
+      this.#parts[Symbol.dispose]();
+      this.directory[Symbol.dispose]();
+    });
   }
 
   async #copyOf(content: ContentId): Promise<RepoPath> {
@@ -233,6 +257,7 @@ export class StagingArea implements Disposable {
 
   #createAnew(content: ContentId): number {
     this.#parts.forget(content);
+    this.#made.add(content);
     try {
       return this.directory.createExclusive(partPath(content));
     } catch (error) {
@@ -242,8 +267,25 @@ export class StagingArea implements Disposable {
     }
   }
 
-  #create(content: ContentId): PinnedDescriptor {
-    return this.#parts.add(content, this.directory.createExclusive(partPath(content)));
+  #create(content: ContentId, lengthBytes: number): PinnedDescriptor {
+    const part = this.#parts.add(content, this.#createAnew(content));
+    fs.ftruncateSync(part.descriptor, lengthBytes);
+    return part;
+  }
+
+  #setLength(content: ContentId, lengthBytes: number): boolean {
+    using part = this.#pin(content);
+    if (part === undefined) return false;
+    if (fs.fstatSync(part.descriptor).size !== lengthBytes) fs.ftruncateSync(part.descriptor, lengthBytes);
+    return true;
+  }
+
+  /** Held by the descriptor of the area, so nothing on the way to it can be swapped. */
+  #replace(content: ContentId): string {
+    this.#parts.forget(content);
+    this.#made.add(content);
+    using area = this.directory.pinDirectory(undefined);
+    return area.procPath + partPath(content);
   }
 
   *#names(): Generator<string> {
@@ -259,6 +301,38 @@ export class StagingArea implements Disposable {
 
 function linkPath(content: ContentId): RepoPath {
   return (content + LINK_SUFFIX) as RepoPath;
+}
+
+interface PartMaker {
+  make(): PinnedDescriptor;
+  pin(): PinnedDescriptor;
+  replace(): string;
+}
+
+/** A part that may not be there yet; once it was, it is not made again. */
+class LazyPart implements PartFile {
+  #isMade: boolean;
+  readonly #area: PartMaker;
+
+  constructor(isMade: boolean, area: PartMaker) {
+    this.#isMade = isMade;
+    this.#area = area;
+  }
+
+  pinForWriting(): PinnedDescriptor {
+    if (this.#isMade) return this.#area.pin();
+    this.#isMade = true;
+    return this.#area.make();
+  }
+
+  pin(): PinnedDescriptor {
+    return this.#area.pin();
+  }
+
+  replace(): string {
+    this.#isMade = true;
+    return this.#area.replace();
+  }
 }
 
 function partPath(content: ContentId): RepoPath {

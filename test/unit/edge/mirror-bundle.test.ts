@@ -105,11 +105,10 @@ test("verified bytes on their way are given to others, the rest comes from files
 test("once a content was placed, its file is read", async () => {
   const { bundle, fromFiles, transfers } = open();
   await receive(bundle, 3, SMALL);
-  const bytes = { lengthBytes: SMALL.length, write: async () => undefined };
   const disk = new MirrorDisk();
   const gone = disk.staging.stage(contentOf(SMALL), SMALL.length);
   disk.staging.discard(contentOf(SMALL));
-  const placed = new StagedTransfer(contentOf(SMALL), { ...bytes, read: (from, length) => gone.read(from, length) });
+  const placed = new StagedTransfer(contentOf(SMALL), gone);
   placed.markVerified(0, SMALL.length);
   transfers.set(contentOf(SMALL), placed);
   expect(await bundle.readBlock(3, 0, 10)).toHaveLength(10);

@@ -1,70 +1,117 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { expect, test } from "vitest";
-import { pieceHashOf, StagedTransfer, type StagedBytes } from "../../../src/edge/staged-transfer.ts";
+import { pieceHashOf, StagedTransfer, type ArrivedPiece } from "../../../src/edge/staged-transfer.ts";
 import { randomBytesOf } from "../../support/sample-tree.ts";
 import { contentOf, MirrorDisk } from "./mirror-disk.ts";
 
+const PIECE = 16_384;
 const BYTES = randomBytesOf(7, 100_000);
 
-/** Real staged bytes that count what is read back. */
-function transferOf(bytes: Uint8Array = BYTES): { transfer: StagedTransfer; reads: number[]; staged: StagedBytes } {
+/** Content over real staged bytes. */
+function transferOf(bytes: Uint8Array = BYTES): StagedTransfer {
   const disk = new MirrorDisk();
-  const content = contentOf(bytes);
-  const staged = disk.staging.stage(content, bytes.length);
-  const reads: number[] = [];
-  const counting: StagedBytes = {
-    lengthBytes: bytes.length,
-    write: (offset, part) => staged.write(offset, part),
-    read: (offset, length) => {
-      reads.push(length);
-      return staged.read(offset, length);
-    },
-  };
-  return { transfer: new StagedTransfer(content, counting), reads, staged };
+  return new StagedTransfer(contentOf(bytes), disk.staging.stage(contentOf(bytes), bytes.length));
 }
 
-test("what was verified in order is not read again for the SHA-256", async () => {
-  const { transfer, reads } = transferOf();
-  for (let start = 0; start < BYTES.length; start += 16_384) {
-    const piece = BYTES.subarray(start, start + 16_384);
-    await transfer.write(start, piece);
-    transfer.markVerified(start, start + piece.length, piece);
-  }
-  expect([await transfer.isExact(), reads]).toEqual([true, []]);
+/** A piece as it comes from peers, in memory of its own. @param given offset and length of what came; the rest was there */
+function pieceAt(
+  bytes: Uint8Array,
+  start: number,
+  given?: { readonly from: number; readonly to: number },
+): ArrivedPiece {
+  const whole = bytes.subarray(start, start + PIECE);
+  const { from, to } = given ?? { from: start, to: start + whole.length };
+  const received = from === to ? [] : [{ offset: from, bytes: new Uint8Array(bytes.subarray(from, to)) }];
+  const digest = pieceHashOf(whole, PIECE).toString("hex");
+  return { start, lengthBytes: whole.length, received, expected: { algorithm: "sha1", digest, paddedLength: PIECE } };
+}
+
+function startsOf(bytes: Uint8Array): number[] {
+  return Array.from({ length: Math.ceil(bytes.length / PIECE) }, (_, index) => index * PIECE);
+}
+
+test("pieces in any order make up exactly the content", async () => {
+  const transfer = transferOf();
+  for (const start of startsOf(BYTES).reverse()) expect(await transfer.takePiece(pieceAt(BYTES, start))).toBe(true);
+  expect([await transfer.isExact(), transfer.verified.covers(0, BYTES.length)]).toEqual([true, true]);
+  expect(Buffer.from(await transfer.bytes.read(0, BYTES.length)).equals(BYTES)).toBe(true);
 });
 
-test("what was verified out of order is read once, and the result is the same", async () => {
-  const { transfer, reads } = transferOf();
-  const half = 50_000;
-  await transfer.write(half, BYTES.subarray(half));
-  transfer.markVerified(half, BYTES.length, BYTES.subarray(half));
-  await transfer.write(0, BYTES.subarray(0, half));
-  transfer.markVerified(0, half, BYTES.subarray(0, half));
+test("a large content that is checked on other threads, pieces at the same time, is exact and on disk", async () => {
+  const large = randomBytesOf(8, 9_000_001);
+  const transfer = transferOf(large);
+  const starts = startsOf(large);
+  const outcomes = await Promise.all(starts.map((start) => transfer.takePiece(pieceAt(large, start))));
+  expect(new Set(outcomes)).toEqual(new Set([true]));
   expect(await transfer.isExact()).toBe(true);
-  expect(reads).toEqual([half]);
+  const read = await transfer.bytes.read(0, large.length);
+  expect(Buffer.from(read).equals(large)).toBe(true);
 });
 
-test("bytes that are no longer the content are found, and a restart forgets all of them", async () => {
-  const { transfer } = transferOf();
+test("wrong pieces are found on other threads too, and are not written", async () => {
+  const large = randomBytesOf(9, 9_000_001);
+  const transfer = transferOf(large);
+  const starts = startsOf(large);
+  const wrong = (start: number): ArrivedPiece => ({ ...pieceAt(large, start), received: pieceAt(large, 0).received });
+  const pieces = starts.map((start, index) => (index % 3 === 2 ? wrong(start) : pieceAt(large, start)));
+  const outcomes = await Promise.all(pieces.map((piece) => transfer.takePiece(piece)));
+  expect(outcomes).toEqual(starts.map((_, index) => index % 3 !== 2));
+  expect(transfer.present.covers(2 * PIECE, 2 * PIECE + 1)).toBe(false);
+  expect(Buffer.from(await transfer.bytes.read(2 * PIECE, PIECE)).equals(Buffer.alloc(PIECE))).toBe(true);
+  for (const [index, start] of starts.entries()) {
+    if (index % 3 === 2) expect(await transfer.takePiece(pieceAt(large, start))).toBe(true);
+  }
+  expect(await transfer.isExact()).toBe(true);
+});
+
+test("a piece that this host had parts of is checked as it is on disk", async () => {
+  const transfer = transferOf();
+  await transfer.write(0, BYTES.subarray(0, 1_000));
+  expect(await transfer.takePiece(pieceAt(BYTES, 0, { from: 1_000, to: PIECE }))).toBe(true);
+  await transfer.write(PIECE, Buffer.alloc(1_000, 0xee));
+  expect(await transfer.takePiece(pieceAt(BYTES, PIECE, { from: PIECE + 1_000, to: 2 * PIECE }))).toBe(false);
+  expect([...transfer.present.missingIn(0, 2 * PIECE)]).toEqual([{ start: PIECE, end: 2 * PIECE }]);
+});
+
+test("a content of one piece is proved by its SHA-256 when the piece is", async () => {
+  const small = randomBytesOf(10, 500);
+  const transfer = transferOf(small);
+  const expected = { algorithm: "sha256", digest: hash("sha256", small, "hex"), paddedLength: 500 } as const;
+  const piece = (bytes: Uint8Array): ArrivedPiece => ({
+    start: 0,
+    lengthBytes: 500,
+    received: [{ offset: 0, bytes: new Uint8Array(bytes) }],
+    expected,
+  });
+  expect(await transfer.takePiece(piece(Buffer.alloc(500)))).toBe(false);
+  expect(await transfer.takePiece(piece(small))).toBe(true);
+  expect(await transfer.isExact()).toBe(true);
+  await transfer.write(0, Buffer.alloc(1));
+  expect(await transfer.isExact()).toBe(false);
+});
+
+test("bytes that are not the content are found, and a restart forgets all of them", async () => {
+  const transfer = transferOf();
   await transfer.write(0, Buffer.alloc(BYTES.length));
   transfer.markVerified(0, BYTES.length);
   expect(await transfer.isExact()).toBe(false);
-  transfer.restart();
+  await transfer.restart();
   expect([transfer.present.totalBytes, transfer.verified.totalBytes]).toEqual([0, 0]);
   await transfer.write(0, BYTES);
   expect(await transfer.isExact()).toBe(true);
 });
 
 test("a discarded piece is neither present nor verified, its neighbours stay", async () => {
-  const { transfer } = transferOf();
+  const transfer = transferOf();
   await transfer.write(0, BYTES);
-  transfer.markVerified(0, BYTES.length, BYTES);
+  transfer.markVerified(0, BYTES.length);
   transfer.discard(16_384, 32_768);
   expect([...transfer.present.missingIn(0, BYTES.length)]).toEqual([{ start: 16_384, end: 32_768 }]);
   expect(transfer.verified.covers(32_768, BYTES.length)).toBe(true);
 });
 
-test("a piece hash counts zeros up to the piece length (BEP 47 padding)", () => {
-  const padded = Buffer.concat([BYTES.subarray(0, 10_000), Buffer.alloc(6_384)]);
-  expect(pieceHashOf(BYTES.subarray(0, 10_000), 16_384)).toEqual(createHash("sha1").update(padded).digest());
+test("a disk that can't be written to is told with its code", async () => {
+  const transfer = transferOf(randomBytesOf(11, 9_000_001));
+  await transfer.write(0, BYTES);
+  await expect(transfer.bytes.takePiece({ ...pieceAt(BYTES, 0), start: 9_000_000 })).rejects.toThrow(RangeError);
 });

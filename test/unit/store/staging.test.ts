@@ -80,6 +80,7 @@ test("placing gives mode and mtime and replaces what is there; copies share the 
   const gone = staging.place(content, destination, { ...attributes, path: path("c"), keepPart: false });
   await expect(gone).rejects.toMatchObject({ code: "staged-missing" });
   const part = staging.stage(content, 3);
+  await part.write(0, Buffer.from("old"));
   staging.discard(content);
   await expect(part.write(0, Buffer.from("x"))).rejects.toMatchObject({ code: "staged-missing" });
 });

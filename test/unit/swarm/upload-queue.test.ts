@@ -17,14 +17,24 @@ test("adjacent requests of a piece become one read, in order", () => {
   expect(queue.nextRead(always)).toMatchObject({ piece: 2, lengthBytes: KIB16 });
 });
 
-test("peers take turns and none has more than two reads at a time", () => {
+test("peers take turns and none has more under way than two whole reads", () => {
   const queue = new UploadQueue();
-  for (const key of [1, 2]) for (let piece = 0; piece < 5; piece++) queue.add(key, block(piece, key));
+  for (const key of [1, 2]) {
+    for (let piece = 0; piece < 5; piece++) for (let index = 0; index < 8; index++) queue.add(key, block(piece, index));
+  }
   const reads = [0, 1, 2, 3].map(() => queue.nextRead(always));
   expect(reads.map((read) => read?.key)).toEqual([1, 2, 1, 2]);
   expect(queue.nextRead(always)).toBeUndefined();
   queue.finished(reads[1]!);
   expect(queue.nextRead(always)?.key).toBe(2);
+});
+
+test("of small contents a peer gets many reads at a time, up to a bound", () => {
+  const queue = new UploadQueue();
+  for (let piece = 0; piece < 50; piece++) queue.add(1, { piece, offset: 0, lengthBytes: 100 });
+  let reads = 0;
+  while (queue.nextRead(always) !== undefined) reads++;
+  expect(reads).toBe(16);
 });
 
 test("a peer whose socket is full does not stop the others", () => {

@@ -1,0 +1,144 @@
+import { createHash, hash, type Hash } from "node:crypto";
+import * as fs from "node:fs";
+import { isSystemError } from "../core/errors.ts";
+
+/** How the bytes of a piece prove themselves. */
+export interface ExpectedHash {
+  /** SHA-1 for a piece of BEP 3, SHA-256 for a content of one piece. */
+  readonly algorithm: "sha1" | "sha256";
+  /** In hex. */
+  readonly digest: string;
+  /** Zeros count as far as this (BEP 47). */
+  readonly paddedLength: number;
+}
+
+/** Received bytes, offset within the part. */
+export interface ReceivedBytes {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What is done with staged bytes away from the event loop; descriptors and `/proc/self/fd/…` are those of the process. */
+export type StagingTask =
+  /** A whole small content: checked, then written as a new file. */
+  | { readonly kind: "whole"; readonly path: string; readonly bytes: Uint8Array; readonly expected: ExpectedHash }
+  /** A piece: what was received is written, all of it is checked, read back where this host had parts of it. */
+  | {
+      readonly kind: "piece";
+      readonly descriptor: number;
+      readonly start: number;
+      readonly lengthBytes: number;
+      readonly received: readonly ReceivedBytes[];
+      readonly expected: ExpectedHash;
+    }
+  /** Goes on with the SHA-256 of a part's beginning, which is kept under `key`. */
+  | {
+      readonly kind: "prefix";
+      readonly key: number;
+      readonly descriptor: number;
+      readonly from: number;
+      readonly to: number;
+    }
+  /** Tells the SHA-256 of what "prefix" has seen, in hex. */
+  | { readonly kind: "digest"; readonly key: number }
+  | { readonly kind: "forget"; readonly key: number };
+
+/** Whether the hash was right, a digest in hex, or nothing. */
+export type StagingTaskResult = boolean | string | undefined;
+
+const CREATE = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
+const READ_LENGTH = 256 * 1024;
+
+/** Does the tasks of one thread, one after the other. All calls are synchronous: the thread has nothing else to do. */
+export class StagingTaskRunner {
+  readonly #prefixes = new Map<number, Hash>();
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_LENGTH);
+
+  /** @throws system errors of the disk */
+  run(task: StagingTask): StagingTaskResult {
+    switch (task.kind) {
+      case "whole":
+        return isRight(task.bytes, task.expected) && createFile(task.path, task.bytes);
+      case "piece":
+        return runPiece(task);
+      case "prefix":
+        return this.#advance(task);
+      case "digest":
+        return this.#prefix(task.key).copy().digest("hex");
+      case "forget":
+        this.#prefixes.delete(task.key);
+        return undefined;
+    }
+  }
+
+  #prefix(key: number): Hash {
+    let prefix = this.#prefixes.get(key);
+    if (prefix === undefined) this.#prefixes.set(key, (prefix = createHash("sha256")));
+    return prefix;
+  }
+
+  #advance({ key, descriptor, from, to }: Extract<StagingTask, { kind: "prefix" }>): undefined {
+    const prefix = this.#prefix(key);
+    for (let offset = from; offset < to; offset += READ_LENGTH) {
+      const bytes = this.#buffer.subarray(0, Math.min(READ_LENGTH, to - offset));
+      readExactly(descriptor, bytes, offset);
+      prefix.update(bytes);
+    }
+  }
+}
+
+function runPiece(task: Extract<StagingTask, { kind: "piece" }>): boolean {
+  const { descriptor, start, lengthBytes, received, expected } = task;
+  const [first] = received;
+  // Wrong bytes of a peer do not even get to the disk.
+  if (first?.bytes.length === lengthBytes) {
+    if (!isRight(first.bytes, expected)) return false;
+    writeExactly(descriptor, first.bytes, first.offset);
+    return true;
+  }
+  for (const { offset, bytes } of received) writeExactly(descriptor, bytes, offset);
+  const whole = Buffer.allocUnsafe(lengthBytes);
+  readExactly(descriptor, whole, start);
+  return isRight(whole, expected);
+}
+
+function isRight(bytes: Uint8Array, { algorithm, digest, paddedLength }: ExpectedHash): boolean {
+  if (bytes.length === paddedLength) return hash(algorithm, bytes, "hex") === digest;
+  const padding = Buffer.alloc(paddedLength - bytes.length);
+  return createHash(algorithm).update(bytes).update(padding).digest("hex") === digest;
+}
+
+/** An interrupted run may have left a file of that name. */
+function createFile(path: string, bytes: Uint8Array): true {
+  const descriptor = openAnew(path);
+  try {
+    writeExactly(descriptor, bytes, 0);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+  return true;
+}
+
+function openAnew(path: string): number {
+  try {
+    return fs.openSync(path, CREATE, 0o600);
+  } catch (error) {
+    if (!isSystemError(error, "EEXIST")) throw error;
+    fs.unlinkSync(path);
+    return fs.openSync(path, CREATE, 0o600);
+  }
+}
+
+function writeExactly(descriptor: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += fs.writeSync(descriptor, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+function readExactly(descriptor: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length;) {
+    const count = fs.readSync(descriptor, bytes, done, bytes.length - done, offset + done);
+    if (count === 0) throw new Error(`a staged part was cut short at byte ${offset + done}`);
+    done += count;
+  }
+}

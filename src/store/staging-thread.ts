@@ -1,0 +1,23 @@
+import { parentPort } from "node:worker_threads";
+import { StagingTaskRunner, type StagingTask, type StagingTaskResult } from "./staging-task.ts";
+
+/** System errors lose their code on the way between threads, so it travels apart. */
+export interface StagingTaskFailure {
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
+export type StagingAnswer = { readonly result: StagingTaskResult } | { readonly failure: StagingTaskFailure };
+
+const runner = new StagingTaskRunner();
+
+function answer(task: StagingTask): StagingAnswer {
+  try {
+    return { result: runner.run(task) };
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    return { failure: { message, code } };
+  }
+}
+
+parentPort?.on("message", (tasks: readonly StagingTask[]) => parentPort?.postMessage(tasks.map(answer)));
