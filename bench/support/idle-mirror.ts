@@ -70,7 +70,7 @@ async function measure(): Promise<void> {
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
   await using files = new HeldContents({ destination, index, log, onChanged: () => {} });
   const objects = { object: () => Promise.reject(new Error("nothing is fetched")) };
-  const catalog = new BundleCatalog({ index, files, objects: objects as never });
+  const catalog = new BundleCatalog({ index, files, objects });
   const holdings = new HoldingsReporter(index);
   holdings.isComplete = true;
   const key = SigningKey.fromSeed(randomBytes(32));
