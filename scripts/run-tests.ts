@@ -25,7 +25,7 @@ try {
 }
 
 async function runAll(reportPath: string): Promise<number> {
-  await buildKernel();
+  buildKernel();
   const build = run("tsc", ["-p", "tsconfig.build.json"]);
   if (build !== 0) return build;
   const words = process.argv.slice(2);

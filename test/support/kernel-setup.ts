@@ -1,6 +1,6 @@
 import { buildKernel } from "../../scripts/build-kernel.ts";
 
 /** For vitest: the search kernel is there and up to date before any test loads it. */
-export async function setup(): Promise<void> {
-  await buildKernel();
+export function setup(): void {
+  buildKernel();
 }
