@@ -94,7 +94,7 @@ function npmFiles(catalogue: Catalogue): Placement[] {
     const files = entry.versions.map((version) => npmPackage(entry.name, version));
     return (release) => {
       const shown = shownVersions(entry, release);
-      const newest = shown.at(-1);
+      const newest = shown.at(-1)!;
       return [
         ...shown.flatMap((index): [string, Source][] => [
           [`npm/${entry.name}/${basename(files[index]!.tgz)}`, { file: files[index]!.tgz, age: index }],

@@ -105,7 +105,7 @@ export async function measure(
     child.on("error", reject);
     child.on("close", resolve);
   });
-  const [wall, user, system] = outputs[2]!.trim().split("\n").at(-1).split(" ").map(Number);
+  const [wall, user, system] = outputs[2]!.trim().split("\n").at(-1)!.split(" ").map(Number);
   return {
     exitCode,
     wallSeconds: wall ?? NaN,

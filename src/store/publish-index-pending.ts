@@ -134,7 +134,7 @@ export class PendingChanges {
         yield { path: pathOf(row.path), size: Number(row.size), stat: row.stat as StatFingerprint };
       }
       if (rows.length === 0) return;
-      last = rows.at(-1).path as Uint8Array;
+      last = rows.at(-1)!.path as Uint8Array;
     }
   }
 

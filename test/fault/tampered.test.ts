@@ -142,7 +142,7 @@ describe("metadata that somebody changed on the way", () => {
 
   function objectsOf(): { readonly chunk: ObjectRef; readonly table: ObjectRef } {
     const chunk = parseIndex(readObject(release.index))[0]!;
-    return { chunk, table: parseBundleList(readObject(release.bundles)).at(-1).table };
+    return { chunk, table: parseBundleList(readObject(release.bundles)).at(-1)!.table };
   }
 });
 

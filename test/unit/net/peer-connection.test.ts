@@ -395,7 +395,7 @@ test.each(ADMITTED.map((row) => [row.name, row] as const))("over a socket: %s", 
   socket.write(row.bytes(BUNDLE));
   socket.write(frame(4, 42));
   await Promise.race([heard.closed, heard.seen("have 42")]);
-  const end = heard.events.at(-1);
+  const end = heard.events.at(-1)!;
   expect(end.startsWith(row.expected === "nothing" ? "have 42" : `close ${row.expected}`)).toBe(true);
   wire.close("done");
 });

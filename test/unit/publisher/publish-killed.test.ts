@@ -30,7 +30,7 @@ async function publishKilled(fixture: PublishFixture, death: Death): Promise<{ p
   const [exitCode, signal] = (await closed) as [number | null, string | null];
   expect(signal ?? exitCode).toBe(signal === null ? 0 : "SIGKILL");
   clearTimeout(timer);
-  return { phase: told.trim().split("\n").at(-1), ms: performance.now() - startMs };
+  return { phase: told.trim().split("\n").at(-1)!, ms: performance.now() - startMs };
 }
 
 /** New files, one replaced, one removed: every round has something to hash, bundle and sign. */

@@ -128,7 +128,7 @@ test("a change list says what changed, and only new contents go into a new bundl
   const after = await readBundles(tree);
   expect(after.slice(0, before.length)).toEqual(before);
   expect(after.length).toBe(before.length + 1);
-  expect(after.at(-1).contentCount).toBe(3); // large.iso, new.iso, Release
+  expect(after.at(-1)!.contentCount).toBe(3); // large.iso, new.iso, Release
   expect(list.bundlesAdded).toEqual([after.at(-1)]);
   expect(outcome.counts.newContents).toBe(3);
   expect(await problemsOf(tree)).toEqual([]);
