@@ -30,6 +30,7 @@ import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
 import { UnpackingReader } from "./look-inside-serve.ts";
 import type { ObjectSource } from "./manifest-update.ts";
 import { MetadataObjects } from "./metadata-objects.ts";
+import { dropLeftLinks } from "./left-links.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
 import { SearchPool } from "./search-pool.ts";
@@ -205,6 +206,7 @@ async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack)
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
   const staging = resources.use(StagingArea.open(destination));
   const index = resources.use(MirrorIndex.open(join(own, "index.sqlite")));
+  dropLeftLinks({ destination, index, staging });
   return { destination, index, staging, metadataStore: MetadataStore.open(own) };
 }
 

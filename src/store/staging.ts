@@ -15,6 +15,7 @@ const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
 const PART_SUFFIX = ".part";
 const PART_NAME = /^([0-9a-f]{64})\.part$/;
 const LINK_SUFFIX = ".link";
+const LINK_NAME = /^([0-9a-f]{64})\.link$/;
 /** Descriptors of parts kept open between calls. */
 const MAX_OPEN_PARTS = 256;
 
@@ -47,8 +48,8 @@ export interface FinalAttributes {
  * that the next run finds it whatever path wanted it. On the file system of DEST, so that placing is a rename.
  * Which bytes of a part are verified is kept by the index, not here.
  *
- * A file of DEST that is to get another name is staged as `HEX.link`, a further name of its inode: never written to, and gone
- * with the next start if it was not placed.
+ * A file of DEST that is to get another name is staged as `HEX.link`, a further name of its inode: never written to. One that
+ * was not placed is dropped by the next run.
  */
 export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
@@ -68,11 +69,17 @@ export class StagingArea implements Disposable {
     for (const path of [OWN_DIRECTORY, STAGING_DIRECTORY]) makePrivate(destination, path);
     const area = new StagingArea(destination.openBelow(STAGING_DIRECTORY));
     for (const name of area.#names()) {
-      const match = PART_NAME.exec(name);
-      if (match === null) area.directory.unlink(joinPath(undefined, name));
-      else area.#made.add(parseContentId(match[1]));
+      const hex = PART_NAME.exec(name)?.[1] ?? LINK_NAME.exec(name)?.[1];
+      if (hex === undefined) area.directory.unlink(joinPath(undefined, name));
+      else area.#made.add(parseContentId(hex));
+      if (hex !== undefined && name.endsWith(LINK_SUFFIX)) area.#links.add(parseContentId(hex));
     }
     return area;
+  }
+
+  /** Contents staged by {@link stageLink} and not placed; right after the start, those of an interrupted run. */
+  leftLinks(): readonly ContentId[] {
+    return [...this.#links];
   }
 
   /**

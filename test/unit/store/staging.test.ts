@@ -170,12 +170,14 @@ test("what is fetched instead of a staged link is written beside it, never into 
   expect(fs.statSync(join(root, "old")).nlink).toBe(1);
 });
 
-test("a link that a killed run left goes with the next start, the file stays", () => {
+test("a link that a killed run left is told at the next start; dropped, the file stays", () => {
   const { root, destination, staging } = openAll();
   fs.writeFileSync(join(root, "old"), "bytes");
   const expectedStat = fileStatOf(destination.lstat(path("old"))!);
   staging.stageLink(contentOf("bytes"), { directory: destination, path: path("old"), expectedStat });
-  openAll(root);
+  const next = openAll(root).staging;
+  expect(next.leftLinks()).toEqual([contentOf("bytes")]);
+  next.discard(contentOf("bytes"));
   expect([fs.readdirSync(join(root, ".prsync/staging")), fs.readFileSync(join(root, "old"), "utf8")]).toEqual([
     [],
     "bytes",
