@@ -84,7 +84,7 @@ export class UploadQueue {
   /** The next read whose turn it is, among peers that can take more; call {@link finished} when it is done. */
   nextRead(canTake: (key: number) => boolean): UploadRead | undefined {
     for (const [key, queue] of this.#peers) {
-      if (queue.waiting.length === 0 || isBusy(queue.reads) || !canTake(key)) continue;
+      if (!isReady(queue) || !canTake(key)) continue;
       const read = takeAdjacent(key, queue.waiting);
       queue.reads.add(read);
       this.#peers.delete(key);
@@ -94,10 +94,13 @@ export class UploadQueue {
     return undefined;
   }
 
-  /** Whether {@link nextRead} would give one. */
+  /**
+   * Whether {@link nextRead} would give one. A claim on a shared budget rests on it: who asks for a turn and then has
+   * nothing to send keeps all others waiting.
+   */
   hasNext(canTake: (key: number) => boolean): boolean {
     for (const [key, queue] of this.#peers) {
-      if (queue.waiting.length > 0 && queue.reads.size < READS_PER_PEER && canTake(key)) return true;
+      if (isReady(queue) && canTake(key)) return true;
     }
     return false;
   }
@@ -107,11 +110,12 @@ export class UploadQueue {
   }
 }
 
-function isBusy(reads: ReadonlySet<UploadRead>): boolean {
-  if (reads.size >= READS_PER_PEER) return true;
+/** Does something wait, and is there room for one more whole read? */
+function isReady({ waiting, reads }: PeerQueue): boolean {
+  if (waiting.length === 0 || reads.size >= READS_PER_PEER) return false;
   let bytes = 0;
   for (const read of reads) bytes += read.lengthBytes;
-  return bytes + MAX_READ_BYTES > READING_BYTES_PER_PEER;
+  return bytes + MAX_READ_BYTES <= READING_BYTES_PER_PEER;
 }
 
 function takeAdjacent(key: number, waiting: BlockRequest[]): UploadRead {

@@ -24,8 +24,10 @@ test("peers take turns and none has more under way than two whole reads", () => 
   }
   const reads = [0, 1, 2, 3].map(() => queue.nextRead(always));
   expect(reads.map((read) => read?.key)).toEqual([1, 2, 1, 2]);
+  expect(queue.hasNext(always)).toBe(false);
   expect(queue.nextRead(always)).toBeUndefined();
   queue.finished(reads[1]!);
+  expect(queue.hasNext(always)).toBe(true);
   expect(queue.nextRead(always)?.key).toBe(2);
 });
 
@@ -33,8 +35,12 @@ test("of small contents a peer gets many reads at a time, up to a bound", () => 
   const queue = new UploadQueue();
   for (let piece = 0; piece < 50; piece++) queue.add(1, { piece, offset: 0, lengthBytes: 100 });
   let reads = 0;
-  while (queue.nextRead(always) !== undefined) reads++;
+  while (queue.hasNext(always)) {
+    expect(queue.nextRead(always)).toBeDefined();
+    reads++;
+  }
   expect(reads).toBe(16);
+  expect(queue.nextRead(always)).toBeUndefined();
 });
 
 test("a peer whose socket is full does not stop the others", () => {
