@@ -6,6 +6,8 @@ import { problemBody } from "./http-server-problem.ts";
 
 /** Bytes of one content that are known to be the content for as long as `read` does not throw. */
 export interface ReadableContent {
+  /** Reads of answers are no longer than this; {@link READ_LENGTH} if it isn't told. */
+  readonly stepBytes?: number;
   /** Bytes [start, start + length). Throws once the bytes on disk are no longer the content. */
   read(start: number, length: number): Promise<Uint8Array>;
 }
@@ -19,6 +21,7 @@ export type FileSendResult =
 /** The same content, read no faster than the pace allows. */
 export function pacedContent(content: ReadableContent, pace: Pace, isWanted: () => boolean): ReadableContent {
   return {
+    stepBytes: pace.stepBytes,
     read: async (start, length) => {
       await pace(length, isWanted);
       return await content.read(start, length);
@@ -113,13 +116,14 @@ async function* chunksOf(
   segments: readonly BodySegment[],
   content: ReadableContent | undefined,
 ): AsyncGenerator<Uint8Array, undefined> {
+  const stepBytes = Math.min(READ_LENGTH, content?.stepBytes ?? READ_LENGTH);
   for (const segment of segments) {
     if (segment.kind === "text") {
       yield Buffer.from(segment.text, "latin1");
       continue;
     }
     for (let at = segment.range.start; at < segment.range.end;) {
-      const length = Math.min(READ_LENGTH, segment.range.end - at);
+      const length = Math.min(stepBytes, segment.range.end - at);
       const bytes = await content!.read(at, length);
       if (bytes.length !== length) throw new Error(`expected ${length} bytes at ${at}, got ${bytes.length}`);
       yield bytes;

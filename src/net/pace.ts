@@ -3,14 +3,19 @@ import type { Clock } from "../core/clock.ts";
 import type { BudgetClaim } from "../swarm/fair-budget.ts";
 
 /** Resolves when so many bytes may go, or once nobody wants them any more. */
-export type Pace = (bytes: number, isWanted: () => boolean) => Promise<void>;
+export interface Pace {
+  (bytes: number, isWanted: () => boolean): Promise<void>;
+  /** Whoever can choose asks for no more at a time, so that bytes flow evenly; Infinity if nothing is limited. */
+  readonly stepBytes: number;
+}
 
 /** Two looks within the time that a waiting claim is kept. */
 const LOOK_AGAIN_MS = 50;
 
 /** A budget as those see it who wait for their turn. @param claim undefined if nothing is limited */
 export function paceOf(claim: BudgetClaim | undefined, clock: Clock): Pace {
-  return async (bytes, isWanted) => {
+  const pass = async (bytes: number, isWanted: () => boolean): Promise<void> => {
     while (claim?.tryTake(bytes, clock.monotonicMs()) === false && isWanted()) await sleep(LOOK_AGAIN_MS);
   };
+  return Object.assign(pass, { stepBytes: claim?.stepBytes ?? Infinity });
 }

@@ -3,6 +3,9 @@ import type { TokenBucket } from "./rate-limit.ts";
 /** Who was refused and does not ask again for so long (two ticks and a bit) wants nothing any more. */
 const CLAIM_LIFE_MS = 250;
 
+/** A burst in so many steps: who has a choice takes little at a time, and the others need not wait long for their turn. */
+const STEPS_PER_BURST = 4;
+
 interface Share {
   readonly weight: number;
   /** Bytes taken per weight, on the common scale of the budget (start-time fair queueing). */
@@ -13,6 +16,8 @@ interface Share {
 
 /** One claimant's way to the budget. */
 export interface BudgetClaim {
+  /** Who can choose takes no more at a time than this. */
+  readonly stepBytes: number;
   /** Takes the bytes if the bucket is open and it is this claimant's turn; if not, ask again within 250 ms. */
   tryTake(bytes: number, nowMs: number): boolean;
   /** Bytes that were taken and did not pass after all. */
@@ -42,6 +47,7 @@ export class FairBudget {
     const share: Share = { weight, virtualBytes: this.#virtualBytes, askedMs: undefined };
     this.#shares.add(share);
     return {
+      stepBytes: Math.ceil(this.#bucket.burstBytes / STEPS_PER_BURST),
       tryTake: (bytes, nowMs) => this.#tryTake(share, bytes, nowMs),
       giveBack: (bytes, nowMs) => {
         this.#bucket.take(-bytes, nowMs);

@@ -17,11 +17,16 @@ export class TokenBucket {
     assertRate(bytesPerSecond);
     this.#bytesPerSecond = bytesPerSecond;
     this.#atMs = nowMs;
-    this.#tokens = this.#burstBytes;
+    this.#tokens = this.burstBytes;
   }
 
   get bytesPerSecond(): number {
     return this.#bytesPerSecond;
+  }
+
+  /** What may pass at once after a pause. */
+  get burstBytes(): number {
+    return Math.max(MIN_BURST_BYTES, (this.#bytesPerSecond * BURST_MS) / 1000);
   }
 
   /** From now on another rate; what was saved up or owed stays, up to the new burst. */
@@ -29,7 +34,7 @@ export class TokenBucket {
     assertRate(bytesPerSecond);
     this.#refill(nowMs);
     this.#bytesPerSecond = bytesPerSecond;
-    this.#tokens = Math.min(this.#tokens, this.#burstBytes);
+    this.#tokens = Math.min(this.#tokens, this.burstBytes);
   }
 
   /** May something be sent (or read) now? */
@@ -50,15 +55,11 @@ export class TokenBucket {
     return this.#tokens > 0 ? 0 : ((1 - this.#tokens) / this.#bytesPerSecond) * 1000;
   }
 
-  get #burstBytes(): number {
-    return Math.max(MIN_BURST_BYTES, (this.#bytesPerSecond * BURST_MS) / 1000);
-  }
-
   #refill(nowMs: number): void {
     const elapsedMs = nowMs - this.#atMs;
     if (elapsedMs <= 0) return;
     this.#atMs = nowMs;
-    this.#tokens = Math.min(this.#burstBytes, this.#tokens + (this.#bytesPerSecond * elapsedMs) / 1000);
+    this.#tokens = Math.min(this.burstBytes, this.#tokens + (this.#bytesPerSecond * elapsedMs) / 1000);
   }
 }
 

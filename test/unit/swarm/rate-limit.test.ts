@@ -49,6 +49,17 @@ test("a new rate counts from now on", () => {
   expect(bucket.isOpen(2_002)).toBe(true);
 });
 
+test("a claimant that keeps to steps passes evenly, at a low rate as at a high one", () => {
+  for (const rate of [10_000, 409_600, 100_000_000]) {
+    const claim = new FairBudget(new TokenBucket(rate, 0)).claim();
+    let nowMs = 0;
+    for (; claim.tryTake(claim.stepBytes, nowMs); nowMs++); // what the burst lets through
+    const startMs = nowMs;
+    while (!claim.tryTake(claim.stepBytes, nowMs)) nowMs++;
+    expect(nowMs - startMs).toBeLessThan(1_000);
+  }
+});
+
 /** Bytes that each claimant got in a minute at 100 kB/s, all of them always wanting. */
 function shareOut(claimants: readonly { readonly weight?: number; readonly blockBytes: number }[]): number[] {
   const budget = new FairBudget(new TokenBucket(100_000, 0));
