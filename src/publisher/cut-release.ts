@@ -4,7 +4,7 @@ import { encodeBundleList } from "../manifest/bundle-list.ts";
 import { encodeChangeList } from "../manifest/change-list.ts";
 import { cutChunks } from "../manifest/chunk.ts";
 import { encodeIndex, type ChunkRef } from "../manifest/manifest-index.ts";
-import { LISTED_METADATA_BUNDLES, objectOfFilePath, type MetadataBundleRow } from "../manifest/metadata-bundle.ts";
+import { LISTED_METADATA_BUNDLES, type MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import { objectRefOf, type ObjectRef } from "../manifest/object-ref.ts";
 import { diffEntry, type PathChange } from "../manifest/path-change.ts";
 import {
@@ -16,7 +16,6 @@ import {
   type ReleaseTotals,
   type RootAttributes,
 } from "../manifest/release.ts";
-import { parseInfoDictionary } from "../manifest/torrent.ts";
 import type { IndexedContents } from "../store/publish-index-contents.ts";
 import { IndexedMetadataBundles } from "../store/publish-index-metadata.ts";
 import type { PendingChanges } from "../store/publish-index-pending.ts";
@@ -182,7 +181,10 @@ async function writeBundleList(context: ReleaseContext, writer: ObjectWriter, bu
   return writer.write(objectRefOf(bytes), bytes);
 }
 
-/** The metadata bundle of this release and, after it, those of earlier ones that mirrors still use. */
+/**
+ * The metadata bundle of this release and, after it, those of earlier ones that mirrors still use. The files of these need
+ * no mention: each release refers to those of its own bundle, and the newest three releases keep what they refer to.
+ */
 async function writeMetadata(
   context: ReleaseContext,
   writer: ObjectWriter,
@@ -194,9 +196,7 @@ async function writeMetadata(
   for (const sha256 of made.fileHashes) writer.refer(sha256);
   const rows = [made.row];
   for (const row of new IndexedMetadataBundles(context.index).listedBy(context.index.appliedRelease)) {
-    const info = await context.torrents.read(row.infoHash);
-    if (info === undefined || rows.length === LISTED_METADATA_BUNDLES) break;
-    for (const { path, content } of parseInfoDictionary(info).files) writer.refer(objectOfFilePath(path) ?? content);
+    if (row.release <= release - LISTED_METADATA_BUNDLES || !context.torrents.has(row.infoHash)) break;
     rows.push(row);
   }
   return rows;

@@ -20,21 +20,18 @@ export class IndexedMetadataBundles {
     return row === undefined ? undefined : metadataRowOf(row);
   }
 
-  /** What a release lists of its own and earlier ones, newest first. */
+  /** What a release lists of its own and earlier ones, newest first: by number, as the retention of their files counts. */
   listedBy(release: number): MetadataBundleRow[] {
     const rows = this.#index.database.prepare(
-      `SELECT * FROM metadata_bundles WHERE release <= ? ORDER BY release DESC LIMIT ${LISTED_METADATA_BUNDLES}`,
+      "SELECT * FROM metadata_bundles WHERE release <= ? AND release > ? ORDER BY release DESC",
     );
-    return rows.all(release).map(metadataRowOf);
+    return rows.all(release, release - LISTED_METADATA_BUNDLES).map(metadataRowOf);
   }
 
   /** Bundles that the applied release lists no more, and that no release after it does. */
   expired(applied: number): MetadataBundleRow[] {
-    const listed = this.listedBy(applied);
-    const oldest = listed.at(-1)?.release;
-    if (oldest === undefined || listed.length < LISTED_METADATA_BUNDLES) return [];
-    const rows = this.#index.database.prepare("SELECT * FROM metadata_bundles WHERE release < ?");
-    return rows.all(oldest).map(metadataRowOf);
+    const rows = this.#index.database.prepare("SELECT * FROM metadata_bundles WHERE release <= ?");
+    return rows.all(applied - LISTED_METADATA_BUNDLES).map(metadataRowOf);
   }
 
   /** To be called in the transaction that prepares the release. */

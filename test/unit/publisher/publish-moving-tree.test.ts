@@ -184,6 +184,14 @@ test("contents, bundles and objects go after three releases and 48 hours, not be
   expect(await tree.object(oldIndex)).toBeUndefined();
   // Releases 3 and 4 are among the newest three, whatever the time.
   expect((await readContent(tree, sha256(Buffer.from("release 3"))))?.toString()).toBe("release 3");
+  expect(tree.release!.metadata.map((row) => row.release)).toEqual([5, 4, 3]);
+  for (const { infoHash } of tree.release!.metadata) {
+    const metadata = await tree.metadataBundle(infoHash);
+    for (let ordinal = 0; ordinal < metadata!.layout.contentCount; ordinal++) {
+      await using file = await metadata!.open(ordinal);
+      expect(file).toBeDefined();
+    }
+  }
   expect(await problemsOf(tree)).toEqual([]);
 });
 
