@@ -1,7 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import type { SwarmLog } from "../swarm/swarm-log.ts";
-import { METADATA_EXTENSION, NONCE_BYTES, PRSYNC_EXTENSION } from "../swarm/wire/extended-handshake.ts";
+import {
+  DONT_HAVE_EXTENSION,
+  METADATA_EXTENSION,
+  NONCE_BYTES,
+  PRSYNC_EXTENSION,
+} from "../swarm/wire/extended-handshake.ts";
 import type { PieceGeometry } from "../swarm/wire/frame-rules.ts";
 import { encodePassMessage, parsePassMessage } from "../swarm/wire/pass-message.ts";
 import { NetError } from "./errors.ts";
@@ -90,7 +95,11 @@ class Establishment {
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) return stop();
     const { wire } = this.#link;
-    wire.extendedMapping = { [PRSYNC_EXTENSION]: "prsync", [METADATA_EXTENSION]: "ut_metadata" };
+    wire.extendedMapping = {
+      [PRSYNC_EXTENSION]: "prsync",
+      [METADATA_EXTENSION]: "ut_metadata",
+      [DONT_HAVE_EXTENSION]: "lt_donthave",
+    };
     wire.on("handshake", this.#onHandshake);
     wire.on("extended", this.#onExtended);
   }

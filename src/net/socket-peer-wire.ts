@@ -1,4 +1,5 @@
 import { Bitfield } from "../core/bitfield.ts";
+import { encodeDontHave, parseDontHave } from "../swarm/wire/dont-have-message.ts";
 import type { PieceGeometry } from "../swarm/wire/frame-rules.ts";
 import { encodeMetadataMessage, parseMetadataMessage, type MetadataMessage } from "../swarm/wire/metadata-message.ts";
 import { MinuteBudget } from "../swarm/wire/minute-budget.ts";
@@ -107,6 +108,11 @@ export class SocketPeerWire implements PeerWire {
     this.#link.wire.have(piece);
   }
 
+  sendDontHave(piece: number): void {
+    const id = this.#link.gate.extendedHandshake?.extensionIds.get("lt_donthave");
+    if (id !== undefined) this.#link.wire.extended(id, encodeDontHave(piece));
+  }
+
   /** Open requests of the peer are rejected (BEP 6) or void (BEP 3); blocks for them are no longer sent. */
   sendChoke(): void {
     const { wire, gate } = this.#link;
@@ -202,6 +208,7 @@ export class SocketPeerWire implements PeerWire {
     });
     wire.on("extended", (extension: string, payload: Uint8Array) => {
       if (extension === "ut_metadata") this.#onMetadata(listener, payload);
+      else if (extension === "lt_donthave") this.#onDontHave(listener, payload);
     });
   }
 
@@ -240,6 +247,11 @@ export class SocketPeerWire implements PeerWire {
 
   #countUnrequested(): void {
     if (++this.#unrequested > MAX_UNREQUESTED) this.close("too many answers that were not asked for");
+  }
+
+  #onDontHave(listener: PeerWireListener, payload: Uint8Array): void {
+    const piece = parseDontHave(payload, this.#peer.geometry.pieceCount);
+    if (piece !== undefined) listener.onDontHave(piece);
   }
 
   #onMetadata(listener: PeerWireListener, payload: Uint8Array): void {

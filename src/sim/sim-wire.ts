@@ -97,6 +97,9 @@ export class SimWire implements PeerWire {
   sendHave(piece: number): void {
     this.#send(9, (to) => to.onHave(piece));
   }
+  sendDontHave(piece: number): void {
+    this.#send(10, (to) => to.onDontHave(piece));
+  }
   sendChoke(): void {
     const rejected = this.#incoming.drain();
     const other = this.#other;

@@ -185,6 +185,9 @@ export class BundleSession {
       onHave: (piece) => {
         if (peer.held.set(piece)) this.#run(download()?.peerHas(key, piece, this.#nowMs));
       },
+      onDontHave: (piece) => {
+        if (peer.held.clear(piece)) this.#run(download()?.peerLost(key, piece));
+      },
       onChoke: () => {
         peer.isChoking = true;
       },

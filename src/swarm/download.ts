@@ -167,6 +167,13 @@ export class Download {
     return this.#takeEffects();
   }
 
+  /** The peer lost a piece that it held; `held` says so already. What was asked of it ends by rejects. */
+  peerLost(key: number, piece: number): DownloadEffect[] {
+    const peer = this.#peers.get(key);
+    if (peer !== undefined && this.#missing.has(piece)) this.#offer(peer, piece, -1);
+    return this.#takeEffects();
+  }
+
   /** The peer unchoked us. */
   peerUnchoked(key: number, nowMs: number): DownloadEffect[] {
     const peer = this.#peers.get(key);
@@ -180,10 +187,9 @@ export class Download {
     this.#budget.rejected(request.lengthBytes, nowMs);
     this.#release(peer, request);
     if (peer.isChoking) return this.#takeEffects();
-    const isDeferred = peer.isOrigin && this.#originPolicy.noteDeferral(request.piece, nowMs) === "deferred";
-    // Another peer only refuses what it no longer holds; without this it would be asked again at once, for ever.
-    if (!isDeferred && peer.held.clear(request.piece) && this.#missing.has(request.piece))
-      this.#offer(peer, request.piece, -1);
+    // The origin says so of what it no longer holds. Another peer may just refuse it: it would be asked for ever.
+    if (peer.isOrigin && peer.held.has(request.piece)) this.#originPolicy.noteDeferral(request.piece, nowMs);
+    else if (peer.held.clear(request.piece) && this.#missing.has(request.piece)) this.#offer(peer, request.piece, -1);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
   }

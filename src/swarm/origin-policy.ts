@@ -19,13 +19,6 @@ const WEAK_FOR_MS = 3_000;
 const STARVATION_MS = 1_000;
 const STARVING_REST_MS = 500;
 
-/**
- * The origin defers a piece once and gives it when it is asked again within {@link DEFERRAL_GRACE_MS}: who is refused so much
- * later than the first time is refused because the origin does not hold the piece any more.
- */
-const REFUSED_AFTER_MS = 15_000;
-const DEFERRAL_GRACE_MS = 60_000;
-
 /** What the origin policy must know about a piece. */
 export interface PieceSituation {
   readonly piece: number;
@@ -43,8 +36,8 @@ export interface PieceSituation {
 export class OriginPolicy {
   /** Piece → until when; in order of time, so expired ones are at the front. */
   readonly #deferred = new Map<number, number>();
-  /** Piece → its first deferral. */
-  readonly #firstDeferredMs = new Map<number, number>();
+  /** Pieces that it deferred at any time. */
+  readonly #wereDeferred = new Set<number>();
   #peerBlockMs: number;
   #anyBlockMs: number;
   #weakSinceMs: number | undefined;
@@ -71,17 +64,11 @@ export class OriginPolicy {
     this.#peerBlockMs = nowMs;
   }
 
-  /** @returns "not-held" if the origin can't have meant to defer it */
-  noteDeferral(piece: number, nowMs: number): "deferred" | "not-held" {
+  noteDeferral(piece: number, nowMs: number): void {
     this.#dropExpired(nowMs);
     this.#deferred.delete(piece);
     this.#deferred.set(piece, nowMs + DEFERRAL_MS);
-    const firstMs = this.#firstDeferredMs.get(piece);
-    if (firstMs !== undefined && nowMs - firstMs <= DEFERRAL_GRACE_MS) {
-      return nowMs - firstMs > REFUSED_AFTER_MS ? "not-held" : "deferred";
-    }
-    this.#firstDeferredMs.set(piece, nowMs);
-    return "deferred";
+    this.#wereDeferred.add(piece);
   }
 
   /** How fast the origin gives, and whether it has requests to answer; call about ten times a second. */
@@ -126,7 +113,7 @@ export class OriginPolicy {
 
   /** Another volunteer has the piece, or got it from the origin. */
   #isSecondCopy(piece: number, offerCount: number): boolean {
-    return offerCount > 0 || this.#firstDeferredMs.has(piece);
+    return offerCount > 0 || this.#wereDeferred.has(piece);
   }
 
   #dropExpired(nowMs: number): void {

@@ -138,7 +138,11 @@ export class PeerUploads {
 
   #withdraw(peer: SessionPeer, read: UploadRead): void {
     const { bundle, log } = this.#options;
-    if (bundle.held.clear(read.piece)) log.info({ bundle: bundle.number, piece: read.piece }, "piece withdrawn");
+    if (bundle.held.clear(read.piece)) {
+      log.info({ bundle: bundle.number, piece: read.piece }, "piece withdrawn");
+      // All are told: a reject alone means of the origin that it gives the piece later.
+      for (const other of this.#peers.values()) other.wire.sendDontHave(read.piece);
+    }
     for (const request of read.requests) this.#refuse(peer, request);
   }
 

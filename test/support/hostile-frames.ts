@@ -163,6 +163,10 @@ const ADMITTED: readonly Row[] = [
   ["metadata block too short", "bad-extended", () => extendedFrame(2, "d8:msg_typei1e5:piecei0e10:total_sizei9eex")],
   ["metadata request with a tail", "bad-extended", () => extendedFrame(2, "d8:msg_typei0e5:piecei0eex")],
   ["metadata of a later version", "nothing", () => extendedFrame(2, "d8:msg_typei3e5:piecei0ee")],
+  ["a piece taken back", "nothing", () => extendedFrame(3, "\0\0\0\x09")],
+  ["a piece taken back that is none", "bad-extended", ({ pieceCount }) => extendedFrame(3, `\0\0\0${String.fromCharCode(pieceCount)}`)],
+  ["a piece taken back, 5 bytes", "bad-extended", () => extendedFrame(3, "\0\0\0\0\0")],
+  ["pieces taken back without end", "flood", ({ pieceCount }) => repeat(extendedFrame(3, "\0\0\0\0"), pieceCount + 1001)],
   ["metadata requests without end", "flood", () => repeat(extendedFrame(2, "d8:msg_typei0e5:piecei0ee"), 1201)],
 ]; // prettier-ignore
 

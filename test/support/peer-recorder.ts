@@ -27,6 +27,9 @@ export class PeerRecorder implements PeerWireListener {
   onHave(piece: number): void {
     this.#add(`have ${piece}`);
   }
+  onDontHave(piece: number): void {
+    this.#add(`dont-have ${piece}`);
+  }
   onChoke(): void {
     this.#add("choke");
   }

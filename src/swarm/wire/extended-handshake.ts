@@ -5,6 +5,7 @@ import { SwarmError } from "../errors.ts";
 /** Extension ids that this program asks its peers to use (docs/protocol.md, "Peers"). */
 export const PRSYNC_EXTENSION = 1;
 export const METADATA_EXTENSION = 2;
+export const DONT_HAVE_EXTENSION = 3;
 
 export const NONCE_BYTES = 32;
 

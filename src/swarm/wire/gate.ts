@@ -1,5 +1,7 @@
 import { SwarmError } from "../errors.ts";
+import { parseDontHave } from "./dont-have-message.ts";
 import {
+  DONT_HAVE_EXTENSION,
   METADATA_EXTENSION,
   parseExtendedHandshake,
   PRSYNC_EXTENSION,
@@ -205,6 +207,7 @@ export class FrameGate {
       if (frame[5] === 0) return this.#judgeExtendedHandshake(payload);
       if (this.#stage === "pass") return this.#judgePass(frame[5]!, payload);
       if (this.#stage !== "open") return refusal("early-frame", `extension ${frame[5]} before the extended handshake`);
+      if (frame[5] === DONT_HAVE_EXTENSION) return this.#judgeDontHave(payload);
       const isKnown = frame[5] === METADATA_EXTENSION && parseMetadataMessage(payload) !== undefined;
       return this.#traffic.judgeExtended(isKnown);
     } catch (error) {
@@ -218,6 +221,12 @@ export class FrameGate {
     if (++this.#extendedHandshakes > EXTENDED_HANDSHAKES) return refusal("flood", "too many extended handshakes");
     this.#extendedHandshake = parseExtendedHandshake(payload);
     return "deliver";
+  }
+
+  #judgeDontHave(payload: Uint8Array): Verdict {
+    const { geometry } = this.#bundle!;
+    if (parseDontHave(payload, geometry.pieceCount) !== undefined) return this.#traffic.judgeDontHave(geometry);
+    return refusal("bad-extended", "lt_donthave without a piece");
   }
 
   #judgePass(id: number, payload: Uint8Array): Verdict {

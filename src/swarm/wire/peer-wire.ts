@@ -11,6 +11,8 @@ export interface BlockRequest {
 export interface PeerWireListener {
   onHeld(held: Bitfield): void;
   onHave(piece: number): void;
+  /** BEP 54: the peer holds the piece no more. */
+  onDontHave(piece: number): void;
   onChoke(): void;
   onUnchoke(): void;
   onInterested(): void;
@@ -53,6 +55,8 @@ export interface PeerWire {
   readonly queuedBytes: number;
   sendHeld(held: Bitfield): void;
   sendHave(piece: number): void;
+  /** BEP 54; silently nothing towards a peer that does not know it. */
+  sendDontHave(piece: number): void;
   sendChoke(): void;
   sendUnchoke(): void;
   sendInterested(): void;

@@ -10,7 +10,7 @@ const STATE_CHANGES_PER_MINUTE = 600;
 const EXTENDED_PER_MINUTE = 1200;
 /** Requests while choked and cancels: two full queues cross the wire in the worst honest minute, several times. */
 const USELESS_PER_MINUTE = 5000;
-/** A peer says `have` once per piece; this many more for pieces it lost and fetched again. */
+/** A peer says `have` (and takes it back) once per piece; this many more for pieces it lost and fetched again. */
 const SPARE_HAVES = 1000;
 /** aria2 says twenty haves and more as one bitfield (1.36, `DefaultBtInteractive::checkHave`). */
 const HAVES_PER_BITFIELD = 20;
@@ -28,6 +28,7 @@ export interface TrafficContext {
 export class TrafficRules {
   readonly #nowMs: () => number;
   #haves = 0;
+  #dontHaves = 0;
   /** The peer said something about what it holds: BEP 3 and 6 allow a bitfield only before that; see `mayRepeatHeld`. */
   #hasHeld = false;
   readonly #ignored = new MinuteBudget(IGNORED_PER_MINUTE);
@@ -68,6 +69,13 @@ export class TrafficRules {
 
   judgeExtended(isKnown: boolean): Verdict {
     return isKnown ? this.#spend(this.#extended, "deliver") : this.#spend(this.#ignored, "drop");
+  }
+
+  judgeDontHave({ pieceCount }: PieceGeometry): Verdict {
+    this.#dontHaves++;
+    return this.#dontHaves <= pieceCount + SPARE_HAVES
+      ? "deliver"
+      : refusal("flood", `${this.#dontHaves} pieces taken back`);
   }
 
   #judgeFast(id: number, context: TrafficContext): Verdict {

@@ -89,6 +89,7 @@ test("everything of the protocol goes both ways", async () => {
   some.set(7);
   here.sendHeld(some);
   here.sendHave(99);
+  here.sendDontHave(99);
   here.sendInterested();
   await heardThere.seen("interested");
   there.sendHeld(Bitfield.full(100));
@@ -111,7 +112,7 @@ test("everything of the protocol goes both ways", async () => {
     "held 100", "unchoke", `block 99 5 ${K16}`, `metadata 1 ${20_000 - K16}`, "choke", "close done",
   ]); // prettier-ignore
   expect(heardThere.events).toEqual([
-    "held 1", "have 99", "interested", `request 99 5 ${K16}`, "metadata? 1", "uninterested", "close closed by the peer",
+    "held 1", "have 99", "dont-have 99", "interested", `request 99 5 ${K16}`, "metadata? 1", "uninterested", "close closed by the peer",
   ]); // prettier-ignore
   expect(heard.blocks[0]).toEqual(Buffer.alloc(K16, 9));
 });

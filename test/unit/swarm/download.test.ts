@@ -190,16 +190,20 @@ test("what the origin deferred is left alone for two seconds and goes to a peer 
   expect(asked(download.peerHas(2, deferred, 950)).length).toBe(4);
 });
 
-test("an origin that goes on refusing a piece does not hold it any more", () => {
+test("an origin defers for as long as it likes, and is no source once it says that it lost the piece", () => {
   const download = downloadOf([1]);
-  let requests = asked(download.addPeer(peer(9, [1], { isOrigin: true }), 0));
-  for (const nowMs of [1, 5_000, 10_000, 15_100]) {
+  const origin = peer(9, [1], { isOrigin: true });
+  let requests = asked(download.addPeer(origin, 0));
+  for (const nowMs of [1, 5_000, 10_000, 15_100, 40_000]) {
     expect(requests.length).toBe(4);
-    expect(download.hasSource).toBe(true);
     for (const { request } of requests) expect(asked(download.rejected(9, request, nowMs))).toEqual([]);
+    expect(download.hasSource).toBe(true);
     requests = asked(download.tick(nowMs + 1_050));
   }
-  expect(requests).toEqual([]);
+  origin.held.clear(1);
+  expect(asked(download.peerLost(9, 1))).toEqual([]);
+  for (const { request } of requests) expect(asked(download.rejected(9, request, 42_000))).toEqual([]);
+  expect(asked(download.tick(50_000))).toEqual([]);
   expect(download.hasSource).toBe(false);
 });
 

@@ -12,6 +12,7 @@ function silentListener(): PeerWireListener {
   return {
     onHeld: nothing,
     onHave: nothing,
+    onDontHave: nothing,
     onChoke: nothing,
     onUnchoke: nothing,
     onInterested: nothing,
