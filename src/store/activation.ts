@@ -80,6 +80,8 @@ class Activation {
   readonly #leftAlone: RepoPath[] = [];
   /** Hard-link groups that grew: path linked to → names. Each link changes the ctime of all: told when all are there. */
   readonly #linked = new Map<RepoPath, RepoPath[]>();
+  /** Placed files that still have another name, which goes later and changes their ctime. */
+  readonly #moved = new Map<RepoPath, FileStat>();
 
   constructor(context: ActivationContext) {
     this.#context = context;
@@ -100,6 +102,7 @@ class Activation {
   }
 
   async finish(): Promise<Omit<ActivationResult, "heldBack">> {
+    this.#restatMoved();
     for (const [to, paths] of this.#linked) for (const path of paths) this.#context.onLinked(path, to);
     try {
       await this.#directories.finish((path, error) => this.#fail(path, error));
@@ -146,7 +149,19 @@ class Activation {
     const source = await staging.prepare(content, { mode: entry.mode, mtimeNs: entry.mtimeNs, keepPart });
     if (existing?.isDirectory() === true) this.#removeDirectory(path);
     this.#moveInto(source, path, { isRemovable: keepPart });
-    this.#context.onFile(path, content, fileStatOf(this.#destination.lstat(path)!));
+    const placed = this.#destination.lstat(path)!;
+    if (placed.nlink > 1n) this.#moved.set(path, fileStatOf(placed));
+    this.#context.onFile(path, content, fileStatOf(placed));
+  }
+
+  #restatMoved(): void {
+    for (const [path, before] of this.#moved) {
+      const stats = this.#destination.lstat(path);
+      if (stats?.isFile() !== true) continue;
+      const after = fileStatOf(stats);
+      const isSameFile = isSameFileStat({ ...after, ctimeNs: before.ctimeNs }, before);
+      if (isSameFile) this.#context.onRestat(path, before, after);
+    }
   }
 
   /** If an interrupted run placed the part already, then the path has what the entry says. */

@@ -40,7 +40,7 @@ test("whatever a signature says, the files are central's; lies cost bytes", asyn
   for (const [i, name] of names.entries()) central.write(name, content(i, 2), 800_000_000);
   await central.publish();
   const lies = Object.values(LIES);
-  proxy.replace(/\/signatures\//, (body) => lies.shift()!(body));
+  proxy.replace(/\/signatures$/, (body) => inEachRecord(body, (signature) => lies.shift()!(signature)));
   const { summary, failures } = await sync(mirror);
   expect(failures).toEqual([]);
   expect(lies).toEqual([]);
@@ -55,6 +55,20 @@ function content(file: number, version: number): Buffer {
   bytes[0] = file;
   bytes[1] = version;
   return bytes;
+}
+
+/** An answer has for each content its length, 0 if there is none, and its signature. */
+function inEachRecord(body: Buffer, tamper: Tamper): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let start = 0; start < body.length;) {
+    const length = body.readUInt32BE(start);
+    const signature = tamper(body.subarray(start + 4, start + 4 + length)) ?? new Uint8Array(0);
+    const head = Buffer.alloc(4);
+    head.writeUInt32BE(signature.length);
+    parts.push(head, signature);
+    start += 4 + length;
+  }
+  return Buffer.concat(parts);
 }
 
 function withNumber(body: Buffer, offset: number, value: number): Uint8Array {
