@@ -4,8 +4,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/kernel-setup.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // No claims of speed: limits against what hangs, on machines that may be several times slower than usual.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
     // CI machines are shared: a test that a starved process failed gets one more try, and the report says so.

@@ -27,7 +27,7 @@ test("the demo ends with a table of three mirrors that gave each other bytes, an
   expect(fromPeers).toBeGreaterThan(10e6);
   expect(stdout).toContain("its SHA-256 is the one of the published file");
   expect(readdirSync(directory)).toEqual([]);
-}, 90_000);
+}, 180_000);
 
 test("Ctrl-C in the middle of the demo ends its programs and removes its directory", async () => {
   const child = start(["demo"], { env: { TMPDIR: directory } });

@@ -54,7 +54,7 @@ describe("a new version of a compressed file", () => {
     const { bytes } = await central.sync("plain");
     expectNext(central, "plain");
     expect(bytes.fromPeers + bytes.fromOrigin).toBeGreaterThan(0.9 * NEXT.length);
-  }, 60_000);
+  }, 120_000);
 
   test("comes as it is after all where its recorded settings give other bytes", async () => {
     rmSync(join(central.tree, "package-1.0.2.tgz"));

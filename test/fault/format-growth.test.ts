@@ -40,7 +40,7 @@ describe("a release of a later version", () => {
     current = readNewestRelease(stateDirectory, `${tree}.prsync`);
     await run("cp", ["-a", tree, kept]);
     chmodSync(join(tree, "script"), 0o700);
-  }, 60_000);
+  }, 120_000);
 
   beforeEach(() => proxy.clear());
 

@@ -59,7 +59,7 @@ describe("metadata that somebody changed on the way", () => {
     writeFileSync(join(tree, "dists/Release"), "two\n");
     await publish();
     release = newestRelease();
-  }, 60_000);
+  }, 120_000);
 
   afterEach(() => proxy.clear());
 
