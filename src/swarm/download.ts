@@ -1,5 +1,4 @@
 import type { BundleLayout } from "../core/bundle-layout.ts";
-import { RangeSet } from "../core/byte-range.ts";
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Random } from "../core/clock.ts";
 import { BorderPolicy } from "./border-policy.ts";
@@ -7,12 +6,12 @@ import type { BudgetClaim } from "./fair-budget.ts";
 import type { ArrivedBlock, DownloadEffect } from "./download-effect.ts";
 import type { DownloadPeer } from "./download-peer.ts";
 import { OriginPolicy } from "./origin-policy.ts";
-import { PieceAvailability } from "./piece-availability.ts";
 import { pickBlocks, type PickerView } from "./piece-picker.ts";
-import { type BlockState, PieceProgress } from "./piece-progress.ts";
+import type { BlockState, PieceProgress } from "./piece-progress.ts";
 import type { WantedRanges } from "./ports.ts";
 import { RequestBudget } from "./request-budget.ts";
 import type { SiteView } from "./site-view.ts";
+import { type DownloadProgress, WantedPieces } from "./wanted-pieces.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** Received bytes that the disk has not taken yet; beyond this nothing more is asked for. */
@@ -32,63 +31,37 @@ export interface DownloadOptions {
   readonly sites: SiteView;
 }
 
-/** Payload figures of one download. */
-export interface DownloadProgress {
-  readonly wantedBytes: number;
-  readonly receivedBytes: number;
-  readonly wantedPieces: number;
-  readonly verifiedPieces: number;
-}
-
-/**
- * The decisions of one bundle's download: event in, effects out; no I/O, no timers. Every wanted piece is either open
- * (in `#availability`), active (begun), or done (in neither `#missing`).
- */
+/** The decisions of one bundle's download: event in, effects out; no I/O, no timers. */
 export class Download {
-  readonly #layout: BundleLayout;
-  readonly #missing = new Map<number, RangeSet>();
-  readonly #availability: PieceAvailability;
-  readonly #active = new Map<number, PieceProgress>();
-  readonly #incomplete = new Set<PieceProgress>();
-  readonly #suspects = new Set<number>();
+  readonly #pieces: WantedPieces;
   readonly #peers = new Map<number, DownloadPeer>();
   readonly #originPolicy: OriginPolicy;
   readonly #border: BorderPolicy;
   readonly #view: PickerView;
   readonly #budget: RequestBudget;
-  readonly #wantedPieces: number;
-  #wantedBytes = 0;
-  #receivedBytes = 0;
   #unwrittenBytes = 0;
   #progressMs: number;
   #effects: DownloadEffect[] = [];
 
   constructor({ layout, wanted, random, nowMs, budget, ownId, sites }: DownloadOptions) {
     this.#budget = new RequestBudget(budget);
-    this.#layout = layout;
+    this.#pieces = new WantedPieces(layout, wanted);
     this.#border = new BorderPolicy({ pieceCount: layout.pieceCount, ownId, sites });
-    this.#availability = new PieceAvailability(layout.pieceCount);
     this.#originPolicy = new OriginPolicy(nowMs);
     this.#progressMs = nowMs;
-    for (const [piece, missing] of wanted) {
-      this.#missing.set(piece, missing);
-      this.#availability.open(piece);
-      this.#wantedBytes += missing.totalBytes;
-    }
-    this.#wantedPieces = wanted.size;
     this.#view = {
-      availability: this.#availability,
-      active: this.#active,
-      incomplete: this.#incomplete,
+      availability: this.#pieces.availability,
+      active: this.#pieces.active,
+      incomplete: this.#pieces.incomplete,
       originPolicy: this.#originPolicy,
       random,
       mayCross: (peer, piece, nowMs) => this.#border.mayAsk(piece, peer, nowMs),
-      begin: (piece, owner) => this.#begin(piece, owner),
+      begin: (piece, owner) => this.#pieces.begin(piece, owner, this.#progressMs),
     };
   }
 
   get isComplete(): boolean {
-    return this.#missing.size === 0;
+    return this.#pieces.missing.size === 0;
   }
 
   /** When the last block came (or the download began). */
@@ -97,17 +70,12 @@ export class Download {
   }
 
   get progress(): DownloadProgress {
-    return {
-      wantedBytes: this.#wantedBytes,
-      receivedBytes: this.#receivedBytes,
-      wantedPieces: this.#wantedPieces,
-      verifiedPieces: this.#wantedPieces - this.#missing.size,
-    };
+    return this.#pieces.progress;
   }
 
   /** Pieces still missing, ascending. */
   get missingPieces(): number[] {
-    return [...this.#missing.keys()].sort((a, b) => a - b);
+    return [...this.#pieces.missing.keys()].sort((a, b) => a - b);
   }
 
   /** Does anybody connected offer anything that is missing? */
@@ -119,7 +87,7 @@ export class Download {
   /** Is the origin of use: something is missing that no other peer offers, or the peers are slow. */
   needsOrigin(nowMs: number): boolean {
     if (this.#originPolicy.arePeersSlow(nowMs)) return true;
-    for (const piece of this.#missing.keys()) if (this.#availability.countOf(piece) === 0) return true;
+    for (const piece of this.#pieces.missing.keys()) if (this.#pieces.availability.countOf(piece) === 0) return true;
     return false;
   }
 
@@ -128,7 +96,7 @@ export class Download {
     peer.offeredCount = 0;
     peer.isExhausted = false;
     peer.isNear = this.#border.isNear(peer);
-    for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#offer(peer, piece, 1);
+    for (const piece of this.#pieces.missing.keys()) if (peer.held.has(piece)) this.#offer(peer, piece, 1);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
   }
@@ -137,9 +105,9 @@ export class Download {
     const peer = this.#peers.get(key);
     if (peer === undefined) return [];
     this.#peers.delete(key);
-    for (const request of peer.pipeline.takeAll()) this.#release(peer, request);
+    for (const request of peer.pipeline.takeAll()) this.#pieces.release(request, peer.key);
     if (!peer.isOrigin) {
-      for (const piece of this.#missing.keys()) if (peer.held.has(piece)) this.#count(peer, piece, -1);
+      for (const piece of this.#pieces.missing.keys()) if (peer.held.has(piece)) this.#count(peer, piece, -1);
     }
     this.#fillAll(nowMs);
     return this.#takeEffects();
@@ -151,7 +119,7 @@ export class Download {
     if (peer === undefined) return [];
     const before = peer.held;
     peer.held = held;
-    for (const piece of this.#missing.keys()) {
+    for (const piece of this.#pieces.missing.keys()) {
       if (held.has(piece) !== before.has(piece)) this.#offer(peer, piece, held.has(piece) ? 1 : -1);
     }
     this.#fill(peer, nowMs);
@@ -161,7 +129,7 @@ export class Download {
   /** The peer got a piece that it did not hold; `held` says so already. */
   peerHas(key: number, piece: number, nowMs: number): DownloadEffect[] {
     const peer = this.#peers.get(key);
-    if (peer === undefined || !this.#missing.has(piece)) return [];
+    if (peer === undefined || !this.#pieces.missing.has(piece)) return [];
     this.#offer(peer, piece, 1);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
@@ -170,7 +138,7 @@ export class Download {
   /** The peer lost a piece that it held; `held` says so already. What was asked of it ends by rejects. */
   peerLost(key: number, piece: number): DownloadEffect[] {
     const peer = this.#peers.get(key);
-    if (peer !== undefined && this.#missing.has(piece)) this.#offer(peer, piece, -1);
+    if (peer !== undefined && this.#pieces.missing.has(piece)) this.#offer(peer, piece, -1);
     return this.#takeEffects();
   }
 
@@ -185,11 +153,12 @@ export class Download {
     const peer = this.#peers.get(key);
     if (peer === undefined || !peer.pipeline.forget(request)) return [];
     this.#budget.rejected(request.lengthBytes, nowMs);
-    this.#release(peer, request);
+    this.#pieces.release(request, peer.key);
     if (peer.isChoking) return this.#takeEffects();
     // The origin says so of what it no longer holds. Another peer may just refuse it: it would be asked for ever.
     if (peer.isOrigin && peer.held.has(request.piece)) this.#originPolicy.noteDeferral(request.piece, nowMs);
-    else if (peer.held.clear(request.piece) && this.#missing.has(request.piece)) this.#offer(peer, request.piece, -1);
+    else if (peer.held.clear(request.piece) && this.#pieces.missing.has(request.piece))
+      this.#offer(peer, request.piece, -1);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
   }
@@ -200,7 +169,7 @@ export class Download {
     if (peer === undefined || request === undefined) return [];
     this.#progressMs = nowMs;
     this.#originPolicy.noteBlock(peer.isOrigin, nowMs);
-    const progress = this.#active.get(piece);
+    const progress = this.#pieces.active.get(piece);
     const block = progress?.block(offset);
     if (progress !== undefined && block?.request.lengthBytes === bytes.length) {
       this.#receive(peer, { progress, block, bytes, nowMs });
@@ -221,9 +190,8 @@ export class Download {
 
   /** A "check" effect was carried out. */
   checked(piece: number, outcome: "verified" | "mismatch", nowMs: number): DownloadEffect[] {
-    const progress = this.#active.get(piece);
+    const progress = this.#pieces.active.get(piece);
     if (progress === undefined) return [];
-    this.#active.delete(piece);
     if (outcome === "verified") this.#verified(piece);
     else this.#failed(progress);
     if (outcome === "mismatch") this.#fillAll(nowMs);
@@ -234,10 +202,10 @@ export class Download {
   tick(nowMs: number): DownloadEffect[] {
     for (const peer of this.#peers.values()) {
       this.#loseInterest(peer, nowMs);
-      if (peer.isNear !== this.#border.isNear(peer)) this.#border.moved(peer, this.#missing.keys());
+      if (peer.isNear !== this.#border.isNear(peer)) this.#border.moved(peer, this.#pieces.missing.keys());
       for (const request of peer.pipeline.takeLate(nowMs)) {
         this.#effects.push({ kind: "cancel", peer: peer.key, request });
-        this.#release(peer, request);
+        this.#pieces.release(request, peer.key);
       }
     }
     this.#notePeers(nowMs);
@@ -272,22 +240,9 @@ export class Download {
     const isOursTheLimit = this.#budget.isHoldingBack(nowMs);
     if (mostOffered === 0 || isOursTheLimit) this.#originPolicy.noteNoOffers(nowMs);
     if (isOursTheLimit) bytesPerSecond = Infinity;
-    const missingShare = mostOffered / Math.max(1, this.#missing.size);
-    this.#originPolicy.notePeerRate(bytesPerSecond, missingShare * (this.#wantedBytes - this.#receivedBytes), nowMs);
-  }
-
-  #begin(piece: number, owner: number): PieceProgress {
-    this.#availability.close(piece);
-    const start = {
-      piece,
-      missing: this.#missing.get(piece)!,
-      dataLength: this.#layout.dataLengthOfPiece(piece),
-      isSuspect: this.#suspects.has(piece),
-    };
-    const progress = new PieceProgress(start, owner, this.#progressMs);
-    this.#active.set(piece, progress);
-    this.#incomplete.add(progress);
-    return progress;
+    const { wantedBytes, receivedBytes } = this.#pieces.progress;
+    const missingShare = mostOffered / Math.max(1, this.#pieces.missing.size);
+    this.#originPolicy.notePeerRate(bytesPerSecond, missingShare * (wantedBytes - receivedBytes), nowMs);
   }
 
   #receive(
@@ -301,14 +256,13 @@ export class Download {
       if (this.#peers.get(key)?.pipeline.forget(block.request) !== true) continue;
       this.#effects.push({ kind: "cancel", peer: key, request: block.request });
     }
-    this.#receivedBytes += bytes.length;
+    this.#pieces.received(bytes.length);
     this.#unwrittenBytes += bytes.length;
     this.#effects.push({ kind: "write", progress, offset: block.request.offset, bytes });
   }
 
   #verified(piece: number): void {
-    this.#missing.delete(piece);
-    this.#suspects.delete(piece);
+    this.#pieces.verified(piece);
     this.#border.forget(piece);
     for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
   }
@@ -320,11 +274,7 @@ export class Download {
     if (!progress.hasBasisBytes && givers.size === 1 && giver !== undefined) {
       this.#effects.push({ kind: "offence", peerId: giver, piece });
     }
-    if (givers.size > 1) this.#suspects.add(piece);
-    const whole = RangeSet.of({ start: 0, end: this.#layout.dataLengthOfPiece(piece) });
-    this.#wantedBytes += whole.totalBytes;
-    this.#missing.set(piece, whole);
-    this.#availability.open(piece);
+    this.#pieces.failed(piece, givers.size > 1);
   }
 
   #offer(peer: DownloadPeer, piece: number, by: 1 | -1): void {
@@ -335,7 +285,7 @@ export class Download {
   }
 
   #count(peer: DownloadPeer, piece: number, by: 1 | -1): void {
-    this.#availability.change(piece, by);
+    this.#pieces.availability.change(piece, by);
     if (peer.isNear) this.#border.change(piece, by);
   }
 
@@ -348,16 +298,6 @@ export class Download {
   #setInterest(peer: DownloadPeer, isInterested: boolean): void {
     peer.isInteresting = isInterested;
     this.#effects.push({ kind: "interest", peer: peer.key, isInterested });
-  }
-
-  #release(peer: DownloadPeer, request: BlockRequest): void {
-    const progress = this.#active.get(request.piece);
-    if (progress === undefined || !progress.release(request.offset, peer.key)) return;
-    this.#incomplete.add(progress);
-    if (!progress.isUntouched) return;
-    this.#active.delete(progress.piece);
-    this.#incomplete.delete(progress);
-    this.#availability.open(progress.piece);
   }
 
   #fillAll(nowMs: number): void {
@@ -375,8 +315,7 @@ export class Download {
     let picked = 0;
     for (const [progress, block] of pickBlocks(this.#view, peer, { room, nowMs })) {
       if (!this.#budget.mayAsk(block.request.lengthBytes, nowMs)) return;
-      progress.ask(block, peer.key, nowMs + peer.pipeline.queueMs(nowMs));
-      if (progress.freeCount === 0) this.#incomplete.delete(progress);
+      this.#pieces.ask(progress, block, { key: peer.key, dueMs: nowMs + peer.pipeline.queueMs(nowMs) });
       peer.pipeline.sent(block.request, nowMs);
       if (peer.isOrigin) this.#noteAskedOfOrigin(block.request);
       else if (!peer.isNear) this.#border.noteAsked(block.request.piece, block.request.lengthBytes);
@@ -387,7 +326,7 @@ export class Download {
   }
 
   #noteAskedOfOrigin({ piece, lengthBytes }: BlockRequest): void {
-    this.#originPolicy.noteAsked(piece, this.#availability.countOf(piece), lengthBytes);
+    this.#originPolicy.noteAsked(piece, this.#pieces.availability.countOf(piece), lengthBytes);
   }
 
   #takeEffects(): DownloadEffect[] {

@@ -1,7 +1,8 @@
 import { messageOf } from "../core/errors.ts";
 import type { DownloadEffect } from "./download-effect.ts";
-import { Download, type DownloadOptions, type DownloadProgress } from "./download.ts";
+import { Download, type DownloadOptions } from "./download.ts";
 import { SwarmError } from "./errors.ts";
+import type { DownloadProgress } from "./wanted-pieces.ts";
 
 /** How long a download waits for a source before it gives up. */
 export interface SourcePatience {
