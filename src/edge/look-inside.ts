@@ -168,8 +168,9 @@ async function unpackBasis(wanted: ContentToObtain, context: LookInsideContext):
 }
 
 /** What stands at the same paths, then what is named alike beside them. */
-function relativesOf({ paths, source }: ContentToObtain, { index }: LookInsideContext): RepoPath[] {
-  const relatives = new Set(source.how === "delta" ? source.basis : []);
+function relativesOf({ paths }: ContentToObtain, { index }: LookInsideContext): RepoPath[] {
+  // Not the chosen basis: compressed bytes of another version are unlike, so that there mostly is none.
+  const relatives = new Set(paths.filter((path) => index.files.get(path) !== undefined));
   const directory = parentOf(paths[0]!);
   const names = new DirectoryNames(index.files.namesIn(directory));
   for (const name of names.mostAlike(baseNameOf(paths[0]!), MAX_BASES)) relatives.add(joinPath(directory, name));

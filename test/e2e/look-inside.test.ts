@@ -49,6 +49,20 @@ describe("a new version of a compressed file", () => {
     expect(second.bytes.fromPeers).toBeGreaterThan(0);
   }, 120_000);
 
+  test("comes by way of what is inside where the old one stands at its path", async () => {
+    await using own = new LoopbackCentral("inside-same-path");
+    const published = join(own.tree, "package-latest.tgz");
+    writeFileSync(published, npmGzip(V1));
+    await own.publish();
+    await own.serve();
+    await own.sync("mirror");
+    writeFileSync(published, NEXT);
+    await own.publish();
+    const { bytes } = await own.sync("mirror", ["--save-traffic"]);
+    expect(readFileSync(join(own.mirror("mirror"), "package-latest.tgz")).equals(NEXT)).toBe(true);
+    expect(bytes.received).toBeLessThan(0.1 * NEXT.length);
+  }, 120_000);
+
   test("comes as it is where that is quicker", async () => {
     // Over loopback compressing takes longer than fetching.
     const { bytes } = await central.sync("plain");
