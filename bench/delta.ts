@@ -3,7 +3,8 @@
 // Bytes, ours: signature and literals are measured (the encoded signature; what the matches leave), framing is
 // estimated as BEP 3 requests of at most 16 KiB within pieces of 64 KiB, 30 bytes each. rsync: sent + received as it
 // prints them, over a pipe. rdiff: signature + delta file. zsync: bytes of its HTTP sockets. Fixed costs of a sync are
-// in none of ours. CPU is that of the process that searches: ours (in this process, warmed up), rsync's sender, `rdiff
+// in none of ours but "prsync programs": there, real programs publish, serve and synchronise a tree of this one file, and all bytes that
+// `sync` reads from its sockets count, metadata and fixed cost included (not what it sends). CPU is that of the process that searches: ours (in this process, warmed up), rsync's sender, `rdiff
 // delta`, the zsync client. Wall is the search alone for ours, the whole program for the others (for rsync with its
 // receiver). Speeds are per CPU second. Every round runs all tools in turn; medians are shown; `node bench/delta.ts --rounds 1` is quicker.
 import { mkdtempSync, rmSync, statSync } from "node:fs";
@@ -11,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { syntheticPairs, type DeltaPair } from "./support/delta-pairs.ts";
+import { prsyncPrograms } from "./support/delta-programs.ts";
 import { prsync, rdiff, rsync, zsync, type DeltaRun, type DeltaTool } from "./support/delta-tools.ts";
 import { realPairs } from "./support/real-pairs.ts";
 import { isNoisy, median, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
@@ -38,6 +40,8 @@ const COLUMNS: readonly Column[] = [
 
 interface Contestant {
   readonly name: string;
+  /** Slow and the same every time: its bytes are the point. */
+  readonly runsOnce?: boolean;
   readonly tool: DeltaTool;
   readonly programs: readonly string[];
 }
@@ -45,6 +49,8 @@ interface Contestant {
 const CONTESTANTS: readonly Contestant[] = [
   { name: "prsync √", tool: prsync("sqrt"), programs: [] },
   { name: "prsync 64K", tool: prsync(65_536), programs: [] },
+  { name: "prsync programs", tool: prsyncPrograms(), programs: ["rsync"], runsOnce: true },
+  { name: "  --save-traffic", tool: prsyncPrograms("--save-traffic"), programs: ["rsync"], runsOnce: true },
   { name: RSYNC, tool: rsync(), programs: ["rsync"] },
   { name: "rsync -B 65536", tool: rsync("-B", "65536"), programs: ["rsync"] },
   { name: RDIFF, tool: rdiff, programs: ["rdiff"] },
@@ -91,7 +97,9 @@ async function rowsOf(pair: DeltaPair, versions: ReadonlyMap<string, string>): P
   const present = CONTESTANTS.filter(({ programs }) => programs.every((program) => versions.has(program)));
   const runs = new Map<string, DeltaRun[]>(present.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const { name, tool } of present) runs.get(name)!.push(await tool(pair, scratch));
+    for (const { name, tool, runsOnce } of present) {
+      if (round === 0 || runsOnce !== true) runs.get(name)!.push(await tool(pair, scratch));
+    }
   }
   return CONTESTANTS.map(({ name, programs }) => {
     if (runs.has(name)) return rowOf(pair, name, runs);
@@ -105,7 +113,7 @@ function rowOf(pair: DeltaPair, tool: string, runs: ReadonlyMap<string, readonly
   const [toRsync, toRdiff] = [runs.get(RSYNC), runs.get(RDIFF)];
   const last = own.at(-1)!;
   const mebibytes = statSync(pair.target).size / 2 ** 20;
-  const cpuSeconds = median(own.map((run) => run.cpuSeconds));
+  const cpuSeconds = medianCpu(own);
   return {
     pair: pair.name,
     tool,
@@ -116,14 +124,20 @@ function rowOf(pair: DeltaPair, tool: string, runs: ReadonlyMap<string, readonly
     bytesToRsync: toRsync && last.totalBytes / toRsync.at(-1)!.totalBytes,
     wallSeconds: median(own.map((run) => run.wallSeconds)),
     cpuSeconds,
-    mebibytesPerCpuSecond: mebibytes / cpuSeconds,
+    mebibytesPerCpuSecond: cpuSeconds && mebibytes / cpuSeconds,
     speedToRsync: toRsync && speedRatio(own, toRsync),
     speedToRdiff: toRdiff && speedRatio(own, toRdiff),
     note: isNoisy(own.map((run) => run.wallSeconds)) ? "noisy" : undefined,
   };
 }
 
+function medianCpu(runs: readonly DeltaRun[]): number | undefined {
+  const seconds = runs.flatMap((run) => run.cpuSeconds ?? []);
+  return seconds.length === 0 ? undefined : median(seconds);
+}
+
 /** Median of the ratios round by round: the tools of one round ran side by side. */
-function speedRatio(own: readonly DeltaRun[], other: readonly DeltaRun[]): number {
-  return median(own.map((run, round) => other[round]!.cpuSeconds / run.cpuSeconds));
+function speedRatio(own: readonly DeltaRun[], other: readonly DeltaRun[]): number | undefined {
+  if (own.some((run) => run.cpuSeconds === undefined)) return undefined;
+  return median(own.map((run, round) => other[round]!.cpuSeconds! / run.cpuSeconds!));
 }

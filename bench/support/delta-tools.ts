@@ -34,7 +34,7 @@ export interface DeltaRun {
   readonly totalBytes: number;
   /** Of the step that searches. */
   readonly wallSeconds: number;
-  readonly cpuSeconds: number;
+  readonly cpuSeconds: number | undefined;
 }
 
 export type DeltaTool = (pair: DeltaPair, scratch: string) => Promise<DeltaRun>;
