@@ -34,9 +34,12 @@ export class BundleLayout {
   /** First piece of each content, and the piece count at the end. */
   readonly #firstPieces: Float64Array;
 
-  /** @throws CoreError `bad-layout` for an odd piece length, an empty or absurdly long content, or no content */
-  constructor(lengths: readonly number[], pieceLength: number) {
-    assertPieceLength(pieceLength);
+  /**
+   * @param rule on piece lengths: the format's unless a simulation tries others
+   * @throws CoreError `bad-layout` for an odd piece length, an empty or absurdly long content, or no content
+   */
+  constructor(lengths: readonly number[], pieceLength: number, rule: PieceLengthRule = assertPieceLength) {
+    rule(pieceLength);
     if (lengths.length === 0) throw new CoreError("bad-layout", "a bundle needs at least one content");
     this.pieceLength = pieceLength;
     this.contentCount = lengths.length;
@@ -83,6 +86,16 @@ export class BundleLayout {
   dataLengthOfPiece(piece: number): number {
     const content = this.contentOfPiece(piece);
     return Math.min(this.pieceLength, content.length - (piece - content.firstPiece) * this.pieceLength);
+  }
+}
+
+/** Throws if a bundle may not have pieces of so many bytes. */
+export type PieceLengthRule = (pieceLength: number) => void;
+
+/** What BEP 3 itself allows: its early clients had pieces of any length. @throws CoreError `bad-layout` */
+export function assertAnyPieceLength(pieceLength: number): void {
+  if (!Number.isSafeInteger(pieceLength) || pieceLength < 1) {
+    throw new CoreError("bad-layout", `piece length ${pieceLength} is not a positive number of bytes`);
   }
 }
 

@@ -1,5 +1,5 @@
-import { Bitfield } from "../core/bitfield.ts";
 import type { BundleLayout } from "../core/bundle-layout.ts";
+import { RangeSet } from "../core/byte-range.ts";
 import { seededRandom, type Random } from "../core/clock.ts";
 import { kumarRossSeconds } from "./bounds.ts";
 import type { LinkSpeed } from "./network.ts";
@@ -14,8 +14,11 @@ const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 export interface ScenarioVolunteer {
   readonly speed: LinkSpeed;
   readonly site?: string;
-  /** Pieces it has at the start; none by default. */
-  readonly held?: Bitfield;
+  /**
+   * Content bytes it found in files of its own before the start, offsets in the bundle; none by default. It gives pieces
+   * that it holds whole, and asks for the rest by exact ranges.
+   */
+  readonly held?: RangeSet;
   readonly startSeconds?: number;
   readonly disk?: DiskSpeed;
   /** `liar`: every block it sends is wrong. `frozen`: takes requests, sends nothing. */
@@ -52,6 +55,8 @@ export interface VolunteerOutcome {
   readonly seconds: number | undefined;
   readonly error: unknown;
   readonly mismatchCount: number;
+  /** All that came down its line, messages included, headers below the payload not. */
+  readonly receivedBytes: number;
 }
 
 /** Bytes between sites; central is no site. Payload of blocks, wanted or not. */
@@ -67,6 +72,7 @@ export interface SiteTraffic {
 export interface ScenarioOutcome {
   /** Until the last volunteer that stayed was done. */
   readonly seconds: number;
+  /** Kumar and Ross, for volunteers that start with nothing. */
   readonly boundSeconds: number;
   /** Everything that left central, as copies of the content. */
   readonly originCopies: number;
@@ -110,7 +116,7 @@ class ScenarioRun {
     this.#scenario = scenario;
     this.#random = seededRandom(scenario.seed);
     const { layout, origin } = scenario;
-    const held = Bitfield.full(layout.pieceCount);
+    const held = RangeSet.of({ start: 0, end: layout.totalLengthBytes });
     const peerId = "f".repeat(40);
     this.#origin = new SimHost(new SimBundle(this.#clock, layout, { held }), {
       clock: this.#clock,
@@ -284,11 +290,12 @@ class ScenarioRun {
       insideBytes: sumOf((traffic) => traffic.insideBytes),
       fromOriginBytes: sumOf((traffic) => traffic.fromOriginBytes),
       sites,
-      volunteers: all.map(({ site, seconds, error, bundle }) => ({
+      volunteers: all.map(({ site, seconds, error, host, bundle }) => ({
         site,
         seconds,
         error,
         mismatchCount: bundle.mismatchCount,
+        receivedBytes: host.end.link.receivedBytes,
       })),
       eventCount: this.#clock.eventCount,
     };

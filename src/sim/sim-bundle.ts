@@ -36,16 +36,23 @@ export class SimBundle implements SwarmBundle, PieceStorage {
   readonly #clock: VirtualClock;
   readonly #disk: DiskSpeed;
   readonly #spoiled = new Set<number>();
+  readonly #missing = new Map<number, RangeSet>();
 
+  /** @param options `held`: what it has at the start, offsets in the bundle; nothing by default */
   constructor(
     clock: VirtualClock,
     layout: BundleLayout,
-    options: { readonly held?: Bitfield; readonly disk?: DiskSpeed },
+    { held = new RangeSet(), disk = SSD }: { readonly held?: RangeSet; readonly disk?: DiskSpeed },
   ) {
     this.#clock = clock;
     this.layout = layout;
-    this.held = options.held ?? new Bitfield(layout.pieceCount);
-    this.#disk = options.disk ?? SSD;
+    this.#disk = disk;
+    this.held = new Bitfield(layout.pieceCount);
+    for (let piece = 0; piece < layout.pieceCount; piece++) {
+      const missing = missingInPiece(layout, piece, held);
+      if (missing.isEmpty) this.held.set(piece);
+      else this.#missing.set(piece, missing);
+    }
   }
 
   async readBlock(_piece: number, _offset: number, length: number): Promise<Uint8Array> {
@@ -71,14 +78,9 @@ export class SimBundle implements SwarmBundle, PieceStorage {
     return Promise.resolve(undefined);
   }
 
-  /** Everything of the pieces that are not held. */
+  /** What it lacked at the start. */
   missing(): WantedRanges {
-    const wanted = new Map<number, RangeSet>();
-    for (let piece = 0; piece < this.layout.pieceCount; piece++) {
-      if (this.held.has(piece)) continue;
-      wanted.set(piece, RangeSet.of({ start: 0, end: this.layout.dataLengthOfPiece(piece) }));
-    }
-    return wanted;
+    return this.#missing;
   }
 
   #wait(delayMs: number): Promise<void> {
@@ -89,6 +91,16 @@ export class SimBundle implements SwarmBundle, PieceStorage {
       });
     });
   }
+}
+
+/** The content bytes of a piece outside `held`, offsets within the piece. */
+function missingInPiece(layout: BundleLayout, piece: number, held: RangeSet): RangeSet {
+  const start = piece * layout.pieceLength;
+  const missing = new RangeSet();
+  for (const gap of held.missingIn(start, start + layout.dataLengthOfPiece(piece))) {
+    missing.add(gap.start - start, gap.end - start);
+  }
+  return missing;
 }
 
 /** Bytes of content in a bundle, padding left out. */

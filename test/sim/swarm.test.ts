@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { BundleLayout } from "../../src/core/bundle-layout.ts";
+import { assertAnyPieceLength, BundleLayout } from "../../src/core/bundle-layout.ts";
+import { RangeSet } from "../../src/core/byte-range.ts";
 import { plainDownloadSeconds } from "../../src/sim/bounds.ts";
 import type { LinkSpeed } from "../../src/sim/network.ts";
 import { runScenario, type ScenarioVolunteer } from "../../src/sim/scenario.ts";
@@ -87,4 +88,31 @@ test("the last of a site whose other members all left still ends", async () => {
   }));
   const { volunteers: outcomes } = await runScenario({ seed: 10, layout: LAYOUT, origin: SLOW_UP, volunteers });
   expect(outcomes[0]!.seconds).toBeLessThan(60);
+});
+
+test("mirrors that found most of it in files of their own move the missing ranges, not the pieces around them", async () => {
+  const held = RangeSet.of({ start: 0, end: BYTES });
+  for (let start = 1000; start < BYTES; start += BYTES / 8) held.remove(start, start + 700);
+  const scenario = { seed: 11, layout: LAYOUT, origin: LINE, volunteers: many(6, () => ({ held })) };
+  const { volunteers, originCopies } = await runScenario(scenario);
+  expect(unfinished(volunteers)).toBe(0);
+  expect(Math.min(...volunteers.map(({ receivedBytes }) => receivedBytes))).toBeGreaterThan(8 * 700);
+  expect(Math.max(...volunteers.map(({ receivedBytes }) => receivedBytes))).toBeLessThan(2 * 8 * 700);
+  expect(originCopies * BYTES).toBeLessThan(2 * 8 * 700 + 6 * 500);
+});
+
+test("what one mirror found at the start the others take from it, not from the origin", async () => {
+  const held = [RangeSet.of({ start: 0, end: BYTES / 2 }), RangeSet.of({ start: BYTES / 2, end: BYTES })];
+  const volunteers = many(4, (index) => ({ held: held[index % 2]! }));
+  const outcome = await runScenario({ seed: 12, layout: LAYOUT, origin: LINE, volunteers });
+  expect(unfinished(outcome.volunteers)).toBe(0);
+  expect(outcome.originCopies).toBeLessThan(0.5);
+});
+
+test("pieces that no bundle may have can be tried: 1,000 bytes each", async () => {
+  const layout = new BundleLayout([100_500], 1000, assertAnyPieceLength);
+  const { volunteers } = await runScenario({ seed: 13, layout, origin: LINE, volunteers: many(5) });
+  expect(unfinished(volunteers)).toBe(0);
+  // Each piece has a request's and an answer's head, and is announced by the others.
+  expect(volunteers[0]!.receivedBytes).toBeGreaterThan(100_500 + 101 * 13);
 });

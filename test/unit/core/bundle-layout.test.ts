@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BundleLayout } from "../../../src/core/bundle-layout.ts";
+import { assertAnyPieceLength, BundleLayout } from "../../../src/core/bundle-layout.ts";
 
 const PIECE = 65_536;
 
@@ -36,4 +36,12 @@ test.each([
   [[2 ** 53], PIECE],
 ])("contents %j with pieces of %i are refused", (lengths, pieceLength) => {
   expect(() => new BundleLayout(lengths, pieceLength)).toThrow(expect.objectContaining({ code: "bad-layout" }));
+});
+
+test("a simulation may try pieces of any whole number of bytes", () => {
+  const layout = new BundleLayout([2500], 1000, assertAnyPieceLength);
+  expect([0, 1, 2].map((piece) => layout.dataLengthOfPiece(piece))).toEqual([1000, 1000, 500]);
+  const refused = expect.objectContaining({ code: "bad-layout" }) as Error;
+  for (const length of [0, 0.5, NaN])
+    expect(() => new BundleLayout([1], length, assertAnyPieceLength)).toThrow(refused);
 });
