@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { sendProblem } from "../net/http-server-problem.ts";
-import { addressGroup, plainAddress } from "../net/remote-address.ts";
+import { addressGroup, plainAddress } from "../core/remote-address.ts";
 import { AnnounceBudget } from "../tracker/announce-budget.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import { encodeStockAnswer, encodeStockFailure, parseStockAnnounce } from "../tracker/stock-announce.ts";

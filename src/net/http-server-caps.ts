@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { addressGroup } from "./remote-address.ts";
+import { addressGroup } from "../core/remote-address.ts";
 
 export interface ConnectionCapOptions {
   readonly maxConnections: number;

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { establish, type PeerContext, type WireBundle } from "./peer-establishment.ts";
 import { PeerLink } from "./peer-link.ts";
-import { plainAddress } from "./remote-address.ts";
+import { plainAddress } from "../core/remote-address.ts";
 import type { SocketPeerWire } from "./socket-peer-wire.ts";
 
 /** Whom to call, and for which bundle. */

@@ -1,4 +1,4 @@
-import { addressGroup } from "./remote-address.ts";
+import { addressGroup } from "../core/remote-address.ts";
 
 /** Places for connections, half-open ones included: how many in all and from one address (of IPv6: one /64). */
 export class ConnectionPlaces {

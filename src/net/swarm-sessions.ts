@@ -24,7 +24,7 @@ export interface ActiveBundle {
 
 /** The bundles that are talked about; all others cost nothing until a peer asks for them. */
 export class SwarmSessions {
-  readonly offences: PeerOffences = new PeerOffences();
+  readonly offences: PeerOffences;
   readonly sites: TrackedSites = new TrackedSites();
   readonly #active = new Map<string, ActiveBundle>();
   readonly #options: SwarmNodeOptions;
@@ -32,6 +32,7 @@ export class SwarmSessions {
 
   constructor(options: SwarmNodeOptions, traffic: SwarmTraffic) {
     this.#options = options;
+    this.offences = new PeerOffences(options.clock);
     this.#traffic = traffic;
   }
 

@@ -40,7 +40,7 @@ export class SimHost {
   readonly peerId: string;
   readonly bundle: SwarmBundle;
   readonly session: BundleSession;
-  readonly offences: PeerOffences = new PeerOffences();
+  readonly offences: PeerOffences;
   readonly end: WireEnd;
   uploadedBytes = 0;
   downloadedBytes = 0;
@@ -58,6 +58,7 @@ export class SimHost {
   constructor(bundle: SwarmBundle, options: SimHostOptions) {
     const { clock, random, peerId, isOrigin = false } = options;
     this.#options = options;
+    this.offences = new PeerOffences(clock);
     this.peerId = peerId;
     this.bundle = bundle;
     this.end = {

@@ -1,6 +1,7 @@
 import type { Bitfield } from "../core/bitfield.ts";
 import type { BundleLayout } from "../core/bundle-layout.ts";
 import type { RangeSet } from "../core/byte-range.ts";
+import { addressGroup } from "../core/remote-address.ts";
 
 /**
  * Bytes of one bundle on this host, offsets within a piece. Only content bytes: padding is zeros that the caller
@@ -49,11 +50,14 @@ export interface KnownPeer {
 
 /** A stock client as {@link KnownPeer}; it is called for this bundle alone. */
 export function stockPeer(bundle: number, host: string, port: number): KnownPeer {
-  const id = `${stockClientId(host)} ${port}`;
+  const id = `stock ${host} ${port}`;
   return { id, host, port, isOrigin: false, isStockClient: true, mayHold: (number) => number === bundle };
 }
 
-/** Whom offences of a stock client are laid to: its address, as the peer id it shows proves nothing and may be another's. */
+/**
+ * Whom offences of a stock client are laid to: its address (of IPv6: its /64), as the peer id it shows proves nothing and
+ * may be another's.
+ */
 export function stockClientId(host: string): string {
-  return `stock ${host}`;
+  return `stock ${addressGroup(host)}`;
 }

@@ -4,9 +4,10 @@ import { seededRandom } from "../../../src/core/clock.ts";
 import { DialPlan } from "../../../src/swarm/dial-plan.ts";
 import { HAVE_BATCH_MS, HaveBatch } from "../../../src/swarm/have-batch.ts";
 import { MetadataFetch } from "../../../src/swarm/metadata-fetch.ts";
-import { PeerOffences } from "../../../src/swarm/peer-offences.ts";
+import { FIRST_BAN_MS, FORGET_MS, LONGEST_BAN_MS, PeerOffences } from "../../../src/swarm/peer-offences.ts";
 import type { KnownPeer } from "../../../src/swarm/ports.ts";
 import { RateMeter } from "../../../src/swarm/rate-meter.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 test("haves wait for each other for 200 ms and are announced once", () => {
   const batch = new HaveBatch();
@@ -26,11 +27,48 @@ test("a withdrawn piece is not announced", () => {
 });
 
 test("the third offence bans, and only that peer", () => {
-  const offences = new PeerOffences();
+  const offences = new PeerOffences(new ManualClock());
   expect([offences.record("a"), offences.record("a")]).toEqual([false, false]);
   expect(offences.isBanned("a")).toBe(false);
   expect(offences.record("a")).toBe(true);
   expect([offences.isBanned("a"), offences.isBanned("b")]).toEqual([true, false]);
+});
+
+test("a ban ends by itself, and each further one takes one offence and is four times as long, up to a day", () => {
+  const clock = new ManualClock();
+  const offences = new PeerOffences(clock);
+  offences.record("a");
+  offences.record("a");
+  const bansMs: number[] = [];
+  for (let ban = 0; ban < 6; ban++) {
+    expect(offences.record("a")).toBe(true);
+    // What was under way when the ban began does not make it longer.
+    expect(offences.record("a")).toBe(true);
+    const startMs = clock.monotonicMs();
+    while (offences.isBanned("a")) clock.advance(60_000);
+    bansMs.push(clock.monotonicMs() - startMs);
+  }
+  expect(bansMs).toEqual([1, 4, 16, 64, 96, 96].map((times) => times * FIRST_BAN_MS));
+  expect(bansMs.at(-1)).toBe(LONGEST_BAN_MS);
+});
+
+test("offences are forgotten a day after the last one, bans a day after they ended", () => {
+  const clock = new ManualClock();
+  const offences = new PeerOffences(clock);
+  for (let count = 0; count < 2; count++) offences.record("a");
+  clock.advance(FORGET_MS);
+  expect([offences.record("a"), offences.record("a"), offences.record("a")]).toEqual([false, false, true]);
+  clock.advance(FIRST_BAN_MS + FORGET_MS - 1);
+  expect(offences.record("a")).toBe(true);
+  clock.advance(4 * FIRST_BAN_MS + FORGET_MS);
+  expect(offences.record("a")).toBe(false);
+});
+
+test("ten thousand offenders are remembered, the oldest goes first", () => {
+  const offences = new PeerOffences(new ManualClock());
+  for (let count = 0; count < 2; count++) for (const id of ["old", "young"]) offences.record(id);
+  for (let peer = 0; peer < 9_999; peer++) offences.record(`peer ${peer}`);
+  expect([offences.record("young"), offences.record("old")]).toEqual([true, false]);
 });
 
 test("a steady rate is measured within 5 %, from the first tenth of a second on", () => {

@@ -1,17 +1,15 @@
-import { isIPv6 } from "node:net";
-
 /** An address as people and trackers write it: IPv4 in its own form, also where an IPv6 socket shows it mapped. */
 export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
 }
 
 /**
- * Whose share of connections an address counts to: an IPv4 address is a host or a NAT, but an IPv6 host has a whole /64 to
+ * Whom an address counts to where shares and bans go by address: an IPv4 address is a host or a NAT, but an IPv6 host has a whole /64 to
  * itself (RFC 4291 §2.5.4), so that counts as one.
  */
 export function addressGroup(address: string): string {
   const plain = plainAddress(address);
-  if (!isIPv6(plain)) return plain;
+  if (!plain.includes(":")) return plain;
   const [head = "", tail] = plain.split("%", 1)[0]!.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { addressGroup, plainAddress } from "../../../src/net/remote-address.ts";
+import { addressGroup, plainAddress } from "../../../src/core/remote-address.ts";
 import { ConnectionPlaces } from "../../../src/net/swarm-places.ts";
+import { stockClientId } from "../../../src/swarm/ports.ts";
 
 test("mapped IPv4 is written as IPv4", () => {
   expect(["::ffff:192.0.2.1", "192.0.2.1", "fd00::1", "unknown"].map(plainAddress)).toEqual([
@@ -22,6 +23,12 @@ test.each([
   ["unknown", "unknown"],
 ])("%s counts to %s", (address, group) => {
   expect(addressGroup(address)).toBe(group);
+});
+
+test("a stock client's offences are laid to its IPv4 address or its /64", () => {
+  expect(stockClientId("2001:db8:1:2::9")).toBe(stockClientId("2001:db8:1:2:ffff::1"));
+  expect(stockClientId("2001:db8:1:2::9")).not.toBe(stockClientId("2001:db8:1:3::9"));
+  expect(stockClientId("192.0.2.1")).not.toBe(stockClientId("192.0.2.2"));
 });
 
 test("places are counted by program and by address, and a place is given back once", () => {
