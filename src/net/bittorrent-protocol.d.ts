@@ -19,6 +19,7 @@ declare module "bittorrent-protocol" {
     peerChoking: boolean;
     peerInterested: boolean;
     hasFast: boolean;
+    requests: unknown[];
     peerRequests: unknown[];
     extendedMapping: Record<number, string>;
     extendedHandshake: Record<string, unknown>;

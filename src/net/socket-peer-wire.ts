@@ -141,6 +141,7 @@ export class SocketPeerWire implements PeerWire {
     if (wire.peerChoking) process.nextTick(() => this.#rejectLocally(request));
     else if (this.#asked.add(request) === "added") {
       wire.request(request.piece, request.offset, request.lengthBytes, noCallback);
+      wire.requests.pop(); // as with those of the peer: our own book is the one that is looked into
     }
   }
 
