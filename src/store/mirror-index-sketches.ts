@@ -10,6 +10,7 @@ const MOST_PER_HANDPRINT = 64;
 const MOST_CANDIDATES = 64;
 /** Sketches of contents that are gone are swept once the table grew by this much. */
 const SWEEP_GROWTH = 1.25;
+const IS_GONE = "NOT EXISTS(SELECT 1 FROM files AS f WHERE f.content = s.content)";
 
 /** Tables `sketches` and `handprints`: what is known of the likeness of contents, and which ones share a handprint. */
 export class SketchRecords {
@@ -24,7 +25,9 @@ export class SketchRecords {
     this.#get = database.prepare("SELECT bytes FROM sketches WHERE content = ?");
     this.#put = database.prepare("INSERT OR IGNORE INTO sketches(content, bytes) VALUES (?, ?)");
     this.#putHandprint = database.prepare("INSERT OR IGNORE INTO handprints(handprint, sketch) VALUES (?, ?)");
-    this.#sharing = database.prepare("SELECT sketch FROM handprints WHERE handprint = ? LIMIT ?");
+    this.#sharing =
+      database.prepare(`SELECT h.sketch AS sketch FROM handprints AS h JOIN sketches AS s ON s.id = h.sketch
+      WHERE h.handprint = ? AND NOT (${IS_GONE}) LIMIT ?`);
   }
 
   get(content: ContentId): Sketch | undefined {
@@ -39,7 +42,10 @@ export class SketchRecords {
     for (const handprint of sketch.slice(0, INDEXED_HANDPRINTS)) this.#putHandprint.run(handprint, lastInsertRowid);
   }
 
-  /** Contents that share a handprint with a sketch, those that share most first. They need not be held any more. */
+  /**
+   * Contents that share a handprint with a sketch, those that share most first. Only such that some file has: what is wanted, or gone,
+   * would crowd them out.
+   */
   alike(sketch: Sketch, limit: number): { readonly content: ContentId; readonly sketch: Sketch }[] {
     const wanted = new Set(sketch);
     return this.#candidates(sketch)
@@ -80,5 +86,3 @@ export class SketchRecords {
     return this.count();
   }
 }
-
-const IS_GONE = "NOT EXISTS(SELECT 1 FROM files AS f WHERE f.content = s.content)";

@@ -32,6 +32,7 @@ test("alike contents come back with their sketches, those that share most first"
   index.sketches.put(content("a"), sketch(0));
   index.sketches.put(content("b"), sketch(6));
   index.sketches.put(content("c"), sketch(1_000));
+  for (const name of ["a", "b", "c"]) hold(index, name);
   expect(index.sketches.get(content("b"))).toEqual(sketch(6));
   expect(index.sketches.alike(sketch(5), 8)).toEqual([
     { content: content("b"), sketch: sketch(6) },
@@ -44,10 +45,23 @@ test("alike contents come back with their sketches, those that share most first"
 test("a handprint that thousands share is not followed to all of them", () => {
   const index = open();
   index.transaction(() => {
-    for (let i = 0; i < 3_000; i++) index.sketches.put(content(`${i}`), [7, 1_000 + i]);
+    for (let i = 0; i < 3_000; i++) {
+      index.sketches.put(content(`${i}`), [7, 1_000 + i]);
+      hold(index, `${i}`);
+    }
   });
   expect(index.sketches.alike([7], 10_000)).toHaveLength(64);
   expect(index.sketches.alike([7, 3_999], 1)).toEqual([{ content: content("2999"), sketch: [7, 3_999] }]);
+});
+
+test("contents that no file has do not crowd out one that is held", () => {
+  const index = open();
+  index.transaction(() => {
+    for (let i = 0; i < 200; i++) index.sketches.put(content(`wanted ${i}`), sketch(0));
+    index.sketches.put(content("held"), sketch(10));
+    hold(index, "held");
+  });
+  expect(index.sketches.alike(sketch(0), 8).map((found) => found.content)).toEqual([content("held")]);
 });
 
 test("sketches of contents that are gone are swept once enough is new", () => {
