@@ -69,9 +69,10 @@ export function signatureByteLength(
   return SIGNATURE_HEADER_LENGTH + blockCountOf(contentLength, blockLength) * (WEAK_LENGTH + strongLength);
 }
 
-/** Most bytes any valid signature of a content can have, for a reader that has not seen the block length yet. */
+/** Most bytes a signature of a content can have that {@link parseSignature} takes, before its block length was seen. */
 export function maxSignatureByteLength(contentLength: number): number {
-  return signatureByteLength(contentLength, MIN_BLOCK_LENGTH, MAX_STRONG_LENGTH);
+  const mostBlocks = Math.min(blockCountOf(contentLength, MIN_BLOCK_LENGTH), SIGNATURE_CAPS.maxBlockCount);
+  return SIGNATURE_HEADER_LENGTH + mostBlocks * (WEAK_LENGTH + MAX_STRONG_LENGTH);
 }
 
 /**

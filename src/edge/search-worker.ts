@@ -48,7 +48,8 @@ function search({ signature, contentLength, bases, stop }: SearchTask): SearchAn
   const unreadable: UnreadableBasis[] = [];
   const parsed = parseSignature(signature, contentLength);
   kernel ??= code.instantiate();
-  const { runs } = findMatches(new KernelMatchSearch(parsed, kernel), bases.map(openBasis), {
+  const files = bases.map((descriptor, basis) => openBasis(descriptor, (reason) => unreadable.push({ basis, reason })));
+  const { runs } = findMatches(new KernelMatchSearch(parsed, kernel), files, {
     beforeWindow: () => {
       if (Atomics.load(stop, 0) !== 0) throw new Stopped();
     },
@@ -57,8 +58,18 @@ function search({ signature, contentLength, bases, stop }: SearchTask): SearchAn
   return { outcome: "searched", runs, unreadable };
 }
 
-function openBasis(descriptor: number): BasisFile {
-  return { length: fstatSync(descriptor).size, read: (into, offset) => readFully(descriptor, into, offset) };
+function openBasis(descriptor: number, onUnreadable: (reason: string) => void): BasisFile {
+  return { length: lengthOf(descriptor, onUnreadable), read: (into, offset) => readFully(descriptor, into, offset) };
+}
+
+/** One that can't even tell its length has none; the others are searched. */
+function lengthOf(descriptor: number, onUnreadable: (reason: string) => void): number {
+  try {
+    return fstatSync(descriptor).size;
+  } catch (error) {
+    onUnreadable(messageOf(error));
+    return 0;
+  }
 }
 
 function readFully(descriptor: number, into: Uint8Array, offset: number): number {

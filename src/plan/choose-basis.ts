@@ -20,8 +20,11 @@ export interface BasisTarget {
   readonly sketch: Sketch | undefined;
 }
 
-/** "unlike": the sketches have nothing in common; "compressed": another version of a compressed file, too small for a sketch. */
-export type BasisRejection = "unsigned" | "empty" | "unlike" | "compressed" | "adds-nothing";
+/**
+ * "unlike": the sketches have nothing in common; "compressed": another version of a compressed file, too small for a sketch;
+ * "too-long": reading it would take longer than what it can give.
+ */
+export type BasisRejection = "unsigned" | "empty" | "too-long" | "unlike" | "compressed" | "adds-nothing";
 
 export interface BasisChoice {
   /** To be searched in this order, the best first; empty: the content is fetched whole and its signature not read. */
@@ -31,6 +34,9 @@ export interface BasisChoice {
 
 /** Files searched for one content, at most. */
 export const MAX_BASES = 4;
+/** Bytes read of the first basis file: a log that was rotated, an image that was cut short are not searched for what is left. */
+const LONGEST_BASIS_LENGTHS = 64;
+const LONGEST_BASIS_BYTES: number = 1024 ** 3;
 /** Bytes read of the second and further basis files together, in lengths of the content: what they add is little. */
 const FURTHER_BASES_LENGTHS = 4;
 /**
@@ -88,6 +94,7 @@ function* distinct(candidates: readonly BasisCandidate[]): Generator<BasisCandid
 function rate(target: BasisTarget, candidate: BasisCandidate): number | BasisRejection {
   if (!isSigned(target.lengthBytes)) return "unsigned";
   if (candidate.lengthBytes === 0) return "empty";
+  if (candidate.lengthBytes > LONGEST_BASIS_BYTES + LONGEST_BASIS_LENGTHS * target.lengthBytes) return "too-long";
   const shared = sharedBytes(target, candidate);
   if (shared === 0) return "unlike";
   if (shared !== undefined) return shared;

@@ -43,6 +43,10 @@ test("signature has one header and 4 + k bytes per block, as in the tables of th
   }
 });
 
+test("an answer with the signature of a huge content is capped at what a reader takes", () => {
+  expect(maxSignatureByteLength(1e12)).toBeLessThan(13_000_000);
+});
+
 test("signature bytes are the documented layout", () => {
   const head = Buffer.from(signed).subarray(0, 32);
   expect(head.toString("latin1")).toBe(

@@ -43,6 +43,14 @@ test("a compressed file too small for a sketch is no basis for another version, 
   expect(chooseBases(small, [candidate("image-1.raw", "similar-name")]).bases).toEqual(["image-1.raw"]);
 });
 
+test("a file far longer than the content is not read for it", () => {
+  const target = { lengthBytes: 20_000, sketch: undefined };
+  const choose = (lengthBytes: number): readonly string[] =>
+    chooseBases(target, [candidate("messages", "same-path", { lengthBytes })]).bases;
+  expect(choose(1e9)).toEqual(["messages"]);
+  expect(choose(1e12)).toEqual([]);
+});
+
 test("alike content elsewhere goes before what is known to be less alike at the same path", () => {
   const choice = chooseBases(TARGET, [
     candidate("new.iso", "same-path", { common: 1 }),
