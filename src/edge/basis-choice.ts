@@ -1,4 +1,4 @@
-import type { ContentId } from "../core/content-id.ts";
+import { setImmediate } from "node:timers/promises";
 import { baseNameOf, displayPath, joinPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
 import { isSketched, type Sketch } from "../delta/sketch.ts";
@@ -22,6 +22,8 @@ export interface BasisContext {
 /** Names looked at in the same directory, and contents that the sketch leads to. */
 const MOST_NAMES = 2;
 const MOST_ALIKE = 8;
+/** So many are chosen for before other work of this process gets its turn: some milliseconds each where many are alike. */
+const CONTENTS_PER_TURN = 16;
 /** Directories whose names are kept: contents come about in path order. */
 const KEPT_DIRECTORIES = 16;
 
@@ -35,36 +37,35 @@ export async function chooseBasisFiles(
 ): Promise<readonly ContentToObtain[]> {
   const isOpen = ({ source, lengthBytes }: ContentToObtain): boolean => !("from" in source) && isSigned(lengthBytes);
   if (!contents.some(isOpen) || context.index.files.isEmpty()) return contents;
-  const sketches = await sketchesOf(contents.filter(isOpen), context);
+  await recordSketches(contents.filter(isOpen), context);
   const finder = new CandidateFinder(context);
-  return contents.map((wanted) => {
-    if (!isOpen(wanted)) return wanted;
-    const sketch = sketches.get(wanted.content);
-    const { bases, rejected } = chooseBases({ lengthBytes: wanted.lengthBytes, sketch }, finder.find(wanted, sketch));
-    for (const { path, reason } of rejected) {
-      context.log.debug({ path: displayPath(path), content: wanted.content, reason }, "no basis");
-    }
-    return { ...wanted, source: bases.length > 0 ? { how: "delta", basis: bases } : { how: "fetch" } };
-  });
+  const chosen: ContentToObtain[] = [];
+  for (const wanted of contents) {
+    if (chosen.length % CONTENTS_PER_TURN === 0) await setImmediate(undefined, { signal: context.signal });
+    chosen.push(isOpen(wanted) ? withBasis(wanted, finder, context) : wanted);
+  }
+  return chosen;
 }
 
-/** Sketches of the wanted contents, as far as they can be had; they stay in the index for when the contents are held. */
-async function sketchesOf(
+function withBasis(wanted: ContentToObtain, finder: CandidateFinder, { index, log }: BasisContext): ContentToObtain {
+  const { content, lengthBytes } = wanted;
+  const sketch = isSketched(lengthBytes) ? index.sketches.get(content) : undefined;
+  const { bases, rejected } = chooseBases({ lengthBytes, sketch }, finder.find(wanted, sketch));
+  for (const { path, reason } of rejected) log.debug({ path: displayPath(path), content, reason }, "no basis");
+  return { ...wanted, source: bases.length > 0 ? { how: "delta", basis: bases } : { how: "fetch" } };
+}
+
+/** Gets the sketches that the index lacks, as far as they can be had; they stay there for when the contents are held. */
+async function recordSketches(
   contents: readonly ContentToObtain[],
   { index, sketches, signal }: BasisContext,
-): Promise<ReadonlyMap<ContentId, Sketch>> {
-  const known = new Map<ContentId, Sketch>();
-  const unknown: ContentId[] = [];
-  for (const { content, lengthBytes } of contents) {
-    if (!isSketched(lengthBytes)) continue;
-    const sketch = index.sketches.get(content);
-    if (sketch === undefined) unknown.push(content);
-    else known.set(content, sketch);
-  }
-  if (unknown.length === 0) return known;
+): Promise<void> {
+  const unknown = contents
+    .filter(({ content, lengthBytes }) => isSketched(lengthBytes) && index.sketches.get(content) === undefined)
+    .map(({ content }) => content);
+  if (unknown.length === 0) return;
   const fetched = await sketches.sketchesOf(unknown, signal);
   index.transaction(() => fetched.forEach((sketch, content) => index.sketches.put(content, sketch)));
-  return new Map([...known, ...fetched]);
 }
 
 /** Looks up files of DEST that may hold parts of a content, from the index alone: none of them is opened. */
