@@ -5,7 +5,7 @@ import { maxSignatureByteLength, signatureByteLength } from "../delta/signature.
 import { METADATA_FILES } from "../manifest/metadata-bundle.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import type { CentralClient } from "./central-client.ts";
-import { fetchRecords } from "./content-record-source.ts";
+import { ContentRecordSource, type ReadRecord } from "./content-record-source.ts";
 import { SWARM_METADATA_BYTES, type ReleaseMetadata } from "./release-metadata.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -24,12 +24,11 @@ const BATCH_BYTES: number = 1024 * 1024;
  * central, several per request. Not trusted: a match is a hint.
  */
 export class SignatureSource {
-  readonly #metadata: ReleaseMetadata;
+  readonly #records: ContentRecordSource;
   readonly #central: CentralClient;
-  readonly #catalog: BundleCatalog;
   readonly #log: SyncLog;
   /** Where the swarm's are. */
-  #held = new Map<ContentId, () => Promise<Uint8Array | undefined>>();
+  #held = new Map<ContentId, ReadRecord>();
   /** Those to ask central for, in the order in which they will be wanted, and what came of the last requests. */
   #waiting = new Map<ContentId, SignedContent>();
   #answered = new Map<ContentId, Uint8Array | undefined>();
@@ -40,9 +39,8 @@ export class SignatureSource {
     readonly catalog: BundleCatalog;
     readonly log: SyncLog;
   }) {
-    this.#metadata = parts.metadata;
+    this.#records = new ContentRecordSource(parts.metadata, parts.catalog);
     this.#central = parts.central;
-    this.#catalog = parts.catalog;
     this.#log = parts.log;
   }
 
@@ -51,7 +49,7 @@ export class SignatureSource {
     this.#held = new Map();
     this.#answered = new Map();
     this.#waiting = new Map(contents.map((wanted) => [wanted.content, wanted]));
-    for (const [release, group] of Map.groupBy(contents, ({ content }) => this.#releaseOf(content))) {
+    for (const [release, group] of Map.groupBy(contents, ({ content }) => this.#records.releaseOf(content))) {
       const bytes = group.reduce((sum, { lengthBytes }) => sum + usualLength(lengthBytes), 0);
       if (release !== undefined && bytes >= SWARM_METADATA_BYTES) await this.#prepareFromSwarm(release, group, signal);
     }
@@ -68,19 +66,12 @@ export class SignatureSource {
     return signature;
   }
 
-  #releaseOf(content: ContentId): number | undefined {
-    const place = this.#catalog.placeOf(content);
-    return place === undefined ? undefined : this.#catalog.row(place.bundle)?.release;
-  }
-
   async #prepareFromSwarm(release: number, group: readonly SignedContent[], signal: AbortSignal): Promise<void> {
     try {
-      const bundle = await this.#metadata.ofRelease(release, signal);
-      if (bundle === undefined) return;
-      const wanted = new Set(group.map(({ content }) => content));
-      const from = { bundle, name: METADATA_FILES.signatures, signal };
-      for (const [content, range] of await fetchRecords(this.#metadata, from, wanted)) {
-        this.#held.set(content, () => bundle.read(range));
+      const contents = group.map(({ content }) => content);
+      const records = await this.#records.fetch({ release, name: METADATA_FILES.signatures, signal }, contents);
+      for (const [content, read] of records) {
+        this.#held.set(content, read);
         this.#waiting.delete(content);
       }
     } catch (error) {

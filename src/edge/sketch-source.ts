@@ -4,7 +4,7 @@ import { MAX_SKETCH_BYTES, parseSketch, type Sketch } from "../delta/sketch.ts";
 import { METADATA_FILES } from "../manifest/metadata-bundle.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import type { CentralClient } from "./central-client.ts";
-import { fetchRecords } from "./content-record-source.ts";
+import { ContentRecordSource } from "./content-record-source.ts";
 import { SWARM_METADATA_BYTES, type ReleaseMetadata } from "./release-metadata.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -16,9 +16,8 @@ const BATCH_CONTENTS = 500;
  * swarm; the rest from central, several per request. Not trusted: what a sketch leads to is a hint.
  */
 export class SketchSource {
-  readonly #metadata: ReleaseMetadata;
+  readonly #records: ContentRecordSource;
   readonly #central: CentralClient;
-  readonly #catalog: BundleCatalog;
   readonly #log: SyncLog;
 
   constructor(parts: {
@@ -27,9 +26,8 @@ export class SketchSource {
     readonly catalog: BundleCatalog;
     readonly log: SyncLog;
   }) {
-    this.#metadata = parts.metadata;
+    this.#records = new ContentRecordSource(parts.metadata, parts.catalog);
     this.#central = parts.central;
-    this.#catalog = parts.catalog;
     this.#log = parts.log;
   }
 
@@ -37,10 +35,10 @@ export class SketchSource {
   async sketchesOf(contents: readonly ContentId[], signal: AbortSignal): Promise<Map<ContentId, Sketch>> {
     const found = new Map<ContentId, Sketch>();
     const accept = (content: ContentId, bytes: Uint8Array | undefined): void => {
-      const sketch = bytes === undefined ? undefined : parseSketch(bytes);
+      const sketch = bytes === undefined ? undefined : this.#parse(content, bytes);
       if (sketch !== undefined) found.set(content, sketch);
     };
-    for (const [release, group] of Map.groupBy(contents, (content) => this.#releaseOf(content))) {
+    for (const [release, group] of Map.groupBy(contents, (content) => this.#records.releaseOf(content))) {
       const isMuch = group.length * MAX_SKETCH_BYTES >= SWARM_METADATA_BYTES;
       if (release === undefined || !isMuch) continue;
       await this.#orWithout(() => this.#takeFromSwarm(release, group, { accept, signal }), signal);
@@ -50,18 +48,20 @@ export class SketchSource {
     return found;
   }
 
-  #releaseOf(content: ContentId): number | undefined {
-    const place = this.#catalog.placeOf(content);
-    return place === undefined ? undefined : this.#catalog.row(place.bundle)?.release;
+  /** One that is none costs its own content its basis, not the others theirs. */
+  #parse(content: ContentId, bytes: Uint8Array): Sketch | undefined {
+    try {
+      return parseSketch(bytes);
+    } catch (error) {
+      if (!(error instanceof PrsyncError)) throw error;
+      this.#log.warn({ content, reason: messageOf(error) }, "a sketch is damaged, the basis is chosen by names");
+      return undefined;
+    }
   }
 
-  async #takeFromSwarm(release: number, group: readonly ContentId[], taking: Taking): Promise<void> {
-    const bundle = await this.#metadata.ofRelease(release, taking.signal);
-    if (bundle === undefined) return;
-    const from = { bundle, name: METADATA_FILES.sketches, signal: taking.signal };
-    for (const [content, range] of await fetchRecords(this.#metadata, from, new Set(group))) {
-      taking.accept(content, await bundle.read(range));
-    }
+  async #takeFromSwarm(release: number, group: readonly ContentId[], { accept, signal }: Taking): Promise<void> {
+    const records = await this.#records.fetch({ release, name: METADATA_FILES.sketches, signal }, group);
+    for (const [content, read] of records) accept(content, await read());
   }
 
   async #takeFromCentral(contents: readonly ContentId[], { accept, signal }: Taking): Promise<void> {
