@@ -27,7 +27,7 @@ async function main(words: readonly string[]): Promise<number> {
     return await command.run(parseArguments(rest, command), context);
   } catch (error) {
     if (error instanceof UsageError) context.complain(`Usage: ${usageLine(command)}`);
-    return context.signal.aborted ? complainOfSignal(context) : complain(error, context);
+    return context.signal.aborted ? complainOfSignal(context) : complain(firstFailure(error), context);
   }
 }
 
@@ -44,6 +44,13 @@ function complainOfSignal(context: CommandContext): number {
   context.complain(`prsync: ended before it was done: ${messageOf(context.signal.reason)}`);
   context.complain(`prsync error: signal (code ${EXIT.signal})`);
   return EXIT.signal;
+}
+
+/** What failed first, where closing up failed too. */
+function firstFailure(error: unknown): unknown {
+  let first = error;
+  while (first instanceof SuppressedError) first = first.suppressed;
+  return first;
 }
 
 /** The two lines of design: what failed and why, then the code. */

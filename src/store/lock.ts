@@ -50,7 +50,8 @@ function lockOf(database: DatabaseSync, path: string, holderPath: string): Lock 
     path,
     [Symbol.asyncDispose]: async () => {
       if (!database.isOpen) return;
-      rmSync(holderPath, { force: true });
+      // Before the lock is free: afterwards the file may be the next holder's.
+      removeHolder(holderPath);
       database.close();
     },
   };
@@ -78,6 +79,15 @@ function writeHolder(path: string, command: string): void {
     renameSync(`${path}.new`, path);
   } catch {
     // A full disk must not keep a mirror from serving; the lock itself is held.
+  }
+}
+
+/** One that stays names a process that is gone, and so nobody. */
+function removeHolder(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A disk that turned read-only must not turn a sync that failed of it into a bug of ours.
   }
 }
 

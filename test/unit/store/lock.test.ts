@@ -61,3 +61,13 @@ test("a lock that can't be made says so", async () => {
   const path = join(temporaryDirectory(), "missing/lock.sqlite");
   await expect(acquireLock(path, { command: "x" })).rejects.toMatchObject({ code: "state-unsafe" });
 });
+
+test("a lock is let go where the note of who holds it can't be removed", async () => {
+  const path = join(temporaryDirectory(), "lock.sqlite");
+  const lock = await lockIn(path);
+  fs.rmSync(`${path}.holder`);
+  fs.mkdirSync(`${path}.holder`);
+  await lock[Symbol.asyncDispose]();
+  fs.rmdirSync(`${path}.holder`);
+  await using _next = await lockIn(path);
+});
