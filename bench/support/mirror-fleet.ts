@@ -1,11 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { canMakeNetworks, TestNetwork, type TestHost } from "../../test/support/network.ts";
 import { run, RunningProgram, runPrsync, runPrsyncJson } from "../../test/support/program.ts";
 import { rsyncDifferences } from "../../test/support/rsync-referee.ts";
+import { RsyncHost } from "./rsync-host.ts";
 
 /** What one release cost, all mirrors together unless said otherwise. */
 export interface ReleaseRun {
@@ -126,14 +125,12 @@ export class PrsyncFleet implements Fleet {
   }
 }
 
-const RSYNC_PORT = 8730;
-
 /** An rsync daemon and `rsync -a --delete` of each mirror, all at the same time. */
 export class RsyncFleet implements Fleet {
   readonly #options: FleetOptions;
   readonly #hosts: Hosts;
   readonly #destinations: readonly string[];
-  #daemon: ChildProcess | undefined;
+  #daemon: RsyncHost | undefined;
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -142,10 +139,13 @@ export class RsyncFleet implements Fleet {
   }
 
   async release(): Promise<ReleaseRun> {
-    if (this.#daemon === undefined) await this.#start();
+    if (this.#daemon === undefined) {
+      for (const destination of this.#destinations) mkdirSync(destination);
+      this.#daemon = await RsyncHost.start(this.#hosts.central, this.#options.tree, this.#options.work);
+    }
+    const { url } = this.#daemon;
     const before = this.#hosts.sentBytes() ?? 0;
     const start = performance.now();
-    const url = `rsync://${this.#hosts.central.address}:${RSYNC_PORT}/tree/`;
     const outputs = await Promise.all(
       this.#hosts.mirrors.map(({ enter }, index) =>
         run("rsync", ["-a", "--delete", "--stats", url, `${this.#destinations[index]!}/`], { enter }),
@@ -163,42 +163,8 @@ export class RsyncFleet implements Fleet {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#daemon !== undefined) {
-      this.#daemon.kill("SIGTERM");
-      await once(this.#daemon, "exit");
-    }
+    await this.#daemon?.[Symbol.asyncDispose]();
     this.#hosts[Symbol.dispose]();
-  }
-
-  async #start(): Promise<void> {
-    const { tree, work } = this.#options;
-    const { address, enter } = this.#hosts.central;
-    for (const destination of this.#destinations) mkdirSync(destination);
-    const config = join(work, "rsyncd.conf");
-    writeFileSync(config, `use chroot = no\n[tree]\npath = ${tree}\nread only = yes\n`);
-    const words = [
-      "rsync",
-      "--daemon",
-      "--no-detach",
-      `--address=${address}`,
-      `--port=${RSYNC_PORT}`,
-      `--config=${config}`,
-    ];
-    const [command, ...rest] = [...enter, ...words];
-    this.#daemon = spawn(command!, rest, { stdio: "ignore" });
-    await this.#answers(`rsync://${address}:${RSYNC_PORT}/`);
-  }
-
-  async #answers(url: string): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await run("rsync", [url], { enter: this.#hosts.central.enter });
-        return;
-      } catch (error) {
-        if (attempt === 50) throw error;
-        await new Promise((wake) => setTimeout(wake, 100));
-      }
-    }
   }
 }
 
