@@ -87,7 +87,7 @@ const SWARM: Codes<SwarmErrorCode> = {
 const STORE: Codes<StoreErrorCode> = {
   ...all(unusableDirectory, "no-procfs", "root-unusable", "root-replaced", "state-unsafe"),
   ...all(disk, "disk-full", "disk-read-only", "disk-failed", "index-damaged", "staging-thread-failed"),
-  ...all(someFilesFailed, "not-a-file", "staged-missing"),
+  ...all(someFilesFailed, "not-a-file", "staged-missing", "staged-changed"),
   "content-changed": sourceChanged,
   "unpack-busy": network,
   "index-too-new": protocol,

@@ -8,9 +8,10 @@ import type { DirectoryEntry, FileEntry, SymlinkEntry } from "../manifest/entry.
 import { type DirectoryAttributes, TouchedDirectories } from "./activation-directories.ts";
 import type { OrderedStep } from "./activation-order.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
-import { fatalDiskError } from "./errors.ts";
+import { fatalDiskError, StoreError } from "./errors.ts";
 import { cloneFile, hashOpenFile } from "./file-copy.ts";
 import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
+import { MovingFiles } from "./moving-file.ts";
 import type { StagingArea } from "./staging.ts";
 
 /** What an activation needs, and whom it tells. The callbacks are synchronous; the index writes them in batches. */
@@ -80,8 +81,8 @@ class Activation {
   readonly #leftAlone: RepoPath[] = [];
   /** Hard-link groups that grew: path linked to → names. Each link changes the ctime of all: told when all are there. */
   readonly #linked = new Map<RepoPath, RepoPath[]>();
-  /** Placed files that still have another name, which goes later and changes their ctime. */
-  readonly #moved = new Map<RepoPath, FileStat>();
+  /** Placed files that still have another name, which goes later. */
+  readonly #moved = new MovingFiles();
 
   constructor(context: ActivationContext) {
     this.#context = context;
@@ -102,7 +103,6 @@ class Activation {
   }
 
   async finish(): Promise<Omit<ActivationResult, "heldBack">> {
-    this.#restatMoved();
     for (const [to, paths] of this.#linked) for (const path of paths) this.#context.onLinked(path, to);
     try {
       await this.#directories.finish((path, error) => this.#fail(path, error));
@@ -132,7 +132,7 @@ class Activation {
   #makeDirectory(entry: DirectoryEntry): void {
     const stats = this.#destination.lstat(entry.path);
     if (stats !== undefined && !stats.isDirectory()) {
-      this.#directories.withWritableParent(entry.path, () => this.#destination.unlink(entry.path));
+      this.#takeName(stats, entry.path, () => this.#destination.unlink(entry.path));
     }
     this.#directories.make(entry.path, entry);
   }
@@ -149,19 +149,14 @@ class Activation {
     const source = await staging.prepare(content, { mode: entry.mode, mtimeNs: entry.mtimeNs, keepPart });
     if (existing?.isDirectory() === true) this.#removeDirectory(path);
     this.#moveInto(source, path, { isRemovable: keepPart });
+    if (!keepPart) staging.forgetPlaced(content);
     const placed = this.#destination.lstat(path)!;
-    if (placed.nlink > 1n) this.#moved.set(path, fileStatOf(placed));
-    this.#context.onFile(path, content, fileStatOf(placed));
-  }
-
-  #restatMoved(): void {
-    for (const [path, before] of this.#moved) {
-      const stats = this.#destination.lstat(path);
-      if (stats?.isFile() !== true) continue;
-      const after = fileStatOf(stats);
-      const isSameFile = isSameFileStat({ ...after, ctimeNs: before.ctimeNs }, before);
-      if (isSameFile) this.#context.onRestat(path, before, after);
+    const stat = fileStatOf(placed);
+    if (stat.size !== entry.size || !isSameMtime(stat.mtimeNs, entry.mtimeNs)) {
+      throw new StoreError("staged-changed", `"${displayPath(path)}" was written to while it was placed`);
     }
+    if (placed.nlink > 1n) this.#moved.add(stat.ino, { directory: this.#destination, path, stat });
+    this.#context.onFile(path, content, stat);
   }
 
   /** If an interrupted run placed the part already, then the path has what the entry says. */
@@ -201,12 +196,12 @@ class Activation {
     if (existing?.isDirectory() === true) this.#removeDirectory(path);
     const temporary = staging.temporaryPath();
     try {
-      this.#destination.link(to, temporary, { into: staging.directory });
+      this.#moved.followWhile(before, () => this.#destination.link(to, temporary, { into: staging.directory }));
     } catch (error) {
       if (!isSystemError(error, "EMLINK")) throw error;
       return this.#copyLinked(entry, to, temporary);
     }
-    this.#moveInto(temporary, path, { isRemovable: true });
+    this.#moved.followWhile(before, () => this.#moveInto(temporary, path, { isRemovable: true }));
     const after = this.#destination.lstat(to);
     if (before !== undefined && after !== undefined) {
       this.#context.onRestat(to, fileStatOf(before), fileStatOf(after));
@@ -258,7 +253,7 @@ class Activation {
     }
     try {
       if (stats.isDirectory()) this.#removeDirectory(path);
-      else this.#directories.withWritableParent(path, () => this.#destination.unlink(path));
+      else this.#takeName(stats, path, () => this.#destination.unlink(path));
     } catch (error) {
       if (!isSystemError(error, "ENOTEMPTY", "EEXIST")) throw error;
       this.#leftAlone.push(path);
@@ -276,11 +271,19 @@ class Activation {
   #moveInto(temporary: RepoPath, path: RepoPath, options: { readonly isRemovable: boolean }): void {
     const { directory } = this.#context.staging;
     try {
-      this.#directories.withWritableParent(path, () => directory.rename(temporary, path, { into: this.#destination }));
+      const there = this.#destination.lstat(path);
+      this.#takeName(there, path, () => directory.rename(temporary, path, { into: this.#destination }));
     } catch (error) {
       if (options.isRemovable) directory.unlink(temporary);
       throw error;
     }
+  }
+
+  /** The file that is `there` loses its name, which changes its ctime: what is on the move is followed. */
+  #takeName(there: fs.BigIntStats | undefined, path: RepoPath, act: () => void): void {
+    const takeName = (): void => this.#directories.withWritableParent(path, act);
+    const followed = this.#moved.followWhile(there, () => this.#context.staging.takeName(there, takeName));
+    if (followed !== undefined) this.#context.onRestat(followed.path, followed.before, followed.after);
   }
 
   #fail(path: RepoPath, error: unknown): void {

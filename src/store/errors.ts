@@ -12,6 +12,7 @@ export type StoreErrorCode =
   | "state-unsafe"
   | "state-busy"
   | "staged-missing"
+  | "staged-changed"
   | "staging-thread-failed"
   | "content-changed"
   | "unpack-busy"

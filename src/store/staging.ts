@@ -1,21 +1,21 @@
 import * as fs from "node:fs";
 import { isSystemError } from "../core/errors.ts";
 import { type ContentId, parseContentId } from "../core/content-id.ts";
+import { isSameMtime } from "../core/time.ts";
 import { joinPath, RESERVED_TOP_LEVEL_NAME, repoPathFromText, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
 import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
-import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
+import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile } from "./file-copy.ts";
 import { type PartFile, StagedContent } from "./staged-content.ts";
+import { type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
 
 const OWN_DIRECTORY = repoPathFromText(RESERVED_TOP_LEVEL_NAME);
 const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
 const PART_SUFFIX = ".part";
 const PART_NAME = /^([0-9a-f]{64})\.part$/;
-const LINK_SUFFIX = ".link";
-const LINK_NAME = /^([0-9a-f]{64})\.link$/;
 /** Descriptors of parts kept open between calls. */
 const MAX_OPEN_PARTS = 256;
 
@@ -24,14 +24,6 @@ export interface StagedPart {
   readonly content: ContentId;
   /** Length of the file, which is sparse: says nothing about how much of it was received. */
   readonly lengthBytes: number;
-}
-
-/** A file of DEST that is to be staged without being read. */
-export interface LinkSource {
-  readonly directory: ConfinedDirectory;
-  readonly path: RepoPath;
-  /** It must still have this stat. */
-  readonly expectedStat: FileStat;
 }
 
 /** What a staged content becomes as a file of DEST. */
@@ -54,7 +46,7 @@ export interface FinalAttributes {
 export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
   readonly #parts = new DescriptorCache(MAX_OPEN_PARTS);
-  readonly #links = new Set<ContentId>();
+  readonly #links: StagedLinks;
   readonly #threads = new StagingThreads();
   /** Contents with a part: those that lay here and those made since, placed ones too. Others need no look at the disk. */
   readonly #made = new Set<ContentId>();
@@ -62,6 +54,7 @@ export class StagingArea implements Disposable {
 
   private constructor(directory: ConfinedDirectory) {
     this.directory = directory;
+    this.#links = new StagedLinks(directory);
   }
 
   /** Makes the area below `destination` if it is not there and removes unfinished copies of earlier runs. */
@@ -69,44 +62,33 @@ export class StagingArea implements Disposable {
     for (const path of [OWN_DIRECTORY, STAGING_DIRECTORY]) makePrivate(destination, path);
     const area = new StagingArea(destination.openBelow(STAGING_DIRECTORY));
     for (const name of area.#names()) {
-      const hex = PART_NAME.exec(name)?.[1] ?? LINK_NAME.exec(name)?.[1];
-      if (hex === undefined) area.directory.unlink(joinPath(undefined, name));
-      else area.#made.add(parseContentId(hex));
-      if (hex !== undefined && name.endsWith(LINK_SUFFIX)) area.#links.add(parseContentId(hex));
+      const part = PART_NAME.exec(name)?.[1];
+      const link = StagedLinks.contentOf(name);
+      if (part !== undefined) area.#made.add(parseContentId(part));
+      else if (link !== undefined) area.#links.addLeft(link);
+      else area.directory.unlink(joinPath(undefined, name));
     }
     return area;
   }
 
   /** Contents staged by {@link stageLink} and not placed; right after the start, those of an interrupted run. */
   leftLinks(): readonly ContentId[] {
-    return [...this.#links];
+    return this.#links.contents();
   }
 
   /**
-   * Stages a file of DEST under a further name, without reading it. Only a file with no other name than `path`: mode and time of
-   * a file that has more may not change with those of one of them.
+   * Stages a file of DEST that has one name under a further one, without reading it.
    * @returns its stat, whose ctime changed; undefined if it is not the expected file or can't be linked
    */
   stageLink(content: ContentId, source: LinkSource): FileStat | undefined {
-    const { directory, path, expectedStat } = source;
-    const before = directory.lstat(path);
-    if (before?.isFile() !== true || before.nlink !== 1n || !isSameFileStat(fileStatOf(before), expectedStat)) {
-      return undefined;
-    }
-    this.discard(content);
-    try {
-      directory.link(path, linkPath(content), { into: this.directory });
-    } catch (error) {
-      if (isSystemError(error, "EPERM", "EACCES", "EXDEV", "EMLINK", "ENOENT")) return undefined;
-      throw error;
-    }
-    this.#links.add(content);
-    this.#made.add(content);
-    const linked = fileStatOf(this.directory.lstat(linkPath(content))!);
-    const { size, mtimeNs, ino } = expectedStat;
-    if (isSameFileStat(linked, { size, mtimeNs, ino, ctimeNs: linked.ctimeNs })) return linked;
-    this.discard(content);
-    return undefined;
+    const stat = this.#links.make(content, source);
+    if (stat !== undefined) this.#discardPart(content);
+    return stat;
+  }
+
+  /** Does what takes a name from the file of DEST that is `there`, which does not make a link of it less {@link isIntact}. */
+  takeName(there: fs.BigIntStats | undefined, act: () => void): void {
+    this.#links.followWhile(there, act);
   }
 
   /**
@@ -114,7 +96,7 @@ export class StagingArea implements Disposable {
    * Nothing stays open because of it.
    */
   stage(content: ContentId, lengthBytes: number): StagedContent {
-    if (this.#links.has(content)) this.discard(content);
+    this.#links.drop(content);
     const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
     const part = new LazyPart(isThere, {
       make: () => this.#create(content, lengthBytes),
@@ -124,9 +106,9 @@ export class StagingArea implements Disposable {
     return new StagedContent(content, lengthBytes, { part, threads: this.#threads });
   }
 
-  /** Whether a part of the content may be here; false is certain. */
+  /** Whether the content or a part of it may be here; false is certain. */
   mayHave(content: ContentId): boolean {
-    return this.#made.has(content);
+    return this.#made.has(content) || this.#links.has(content);
   }
 
   /** Stages a whole small content in one go, synchronously: half the time of {@link stage} and write. */
@@ -143,7 +125,7 @@ export class StagingArea implements Disposable {
 
   /** Length of a part, undefined if there is none. */
   lengthOf(content: ContentId): number | undefined {
-    if (!this.#made.has(content)) return undefined;
+    if (!this.mayHave(content)) return undefined;
     const stats = this.directory.lstat(this.#pathOf(content));
     return stats?.isFile() === true ? Number(stats.size) : undefined;
   }
@@ -165,12 +147,15 @@ export class StagingArea implements Disposable {
   }
 
   discard(content: ContentId): void {
+    this.#links.drop(content);
+    this.#discardPart(content);
+  }
+
+  #discardPart(content: ContentId): void {
     this.#parts.forget(content);
     if (!this.#made.delete(content)) return;
-    const path = this.#pathOf(content);
-    this.#links.delete(content);
     try {
-      this.directory.unlink(path);
+      this.directory.unlink(partPath(content));
     } catch (error) {
       if (!isSystemError(error, "ENOENT")) throw error;
     }
@@ -184,23 +169,34 @@ export class StagingArea implements Disposable {
     await this.stage(content, length).fsync();
   }
 
+  /** False for a staged link whose file was written to, or touched by others, since it was staged. */
+  isIntact(content: ContentId): boolean {
+    return !this.#links.has(content) || this.#links.isUntouched(content);
+  }
+
   /**
-   * Gives a complete, verified part (or a copy of it) its final mode and mtime.
-   * @returns its path in {@link directory}, to be renamed into DEST @throws StoreError `staged-missing`
+   * Gives a complete, verified part (or a copy of it) its final mode and mtime. A link that is not {@link isIntact} is dropped.
+   * @returns its path in {@link directory}, to be renamed into DEST @throws StoreError `staged-missing`, `staged-changed`
    */
   async prepare(content: ContentId, attributes: FinalAttributes): Promise<RepoPath> {
+    this.#assertIntact(content);
     const source = attributes.keepPart ? await this.#copyOf(content) : this.#pathOf(content);
-    if (!attributes.keepPart) {
-      this.#parts.forget(content);
-      this.#links.delete(content);
-    }
+    if (!attributes.keepPart) this.#parts.forget(content);
+    const linked = attributes.keepPart ? undefined : this.#links.statOf(content);
     try {
       this.directory.chmod(source, attributes.mode);
-      this.directory.setMtime(source, attributes.mtimeNs);
+      // Else nothing could tell any more if somebody wrote to it just now.
+      const isSet = linked !== undefined && isSameMtime(linked.mtimeNs, attributes.mtimeNs);
+      if (!isSet) this.directory.setMtime(source, attributes.mtimeNs);
       return source;
     } catch (error) {
       throw isSystemError(error, "ENOENT") ? missing(content, error) : error;
     }
+  }
+
+  /** Says that what {@link prepare} gave without keeping the part now has its place in DEST. */
+  forgetPlaced(content: ContentId): void {
+    this.#links.forget(content);
   }
 
   /**
@@ -215,6 +211,7 @@ export class StagingArea implements Disposable {
   ): Promise<FileStat> {
     const source = await this.prepare(content, placement);
     this.directory.rename(source, placement.path, { into: destination });
+    if (!placement.keepPart) this.forgetPlaced(content);
     return fileStatOf(destination.lstat(placement.path)!);
   }
 
@@ -230,15 +227,31 @@ export class StagingArea implements Disposable {
     const copy = this.temporaryPath();
     using part = this.#links.has(content) ? this.#pinLink(content) : this.#pinExisting(content);
     await cloneFile(part.descriptor, this.directory, copy);
+    try {
+      // Its bytes were taken between two looks at the file.
+      this.#assertIntact(content);
+    } catch (error) {
+      this.directory.unlink(copy);
+      throw error;
+    }
     return copy;
   }
 
+  #assertIntact(content: ContentId): void {
+    if (this.isIntact(content)) return;
+    this.#parts.forget(content);
+    this.#links.drop(content);
+    const told = `the file that was to become content ${content} was written to during the sync`;
+    throw new StoreError("staged-changed", told);
+  }
+
   #pathOf(content: ContentId): RepoPath {
-    return this.#links.has(content) ? linkPath(content) : partPath(content);
+    return this.#links.has(content) ? this.#links.pathOf(content) : partPath(content);
   }
 
   #pinLink(content: ContentId): PinnedDescriptor {
-    return this.#parts.pin(content) ?? this.#parts.add(content, this.directory.openForReadingSync(linkPath(content)));
+    const held = this.#parts.pin(content);
+    return held ?? this.#parts.add(content, this.directory.openForReadingSync(this.#links.pathOf(content)));
   }
 
   #pinExisting(content: ContentId): PinnedDescriptor {
@@ -304,10 +317,6 @@ export class StagingArea implements Disposable {
       directory.closeSync();
     }
   }
-}
-
-function linkPath(content: ContentId): RepoPath {
-  return (content + LINK_SUFFIX) as RepoPath;
 }
 
 interface PartMaker {
