@@ -65,6 +65,8 @@ export async function activateRelease(
         removed++;
         records.add(() => job.index.files.remove(path));
       },
+      recordOf: (path) => job.index.files.get(path),
+      onWrong: (file) => records.add(() => job.index.files.noteFound(file.path, file)),
       signal: job.signal,
     });
     for (const path of leftAlone)

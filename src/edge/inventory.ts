@@ -167,7 +167,7 @@ export function localHoldings(
       const local = localState(scope, path);
       return local.kind === "file" && local.content === entry.content ? entry.content : undefined;
     },
-    holdersOf: (content: ContentId) => holdersOf(scope, content),
+    holdersOf: (content: ContentId, trust: "any" | "verified") => holdersOf(scope, content, trust),
     inodeOf: (path: RepoPath) => {
       const local = localState(scope, path);
       return local.kind === "file" ? local.inode : undefined;
@@ -176,8 +176,14 @@ export function localHoldings(
 }
 
 /** Paths whose file is recorded with a content and still the same; a few of them, each looked at when asked for. */
-export function* holdersOf(scope: LocalScope, content: ContentId): Generator<RepoPath> {
+export function* holdersOf(
+  scope: LocalScope,
+  content: ContentId,
+  trust: "any" | "verified" = "any",
+): Generator<RepoPath> {
   for (const path of scope.index.files.pathsOf(content)) {
+    // The verified ones come first.
+    if (trust === "verified" && scope.index.files.get(path)?.isVerified !== true) return;
     const local = localState(scope, path);
     if (local.kind === "file" && local.content === content) yield path;
   }

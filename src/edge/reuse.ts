@@ -123,12 +123,11 @@ async function copyWhole(wanted: ContentToObtain, from: RepoPath, context: Reuse
   return false;
 }
 
-/** What it really holds is recorded: by size and time alone it would be believed again. */
 function noteWrong(path: RepoPath, content: ContentId, { index }: ReuseContext): void {
   const record = index.files.get(path);
   index.transaction(() => {
-    index.files.noteChanged(path);
-    if (record !== undefined) index.files.put(path, { stat: record.stat, content, isVerified: true });
+    if (record === undefined) index.files.noteChanged(path);
+    else index.files.noteFound(path, { stat: record.stat, content });
   });
 }
 

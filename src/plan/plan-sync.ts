@@ -31,8 +31,11 @@ export interface ConsideredPath {
 
 /** Answers about the rest of the mirror that a decision may need. */
 export interface LocalHoldings {
-  /** Paths of DEST that hold this content now and stay readable until activation; a few of them, looked at one by one. */
-  holdersOf(content: ContentId): Iterable<RepoPath>;
+  /**
+   * Paths of DEST that hold this content now and stay readable until activation, looked at one by one. "any": size and mtime may
+   * be all that is known of them, their bytes must be hashed before use.
+   */
+  holdersOf(content: ContentId, trust: "any" | "verified"): Iterable<RepoPath>;
   /**
    * Content that the file at a path has once this sync is done; undefined if it is no file, is itself a hard link, or is
    * left alone and not known to be what the release says. Only such a file may get further names.
@@ -137,7 +140,9 @@ class InodeSharing {
 
   /** A holder that is replaced or removed in the same run may be gone or other when the link is made. */
   #keptHolder(content: ContentId): RepoPath | undefined {
-    for (const holder of this.#holdings.holdersOf(content)) if (this.#actionOf(holder) === "keep") return holder;
+    for (const holder of this.#holdings.holdersOf(content, "verified")) {
+      if (this.#actionOf(holder) === "keep") return holder;
+    }
     return undefined;
   }
 }
@@ -253,7 +258,7 @@ class ContentCollector {
   #sourceOf({ entry: { content }, basis }: WantedContent): ContentSource {
     if (content === EMPTY_CONTENT) return { how: "fetch" };
     let from: RepoPath | undefined;
-    for (const holder of this.#holdings.holdersOf(content)) {
+    for (const holder of this.#holdings.holdersOf(content, "any")) {
       if (this.#isGoingAway(holder)) return { how: "move", from: holder };
       from ??= holder;
     }

@@ -11,6 +11,8 @@ import type { ConfinedDirectory } from "./confined-directory.ts";
 import { fatalDiskError, StoreError } from "./errors.ts";
 import { cloneFile, hashOpenFile } from "./file-copy.ts";
 import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
+import { type HashedFile, LinkTargets } from "./link-targets.ts";
+import type { FileRecord } from "./mirror-index-files.ts";
 import { MovingFiles } from "./moving-file.ts";
 import type { StagingArea } from "./staging.ts";
 
@@ -27,6 +29,10 @@ export interface ActivationContext {
   /** A path is another name of the file at `to`: what is recorded for that holds for it, if their stats agree. */
   readonly onLinked: (path: RepoPath, to: RepoPath) => void;
   readonly onRemoved: (path: RepoPath) => void;
+  /** What is recorded about a file that this activation did not place; it gets no further name unless that vouches for it. */
+  readonly recordOf: (path: RepoPath) => FileRecord | undefined;
+  /** A file that nothing vouched for was hashed, and has other bytes than the release says. */
+  readonly onWrong: (file: HashedFile) => void;
   /** Steps from this index on are held back if one before them failed or `isIncomplete`; none if left out. */
   readonly lateFrom?: number;
   /** Some of the release could not be obtained and has no step. */
@@ -60,7 +66,7 @@ const STEPS_PER_TURN = 128;
 export async function activate(steps: readonly OrderedStep[], context: ActivationContext): Promise<ActivationResult> {
   context.destination.assertRootInPlace();
   context.destination.forgetDirectories();
-  const activation = new Activation(context);
+  const activation = new Activation(context, steps);
   const { lateFrom = steps.length, isIncomplete = false } = context;
   let end = steps.length;
   for (let i = 0; i < end; i++) {
@@ -83,8 +89,11 @@ class Activation {
   readonly #linked = new Map<RepoPath, RepoPath[]>();
   /** Placed files that still have another name, which goes later. */
   readonly #moved = new MovingFiles();
+  readonly #linkTargets: LinkTargets;
 
-  constructor(context: ActivationContext) {
+  constructor(context: ActivationContext, steps: readonly OrderedStep[]) {
+    const targets = new Set(steps.flatMap((step) => (step.action === "link" ? [step.to] : [])));
+    this.#linkTargets = new LinkTargets(context.destination, { targets, recordOf: context.recordOf });
     this.#context = context;
     this.#destination = context.destination;
     this.#directories = new TouchedDirectories(context.destination, context.directoryAttributes);
@@ -142,7 +151,7 @@ class Activation {
     const existing = this.#destination.lstat(path);
     if (existing?.isFile() === true) {
       const stat = await this.#statIfPlaced(entry, fileStatOf(existing));
-      if (stat !== undefined) return this.#context.onFile(path, content, stat);
+      if (stat !== undefined) return this.#noteRight(path, content, stat);
     }
     const { staging } = this.#context;
     if (content === EMPTY_CONTENT) staging.stageWhole(EMPTY_CONTENT, new Uint8Array(0));
@@ -156,6 +165,11 @@ class Activation {
       throw new StoreError("staged-changed", `"${displayPath(path)}" was written to while it was placed`);
     }
     if (placed.nlink > 1n) this.#moved.add(stat.ino, { directory: this.#destination, path, stat });
+    this.#noteRight(path, content, stat);
+  }
+
+  #noteRight(path: RepoPath, content: ContentId, stat: FileStat): void {
+    this.#linkTargets.noteRight(path, stat);
     this.#context.onFile(path, content, stat);
   }
 
@@ -188,11 +202,10 @@ class Activation {
     const { staging } = this.#context;
     // What stands there then is the old file, which must not get a new name.
     if (this.#failed.has(to)) throw new Error(`"${displayPath(to)}", which it is a hard link to, was not updated`);
-    const before = this.#destination.lstat(to);
     const existing = this.#destination.lstat(path);
-    if (before !== undefined && existing?.ino === before.ino && existing.dev === before.dev) {
-      return this.#rememberLinked(entry, to);
-    }
+    if (isSameInode(existing, this.#destination.lstat(to))) return this.#rememberLinked(entry, to);
+    await this.#assertHolds(to, entry.content);
+    const before = this.#destination.lstat(to);
     if (existing?.isDirectory() === true) this.#removeDirectory(path);
     const temporary = staging.temporaryPath();
     try {
@@ -205,8 +218,17 @@ class Activation {
     const after = this.#destination.lstat(to);
     if (before !== undefined && after !== undefined) {
       this.#context.onRestat(to, fileStatOf(before), fileStatOf(after));
+      this.#linkTargets.noteRight(to, fileStatOf(after));
     }
     this.#rememberLinked(entry, to);
+  }
+
+  async #assertHolds(to: RepoPath, content: ContentId): Promise<void> {
+    const hashed = await this.#linkTargets.hashUnlessKnown(to, content);
+    if (hashed === undefined) return;
+    if (hashed.content === content) return this.#noteRight(to, content, hashed.stat);
+    this.#context.onWrong(hashed);
+    throw new Error(`"${displayPath(to)}", which it is a hard link to, has other bytes than the release says`);
   }
 
   /** A file can have no more names (ext4: 65,000): a copy has the same bytes. */
@@ -292,6 +314,10 @@ class Activation {
     this.#failed.add(path);
     this.#failures.push({ path, error });
   }
+}
+
+function isSameInode(a: fs.BigIntStats | undefined, b: fs.BigIntStats | undefined): boolean {
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }
 
 function pathOf(step: OrderedStep): RepoPath {

@@ -158,6 +158,12 @@ export class FileRecords {
     this.addPending([path]);
   }
 
+  /** A file was hashed and is not what was believed: recorded as it is, or size and mtime would be believed again. */
+  noteFound(path: RepoPath, found: { readonly stat: FileStat; readonly content: ContentId }): void {
+    this.noteChanged(path);
+    this.put(path, { stat: found.stat, content: found.content, isVerified: true });
+  }
+
   /** What {@link noteChanged} noted since the last call. */
   takeChanged(): RepoPath[] {
     const changed = [...this.#changed];

@@ -220,3 +220,39 @@ test("a second run finds the lock taken and leaves alone what the first one is a
   await expect(fixture.open()).rejects.toMatchObject({ code: "state-busy" });
   expect(existsSync(unfinished)).toBe(true);
 });
+
+test("with shared inodes nothing becomes a further name of a file that nobody hashed", async () => {
+  const state = await world({ a: "right" }, (dest) => plant(dest, "a", "wrong"));
+  const { central, fixture, mirror } = state;
+  await sync(mirror);
+  expect(textAt(fixture, "a")).toBe("wrong");
+  central.write("b", "right");
+  await publish(state);
+  expect((await sync(mirror, { plan: { sharesInodes: true } })).failures).toEqual([]);
+  expect(textAt(fixture, "b")).toBe("right");
+});
+
+test("a new name of a hard link is not given to a file of wrong bytes; the next sync mends both", async () => {
+  const state = await world({ a: "right" }, (dest) => plant(dest, "a", "wrong"));
+  const { central, fixture, mirror } = state;
+  await sync(mirror);
+  linkSync(`${central.treePath}/a`, `${central.treePath}/b`);
+  await publish(state);
+  expect((await sync(mirror)).failures.map(({ path }) => path)).toEqual(["b"]);
+  expect(existsSync(fixture.at("b"))).toBe(false);
+  expect((await sync(mirror)).failures).toEqual([]);
+  expect([textAt(fixture, "a"), textAt(fixture, "b")]).toEqual(["right", "right"]);
+  expect(statSync(fixture.at("a")).ino).toBe(statSync(fixture.at("b")).ino);
+});
+
+test("a new name of a hard link makes an adopted file of right bytes a verified one", async () => {
+  const state = await world({ a: "right" }, (dest) => plant(dest, "a", "right"));
+  const { central, fixture, mirror } = state;
+  await sync(mirror);
+  expect(mirror.index.files.totals()).toMatchObject({ files: 1, verifiedFiles: 0 });
+  linkSync(`${central.treePath}/a`, `${central.treePath}/b`);
+  await publish(state);
+  expect((await sync(mirror)).failures).toEqual([]);
+  expect(statSync(fixture.at("a")).ino).toBe(statSync(fixture.at("b")).ino);
+  expect(mirror.index.files.totals()).toMatchObject({ files: 2, verifiedFiles: 2 });
+});

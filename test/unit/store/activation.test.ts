@@ -49,6 +49,8 @@ class Mirror {
       onRestat: (name, before, after) => this.#restat(name, before, after),
       onLinked: (name, to) => this.files.set(name, this.files.get(to)!),
       onRemoved: (name) => this.removed.push(name),
+      recordOf: () => undefined,
+      onWrong: () => undefined,
       ...context,
     });
   }
@@ -352,7 +354,8 @@ function runInChild(root: string, prologue: string): { signal: NodeJS.Signals | 
     const steps = JSON.parse(${JSON.stringify(steps)}, (key, value) => (key === "mtimeNs" ? BigInt(value) : value));
     const nothing = () => {};
     const result = await activate(orderSteps(steps, { isMetadata: () => false }),
-      { destination, staging, onFile: nothing, onRestat: nothing, onLinked: nothing, onRemoved: nothing });
+      { destination, staging, onFile: nothing, onRestat: nothing, onLinked: nothing, onRemoved: nothing,
+        recordOf: nothing, onWrong: nothing });
     console.log(JSON.stringify(result));`;
   const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
   expect(child.stderr).toBe("");

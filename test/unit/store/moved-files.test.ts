@@ -49,6 +49,8 @@ class Mirror {
       },
       onLinked: () => undefined,
       onRemoved: (name) => this.told.delete(name),
+      recordOf: () => undefined,
+      onWrong: () => undefined,
     });
   }
 
@@ -140,6 +142,8 @@ test("what is told about a placed file follows when its old name goes, unless it
     onLinked: () => undefined,
     // "b" goes first, "a" after it.
     onRemoved: () => write(),
+    recordOf: () => undefined,
+    onWrong: () => undefined,
   });
   expect(result.failures).toEqual([]);
   expect(mirror.told.get(path("new b"))).toEqual(mirror.stat("new b"));
@@ -163,4 +167,31 @@ test("a moved file that can't be placed stays known as a left link", async () =>
   const { failures } = await mirror.run([place("new", "text", "file")]);
   expect(failures).toHaveLength(1);
   expect(mirror.staging.leftLinks()).toEqual([contentOf("text")]);
+});
+
+test("a file that changed since it was recorded gets no further name; one that is as recorded is not read", async () => {
+  const mirror = new Mirror();
+  for (const name of ["as recorded", "changed"]) fs.writeFileSync(join(mirror.root, name), "right");
+  const records = new Map(["as recorded", "changed"].map((name) => [path(name), mirror.stat(name)]));
+  // Wrong bytes under an unchanged stat would show that they were read.
+  mirror.writeInPlace("as recorded", "wrong");
+  records.set(path("as recorded"), mirror.stat("as recorded"));
+  mirror.writeInPlace("changed", "wrong");
+  const wrong: string[] = [];
+  const linkTo = (to: string): ActivationStep => {
+    const { entry } = place(`${to}, new name`, "right") as Extract<ActivationStep, { action: "place" }>;
+    return { action: "link", entry: { ...entry, link: path(to) }, to: path(to), replaces: "absent" };
+  };
+  const result = await activate(orderSteps([linkTo("as recorded"), linkTo("changed")], { isMetadata: () => false }), {
+    destination: mirror.destination,
+    staging: mirror.staging,
+    onFile: () => undefined,
+    onRestat: () => undefined,
+    onLinked: () => undefined,
+    onRemoved: () => undefined,
+    recordOf: (name) => ({ stat: records.get(name)!, content: contentOf("right"), isVerified: true }),
+    onWrong: (file) => wrong.push(`${file.path}: ${file.content}`),
+  });
+  expect(result.failures.map((failure) => failure.path)).toEqual(["changed, new name"]);
+  expect(wrong).toEqual([`changed: ${contentOf("wrong")}`]);
 });
