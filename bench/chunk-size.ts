@@ -1,5 +1,5 @@
 // The trade-off of chunk sizes: √size finds more of what a mirror has, larger pieces suit the swarm. `npm run bench --
-// chunk-size` (about six minutes of CPU), or `node bench/chunk-size.ts --quick` (under 40 s, small files, one seed).
+// chunk-size` (six to seven minutes of CPU), or `node bench/chunk-size.ts --quick` (under 40 s, small files, one seed).
 //
 // Changed files: noise with one edit per 1 MB, at least three, places uniform, a third each inserts, deletes and overwrites
 // of 16 B to 4 KiB (logarithm uniform), which is how dense the changes between two patch releases of typescript are
