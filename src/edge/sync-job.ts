@@ -25,6 +25,7 @@ import { chooseBasisFiles } from "./basis-choice.ts";
 import { download, type DownloadFailure } from "./download.ts";
 import { SyncError } from "./errors.ts";
 import { localHoldings, takeInventory } from "./inventory.ts";
+import { dropLeftLinks } from "./left-links.ts";
 import { rebuildInside } from "./look-inside-rebuild.ts";
 import { learnRecompressions } from "./look-inside-records.ts";
 import { reuseOrLookInside, type ReusedOrInside } from "./look-inside.ts";
@@ -98,6 +99,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   };
   // What turns out changed from here on is for the next run.
   mirror.index.files.takeChanged();
+  dropLeftLinks(mirror);
   const considered = await takeInventory(scope);
   const wholePlan = planSync(considered.values(), localHoldings(scope, considered), options.plan);
   const plan = withoutExcessRemovals(wholePlan, release, options);

@@ -1,4 +1,14 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { expect, test } from "vitest";
 import type { Mirror } from "../../../src/edge/mirror.ts";
@@ -255,4 +265,45 @@ test("a new name of a hard link makes an adopted file of right bytes a verified 
   expect((await sync(mirror)).failures).toEqual([]);
   expect(statSync(fixture.at("a")).ino).toBe(statSync(fixture.at("b")).ino);
   expect(mirror.index.files.totals()).toMatchObject({ files: 2, verifiedFiles: 2 });
+});
+
+test.each(["reuse", "download", "activate"])(
+  "a sync cut off after it began to %s leaves its moves to the next one of the same process",
+  async (cutOffAt) => {
+    const text = randomBytesOf(3, 1_000_000);
+    const state = await world({ old: text, "also moved": "small" });
+    const { central, fixture, mirror } = state;
+    await sync(mirror);
+    renameSync(`${central.treePath}/old`, `${central.treePath}/new`);
+    renameSync(`${central.treePath}/also moved`, `${central.treePath}/moved`);
+    central.write("added", "added");
+    await publish(state);
+    const onStage = (stage: string): void => {
+      if (stage === cutOffAt) throw new Error("cut off");
+    };
+    await expect(runSync(mirror, SYNC_OPTIONS, { ...SILENT_PROGRESS, onStage })).rejects.toThrow("cut off");
+    const { summary, failures } = await sync(mirror);
+    expect(failures).toEqual([]);
+    expect(summary.files).toMatchObject({ copied: 2, fetched: 1 });
+    expect(summary.bytes.fromOrigin + summary.bytes.fromPeers).toBeLessThan(1_000);
+    expect([existsSync(fixture.at("old")), readFileSync(fixture.at("new")).equals(text)]).toEqual([false, true]);
+    expect(mirror.index.files.totals()).toMatchObject({ files: 3, verifiedFiles: 3 });
+  },
+);
+
+test("a move that the next release takes back costs nothing after a sync that was cut off", async () => {
+  const state = await world({ old: randomBytesOf(4, 200_000) });
+  const { central, fixture, mirror } = state;
+  await sync(mirror);
+  renameSync(`${central.treePath}/old`, `${central.treePath}/new`);
+  await publish(state);
+  const onStage = (stage: string): void => {
+    if (stage === "download") throw new Error("cut off");
+  };
+  await expect(runSync(mirror, SYNC_OPTIONS, { ...SILENT_PROGRESS, onStage })).rejects.toThrow("cut off");
+  renameSync(`${central.treePath}/new`, `${central.treePath}/old`);
+  await publish(state);
+  const { summary } = await sync(mirror);
+  expect(summary.files).toMatchObject({ total: 1, kept: 1 });
+  expect(statSync(fixture.at("old")).nlink).toBe(1);
 });
