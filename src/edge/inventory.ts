@@ -175,15 +175,13 @@ export function localHoldings(
   };
 }
 
-/** Paths whose file is recorded with a content and still the same; a few of them, each looked at when asked for. */
+/** Paths whose file is recorded with a content and still the same, each looked at when asked for. */
 export function* holdersOf(
   scope: LocalScope,
   content: ContentId,
   trust: "any" | "verified" = "any",
 ): Generator<RepoPath> {
-  for (const path of scope.index.files.pathsOf(content)) {
-    // The verified ones come first.
-    if (trust === "verified" && scope.index.files.get(path)?.isVerified !== true) return;
+  for (const path of scope.index.files.allPathsOf(content, trust)) {
     const local = localState(scope, path);
     if (local.kind === "file" && local.content === content) yield path;
   }

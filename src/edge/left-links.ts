@@ -13,13 +13,13 @@ interface MirrorDisk {
 }
 
 /**
- * Drops the further names that an interrupted run gave to files of DEST. That changes the ctime of those files; their records
+ * Drops the further names that an interrupted run gave to files of DEST, be it one of this process. That changes the ctime of those files; their records
  * follow, or their contents would count as unknown and be fetched again.
  */
 export function dropLeftLinks({ destination, index, staging }: MirrorDisk): void {
-  for (const content of staging.leftLinks()) {
+  for (const { content, inode } of staging.leftLinks()) {
     const before = new Map<RepoPath, FileStat | undefined>();
-    for (const path of index.files.pathsOf(content)) before.set(path, statAt(destination, path));
+    for (const path of index.files.namesOf(content, inode)) before.set(path, statAt(destination, path));
     staging.discard(content);
     for (const [path, stat] of before) {
       const after = statAt(destination, path);

@@ -31,6 +31,8 @@ const DUPLICATES = `SELECT total(n - 1) AS files, total((n - 1) * size) AS trans
   FROM (SELECT count(*) AS n, max(size) AS size, count(DISTINCT ino) AS inodes FROM files WHERE size > 0
   GROUP BY content HAVING n > 1)`;
 
+const PATHS_PER_PAGE = 64;
+
 const COLUMNS = "size, mtime_ns, ctime_ns, ino, content, verified";
 
 /** Table `files`: the contents that are on disk, by path and by content. */
@@ -40,6 +42,8 @@ export class FileRecords {
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #pathsOf: StatementSync;
+  readonly #pathsAfter: StatementSync;
+  readonly #namesOf: StatementSync;
   readonly #changed = new Set<RepoPath>();
 
   constructor(database: DatabaseSync) {
@@ -48,6 +52,10 @@ export class FileRecords {
     this.#put = database.prepare(`INSERT OR REPLACE INTO files(path, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`);
     this.#remove = database.prepare("DELETE FROM files WHERE path = ?");
     this.#pathsOf = database.prepare("SELECT path FROM files WHERE content = ? ORDER BY verified DESC, path LIMIT ?");
+    this.#pathsAfter = database.prepare(
+      "SELECT path FROM files WHERE content = ? AND verified = ? AND path > ? ORDER BY path LIMIT ?",
+    );
+    this.#namesOf = database.prepare("SELECT path FROM files WHERE content = ? AND ino = ?");
   }
 
   /** What is recorded, whatever stands there now. */
@@ -86,9 +94,28 @@ export class FileRecords {
     this.#remove.run(repoPathBytes(path));
   }
 
-  /** Paths recorded with a content, verified ones first; compare their stat before use. */
+  /** Some paths recorded with a content, verified ones first; compare their stat before use. */
   pathsOf(content: ContentId, options: { readonly limit: number } = { limit: 16 }): RepoPath[] {
     return this.#pathsOf.all(Buffer.from(content, "hex"), options.limit).map((row) => pathOf(row));
+  }
+
+  /** All paths recorded with a content, verified ones first, a page at a time: the table may change between two of them. */
+  *allPathsOf(content: ContentId, trust: "any" | "verified"): Generator<RepoPath> {
+    const hash = Buffer.from(content, "hex");
+    for (const verified of trust === "verified" ? [1] : [1, 0]) {
+      let after: Uint8Array = Buffer.alloc(0);
+      for (let found = PATHS_PER_PAGE; found === PATHS_PER_PAGE;) {
+        const page = this.#pathsAfter.all(hash, verified, after, PATHS_PER_PAGE);
+        found = page.length;
+        after = (page.at(-1)?.path as Uint8Array | undefined) ?? after;
+        yield* page.map((row) => pathOf(row));
+      }
+    }
+  }
+
+  /** Names recorded with a content for a file. @param inode as in {@link FileStat} */
+  namesOf(content: ContentId, inode: bigint): RepoPath[] {
+    return this.#namesOf.all(Buffer.from(content, "hex"), inode).map((row) => pathOf(row));
   }
 
   /** Names of the recorded files right in a directory (undefined: the top); what lies deeper is jumped over. */

@@ -17,6 +17,13 @@ export interface LinkSource {
   readonly expectedStat: FileStat;
 }
 
+/** A link that was not placed. */
+export interface LeftLink {
+  readonly content: ContentId;
+  /** Of the file, as in {@link FileStat}. */
+  readonly inode: bigint;
+}
+
 /**
  * Files of DEST that are staged as `HEX.link`, a further name of their inode. Nobody reads them: what vouches for their bytes is
  * their stat, from when they were linked until they are placed, which may be hours later.
@@ -40,8 +47,12 @@ export class StagedLinks {
     return this.#links.has(content);
   }
 
-  contents(): ContentId[] {
-    return [...this.#links.keys()];
+  /** All there are. */
+  left(): LeftLink[] {
+    return [...this.#links].flatMap(([content, { path }]) => {
+      const stats = this.#directory.lstat(path);
+      return stats === undefined ? [] : [{ content, inode: fileStatOf(stats).ino }];
+    });
   }
 
   /** Where the link of a content lies. */

@@ -9,7 +9,7 @@ import { StoreError } from "./errors.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile } from "./file-copy.ts";
 import { type PartFile, StagedContent } from "./staged-content.ts";
-import { type LinkSource, StagedLinks } from "./staged-links.ts";
+import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
 
 const OWN_DIRECTORY = repoPathFromText(RESERVED_TOP_LEVEL_NAME);
@@ -71,9 +71,9 @@ export class StagingArea implements Disposable {
     return area;
   }
 
-  /** Contents staged by {@link stageLink} and not placed; right after the start, those of an interrupted run. */
-  leftLinks(): readonly ContentId[] {
-    return this.#links.contents();
+  /** What {@link stageLink} staged and nothing placed, with the inode; right after the start, that of an interrupted run. */
+  leftLinks(): readonly LeftLink[] {
+    return this.#links.left();
   }
 
   /**

@@ -109,6 +109,18 @@ test("a holder of a content is one whose file is still what was recorded", () =>
   expect([...localHoldings(disk).holdersOf(contentOf("same"), "any")]).toEqual([]);
 });
 
+test("a holder is found behind any number of files that changed; verified ones alone if asked for", () => {
+  const disk = new MirrorDisk();
+  const names = Array.from({ length: 150 }, (_, i) => `file-${i + 100}`);
+  for (const name of names) disk.hold(name, "same");
+  for (const name of names.slice(0, -1)) chmodSync(disk.at(name), 0o600);
+  disk.write("adopted", "same");
+  disk.record("adopted", contentOf("same"), false);
+  const { holdersOf } = localHoldings(disk);
+  expect([...holdersOf(contentOf("same"), "any")]).toEqual([names.at(-1), "adopted"]);
+  expect([...holdersOf(contentOf("same"), "verified")]).toEqual([names.at(-1)]);
+});
+
 test("only a file that is, or will be, what the release says may get further names", async () => {
   const disk = await mirror();
   await disk.holdRelease(2, [

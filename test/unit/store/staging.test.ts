@@ -176,7 +176,7 @@ test("a link that a killed run left is told at the next start; dropped, the file
   const expectedStat = fileStatOf(destination.lstat(path("old"))!);
   staging.stageLink(contentOf("bytes"), { directory: destination, path: path("old"), expectedStat });
   const next = openAll(root).staging;
-  expect(next.leftLinks()).toEqual([contentOf("bytes")]);
+  expect(next.leftLinks()).toEqual([{ content: contentOf("bytes"), inode: expectedStat.ino }]);
   next.discard(contentOf("bytes"));
   expect([fs.readdirSync(join(root, ".prsync/staging")), fs.readFileSync(join(root, "old"), "utf8")]).toEqual([
     [],
