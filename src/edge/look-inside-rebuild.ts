@@ -3,10 +3,10 @@ import { makeGzip } from "../codec/gzip-recipe.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
 import { fatalDiskError } from "../store/errors.ts";
 import { download, type DownloadContext } from "./download.ts";
-import type { InsideContent } from "./look-inside.ts";
+import { dropInner, type InsideContent, type LookInsideContext } from "./look-inside.ts";
 import { type ReuseContext, reuseLocalData, type ReusedContent } from "./reuse.ts";
 
-export type RebuildContext = ReuseContext & DownloadContext;
+export type RebuildContext = ReuseContext & DownloadContext & Pick<LookInsideContext, "innerStaging">;
 
 /**
  * Fetches what inner contents lack and makes the compressed ones of them. What can't be had or made (another zlib gives other
@@ -22,7 +22,9 @@ export async function rebuildInside(
   for (const one of inside) {
     context.signal.throwIfAborted();
     const { wanted, missingBytes } = one;
-    if (!failed.has(one) && (await rebuild(one, context))) {
+    const isMade = !failed.has(one) && (await rebuild(one, context));
+    dropInner(one.recompression.inner, context);
+    if (isMade) {
       const reusedBytes = Math.max(0, wanted.lengthBytes - missingBytes);
       rebuilt.push({ wanted, how: "delta", transfer: undefined, reusedBytes });
     } else rebuilt.push(...(await reuseLocalData([wanted], context)));

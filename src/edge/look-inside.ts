@@ -2,6 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { deflate } from "../codec/deflate-stream.ts";
 import { gunzip } from "../codec/gunzip.ts";
+import type { ContentId } from "../core/content-id.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
 import {
   baseNameOf,
@@ -18,12 +19,16 @@ import { MAX_INNER_BYTES, type Recompression } from "../manifest/recompression.t
 import { isWorthLookingInside, type LookInsideCost } from "../plan/look-inside-cost.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
 import { DirectoryNames } from "../plan/similar-name.ts";
-import { freeSpaceOf, shortfall } from "../store/free-space.ts";
-import { openNamelessFile } from "../store/nameless-file.ts";
+import { fatalDiskError } from "../store/errors.ts";
+import { openNamelessFile, writeAll } from "../store/nameless-file.ts";
+import type { StagingArea } from "../store/staging.ts";
 import { type ReuseContext, reuseLocalData, type ReusedContent } from "./reuse.ts";
+import { SpareRoom } from "./spare-room.ts";
 import { StagedTransfer } from "./staged-transfer.ts";
 
 export interface LookInsideContext extends ReuseContext {
+  /** Of inner contents. */
+  readonly innerStaging: StagingArea;
   /** Fewer bytes are enough, however long it takes. */
   readonly savesTraffic: boolean;
 }
@@ -70,6 +75,7 @@ async function lookInside(
   context: LookInsideContext,
 ): Promise<readonly InsideContent[]> {
   const wantedIds = new Set(contents.map(({ content }) => content));
+  const room = SpareRoom.beside(contents, context.destination.rootPath);
   const inside: InsideContent[] = [];
   for (const wanted of contents) {
     const recompression = usableRecompression(wanted, context);
@@ -77,11 +83,13 @@ async function lookInside(
     if (recompression === undefined || wantedIds.has(recompression.inner)) continue;
     context.signal.throwIfAborted();
     try {
-      const staged = await lookInto(wanted, recompression, context);
+      const staged = await lookInto(wanted, recompression, { ...context, room });
       if (staged !== undefined) inside.push(staged);
     } catch (error) {
       context.signal.throwIfAborted();
-      if (!(error instanceof PrsyncError)) throw error;
+      // Others write to the disk, too: what is optional gives way to what is not.
+      const isFull = fatalDiskError(error, "")?.code === "disk-full";
+      if (!(error instanceof PrsyncError || isFull)) throw error;
       const { content } = wanted;
       context.log.warn(
         { content, reason: messageOf(error) },
@@ -106,12 +114,45 @@ function usableRecompression(
   return isFetchable && isSigned(innerLengthBytes) && lengthBytes > 0 ? recompression : undefined;
 }
 
+interface LookIntoContext extends LookInsideContext {
+  readonly room: SpareRoom;
+}
+
+/** Sets room aside for the inner content, which stays until the compressed one was made of it. */
 async function lookInto(
   wanted: ContentToObtain,
   recompression: Recompression,
-  context: LookInsideContext,
+  context: LookIntoContext,
 ): Promise<InsideContent | undefined> {
-  if (!hasRoom(wanted, recompression, context)) return undefined;
+  const { inner, innerLengthBytes } = recompression;
+  if (!context.room.take(innerLengthBytes)) return undefined;
+  let staged: InsideContent | undefined;
+  try {
+    staged = await stageInner(wanted, recompression, context);
+    return staged;
+  } finally {
+    if (staged === undefined) {
+      dropInner(inner, context);
+      context.room.give(innerLengthBytes);
+    }
+  }
+}
+
+/** Peers can have it again once the compressed content stands in DEST: by unpacking that. */
+export function dropInner(
+  inner: ContentId,
+  { catalog, innerStaging }: Pick<LookInsideContext, "catalog" | "innerStaging">,
+): void {
+  catalog.transfers.delete(inner);
+  innerStaging.discard(inner);
+}
+
+/** What this host has of the inner content; undefined if it is not worth it. */
+async function stageInner(
+  wanted: ContentToObtain,
+  recompression: Recompression,
+  context: LookIntoContext,
+): Promise<InsideContent | undefined> {
   await using basis = await unpackBasis(wanted, context);
   if (basis === undefined) return undefined;
   const { inner, innerLengthBytes } = recompression;
@@ -133,20 +174,10 @@ async function lookInto(
   const missingBytes = innerLengthBytes - runs.reduce((sum, { length }) => sum + length, 0);
   const exact: LookInsideCost = { ...cost, signatureBytes: signature.length, missingBytes };
   if (!isWorthLookingInside(exact, context.savesTraffic)) return undefined;
-  const transfer = new StagedTransfer(inner, context.staging.stage(inner, innerLengthBytes));
+  const transfer = new StagedTransfer(inner, context.innerStaging.stage(inner, innerLengthBytes));
   context.catalog.transfers.set(inner, transfer);
   await copyRuns(runs, basis, transfer);
   return { wanted, recompression, transfer, missingBytes };
-}
-
-/** The inner content and an unpacked basis of about the same length come on top of what the sync needs anyway. */
-function hasRoom(
-  wanted: ContentToObtain,
-  { innerLengthBytes }: Recompression,
-  { destination }: LookInsideContext,
-): boolean {
-  const bytes = wanted.lengthBytes + 2 * innerLengthBytes;
-  return shortfall(freeSpaceOf(destination.rootPath), { bytes, files: 2 }) === undefined;
 }
 
 interface UnpackedBasis extends AsyncDisposable {
@@ -155,7 +186,7 @@ interface UnpackedBasis extends AsyncDisposable {
 }
 
 /** The first relative that unpacks; undefined if DEST has none. */
-async function unpackBasis(wanted: ContentToObtain, context: LookInsideContext): Promise<UnpackedBasis | undefined> {
+async function unpackBasis(wanted: ContentToObtain, context: LookIntoContext): Promise<UnpackedBasis | undefined> {
   for (const path of relativesOf(wanted, context)) {
     try {
       return await unpackFile(path, context);
@@ -177,8 +208,8 @@ function relativesOf({ paths }: ContentToObtain, { index }: LookInsideContext): 
   return [...relatives].slice(0, MAX_BASES);
 }
 
-/** @throws CodecError for anything but a gzip file of at most {@link MAX_INNER_BYTES}; system errors */
-async function unpackFile(path: RepoPath, { destination, signal }: LookInsideContext): Promise<UnpackedBasis> {
+/** @throws CodecError for anything but a gzip file that there is room for, at most {@link MAX_INNER_BYTES}; system errors */
+async function unpackFile(path: RepoPath, { destination, signal, room }: LookIntoContext): Promise<UnpackedBasis> {
   await using packed = await destination.openForReading(path);
   const { size } = await packed.stat();
   const file = {
@@ -191,9 +222,9 @@ async function unpackFile(path: RepoPath, { destination, signal }: LookInsideCon
   const handle = await openNamelessFile(join(destination.rootPath, RESERVED_TOP_LEVEL_NAME));
   let lengthBytes = 0;
   try {
-    for await (const bytes of gunzip(file, MAX_INNER_BYTES)) {
+    for await (const bytes of gunzip(file, Math.min(MAX_INNER_BYTES, room.leftBytes))) {
       signal.throwIfAborted();
-      await handle.write(bytes, 0, bytes.length, lengthBytes);
+      await writeAll(handle, bytes, lengthBytes);
       lengthBytes += bytes.length;
     }
   } catch (error) {

@@ -74,6 +74,8 @@ export interface Mirror extends AsyncDisposable {
   readonly destination: ConfinedDirectory;
   readonly index: MirrorIndex;
   readonly staging: StagingArea;
+  /** Of inner contents, as long as a sync needs them. */
+  readonly innerStaging: StagingArea;
   readonly http: HttpClient;
   readonly central: CentralClient;
   readonly trusted: TrustedReleaseClient;
@@ -187,6 +189,8 @@ interface Disk {
   readonly destination: ConfinedDirectory;
   readonly index: MirrorIndex;
   readonly staging: StagingArea;
+  /** Of inner contents, as long as a sync needs them. */
+  readonly innerStaging: StagingArea;
   readonly metadataStore: MetadataStore;
 }
 
@@ -205,9 +209,10 @@ async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack)
   resources.use(lock);
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
   const staging = resources.use(StagingArea.open(destination));
+  const innerStaging = resources.use(StagingArea.openInner(destination));
   const index = resources.use(MirrorIndex.open(join(own, "index.sqlite")));
   dropLeftLinks({ destination, index, staging });
-  return { destination, index, staging, metadataStore: MetadataStore.open(own) };
+  return { destination, index, staging, innerStaging, metadataStore: MetadataStore.open(own) };
 }
 
 function makeDestination(path: string): void {

@@ -104,6 +104,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   const wholePlan = planSync(considered.values(), localHoldings(scope, considered), options.plan);
   const plan = withoutExcessRemovals(wholePlan, release, options);
   progress.onPlan(plan);
+  discardUnplanned(mirror, plan);
   assertRoom(mirror, plan);
   mirror.situation.load = { ...mirror.situation.load, isSyncing: true, bytesLeft: bytesOf(plan) };
   try {
@@ -144,6 +145,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     return { summary, failures, hasTooManyRemovals: plan !== wholePlan };
   } finally {
     mirror.catalog.transfers.clear();
+    mirror.innerStaging.discardAll();
     mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
 }
@@ -183,6 +185,12 @@ function withoutExcessRemovals(plan: SyncPlan, release: Release, { maxDelete }: 
 function keptBy(plan: SyncPlan, wholePlan: SyncPlan): readonly RepoPath[] {
   if (plan === wholePlan) return [];
   return wholePlan.decisions.flatMap((decision) => (decision.action === "remove" ? [decision.path] : []));
+}
+
+/** What an interrupted run staged for a release that is no longer the newest only takes room. */
+function discardUnplanned({ staging }: Mirror, plan: SyncPlan): void {
+  const planned = new Set(plan.contents.map(({ content }) => content));
+  for (const { content } of [...staging.parts()]) if (!planned.has(content)) staging.discard(content);
 }
 
 /** Refused before anything is fetched: a full disk half way helps nobody. */
@@ -298,7 +306,7 @@ async function commit(
   });
   if (done.isWhole) index.facts.set("lastWholeWalkMs", ports.clock.wallMs());
   index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
-  for (const part of [...staging.parts()]) staging.discard(part.content);
+  staging.discardAll();
   catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
   holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
 }

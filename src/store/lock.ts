@@ -34,7 +34,8 @@ export async function acquireLock(
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(databasePath, { timeout: 0 });
-    database.exec("BEGIN EXCLUSIVE");
+    // There is nothing to roll back, and a journal would need room: a full disk could not be cleared.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
     if (isBusy(error)) return { heldBy: readHolder(holderPath) };

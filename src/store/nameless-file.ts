@@ -9,3 +9,10 @@ export async function openNamelessFile(directory: string): Promise<FileHandle> {
   await rm(path);
   return handle;
 }
+
+/** Writes all of `bytes`: a single call may take a part of them (a disk that is nearly full). @throws system errors */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}

@@ -14,6 +14,7 @@ import { StagingThreads } from "./staging-threads.ts";
 
 const OWN_DIRECTORY = repoPathFromText(RESERVED_TOP_LEVEL_NAME);
 const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
+const INNER_DIRECTORY = joinPath(OWN_DIRECTORY, "inner");
 const PART_SUFFIX = ".part";
 const PART_NAME = /^([0-9a-f]{64})\.part$/;
 /** Descriptors of parts kept open between calls. */
@@ -59,8 +60,22 @@ export class StagingArea implements Disposable {
 
   /** Makes the area below `destination` if it is not there and removes unfinished copies of earlier runs. */
   static open(destination: ConfinedDirectory): StagingArea {
-    for (const path of [OWN_DIRECTORY, STAGING_DIRECTORY]) makePrivate(destination, path);
-    const area = new StagingArea(destination.openBelow(STAGING_DIRECTORY));
+    return StagingArea.#openAt(STAGING_DIRECTORY, destination);
+  }
+
+  /**
+   * An area of its own, `DEST/.prsync/inner`, for inner contents: no other run goes on with them, so what one left is removed.
+   * That needs no index, which can't be opened on a disk that they fill.
+   */
+  static openInner(destination: ConfinedDirectory): StagingArea {
+    const area = StagingArea.#openAt(INNER_DIRECTORY, destination);
+    area.discardAll();
+    return area;
+  }
+
+  static #openAt(path: RepoPath, destination: ConfinedDirectory): StagingArea {
+    for (const each of [OWN_DIRECTORY, path]) makePrivate(destination, each);
+    const area = new StagingArea(destination.openBelow(path));
     for (const name of area.#names()) {
       const part = PART_NAME.exec(name)?.[1];
       const link = StagedLinks.contentOf(name);
@@ -159,6 +174,11 @@ export class StagingArea implements Disposable {
     } catch (error) {
       if (!isSystemError(error, "ENOENT")) throw error;
     }
+  }
+
+  /** Discards all parts. */
+  discardAll(): void {
+    for (const { content } of [...this.parts()]) this.discard(content);
   }
 
   /** Makes the bytes of a part durable; those of a link are as durable as they were under their first name. */

@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { CodecError } from "../codec/errors.ts";
 import { gunzip, type ReadableBytes } from "../codec/gunzip.ts";
-import { openNamelessFile } from "./nameless-file.ts";
+import { openNamelessFile, writeAll } from "./nameless-file.ts";
 
 /** Opens a gzip file; undefined if it is no longer there. */
 export type OpenPacked = () => Promise<(ReadableBytes & AsyncDisposable) | undefined>;
@@ -58,7 +58,7 @@ export class UnpackedFile implements AsyncDisposable {
     this.#handle = await openNamelessFile(directory);
     for await (const bytes of gunzip(packed, this.lengthBytes)) {
       if (this.#isStopped) return;
-      await this.#handle.write(bytes, 0, bytes.length, this.#readyBytes);
+      await writeAll(this.#handle, bytes, this.#readyBytes);
       this.#readyBytes += bytes.length;
       this.#tell();
     }

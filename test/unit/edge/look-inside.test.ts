@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { CentralFixture } from "../../support/central-fixture.ts";
+import { nextVersion, npmGzip, sourceText } from "../../support/tar-like.ts";
+import { MirrorFixture, sync } from "./mirror-fixture.ts";
+
+const SAVING = { savesTraffic: true } as const;
+
+/** Gzip files of `innerBytes` each, and their next versions. */
+function packages(count: number, innerBytes: number) {
+  return Array.from({ length: count }, (_, i) => {
+    const before = sourceText(innerBytes, i + 1);
+    return { name: `package-${i}.tgz`, before: npmGzip(before), after: npmGzip(nextVersion(before, 3)) };
+  });
+}
+
+/** Central with the packages' next versions, and a mirror that holds the ones before. */
+async function heldBefore(
+  all: ReturnType<typeof packages>,
+  prepare: (fixture: MirrorFixture) => void = () => undefined,
+) {
+  const central = new CentralFixture();
+  for (const { name, before } of all) central.write(name, before);
+  await central.publish();
+  await central.serve();
+  const fixture = new MirrorFixture(central);
+  prepare(fixture);
+  const mirror = await fixture.open();
+  await sync(mirror);
+  for (const { name, after } of all) central.write(name, after, 784_111_778);
+  await central.publish();
+  await central.program.refreshNow();
+  return { central, fixture, mirror };
+}
+
+function expectAfter(fixture: MirrorFixture, all: ReturnType<typeof packages>): void {
+  for (const { name, after } of all) expect(readFileSync(fixture.at(name)).equals(after)).toBe(true);
+}
+
+function mountSmallDisk(path: string, bytes: number): boolean {
+  mkdirSync(path, { recursive: true });
+  if (spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "none", path]).status !== 0) return false;
+  onTestFinished(() => void spawnSync("umount", ["-l", path]));
+  return true;
+}
+
+test.skipIf(process.getuid!() !== 0)("what is inside takes no more room than the plan leaves", async ({ skip }) => {
+  const all = packages(8, 300_000);
+  let isMounted = false;
+  const { fixture, mirror } = await heldBefore(all, ({ destination }) => {
+    isMounted = mountSmallDisk(destination, 4_000_000);
+  });
+  if (!isMounted) return skip("no mounts here");
+  const { summary, failures } = await sync(mirror, SAVING);
+  expect(failures).toEqual([]);
+  expectAfter(fixture, all);
+  // Some of them fit.
+  const share = summary.bytes.received / all.reduce((sum, { after }) => sum + after.length, 0);
+  expect([share > 0.3, share < 0.9, share]).toEqual([true, true, share]);
+  expect(readdirSync(fixture.at(".prsync/inner"))).toEqual([]);
+});
+
+test.skipIf(process.getuid!() !== 0)(
+  "a disk that inner contents of a killed run fill is freed by the next one",
+  async ({ skip }) => {
+    const all = packages(2, 200_000);
+    let isMounted = false;
+    const { fixture, mirror } = await heldBefore(all, ({ destination }) => {
+      isMounted = mountSmallDisk(destination, 6_000_000);
+    });
+    if (!isMounted) return skip("no mounts here");
+    await mirror[Symbol.asyncDispose]();
+    const { bavail, bsize } = statfsSync(fixture.destination);
+    writeFileSync(join(fixture.at(".prsync/inner"), `${"ab".repeat(32)}.part`), Buffer.alloc(bavail * bsize));
+    const again = await fixture.open();
+    expect((await sync(again)).failures).toEqual([]);
+    expectAfter(fixture, all);
+  },
+);
