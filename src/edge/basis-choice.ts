@@ -1,19 +1,20 @@
 import { setImmediate } from "node:timers/promises";
-import { baseNameOf, displayPath, joinPath, parentOf, type RepoPath } from "../core/repo-path.ts";
+import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
 import { isSketched, type Sketch } from "../delta/sketch.ts";
 import { chooseBases, MAX_BASES, type BasisCandidate, type BasisKinship } from "../plan/choose-basis.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
-import { DirectoryNames } from "../plan/similar-name.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { holdersOf } from "./inventory.ts";
+import type { NamesBeside } from "./names-beside.ts";
 import type { SketchSource } from "./sketch-source.ts";
 import type { SyncLog } from "./sync-log.ts";
 
 export interface BasisContext {
   readonly index: MirrorIndex;
   readonly destination: ConfinedDirectory;
+  readonly names: NamesBeside;
   readonly sketches: Pick<SketchSource, "sketchesOf">;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
@@ -24,8 +25,6 @@ const MOST_NAMES = 2;
 const MOST_ALIKE = 8;
 /** So many are chosen for before other work of this process gets its turn: some milliseconds each where many are alike. */
 const CONTENTS_PER_TURN = 16;
-/** Directories whose names are kept: contents come about in path order. */
-const KEPT_DIRECTORIES = 16;
 
 /**
  * Finds basis files for the contents that no file of DEST has whole: what the policy of plan/choose-basis.ts asks is looked up
@@ -71,7 +70,6 @@ async function recordSketches(
 /** Looks up files of DEST that may hold parts of a content, from the index alone: none of them is opened. */
 class CandidateFinder {
   readonly #context: BasisContext;
-  readonly #names = new Map<RepoPath | undefined, DirectoryNames>();
 
   constructor(context: BasisContext) {
     this.#context = context;
@@ -80,7 +78,7 @@ class CandidateFinder {
   find({ source, paths }: ContentToObtain, sketch: Sketch | undefined): BasisCandidate[] {
     const samePaths = source.how === "delta" ? source.basis : [];
     // Many paths with one content lie together: the first of them speak for all.
-    const byName = paths.slice(0, MAX_BASES).flatMap((path) => this.#namedAlike(path));
+    const byName = paths.slice(0, MAX_BASES).flatMap((path) => this.#context.names.mostAlike(path, MOST_NAMES));
     const found = [
       ...samePaths.map((path) => this.#candidate(path, "same-path")),
       ...byName.map((path) => this.#candidate(path, "similar-name")),
@@ -97,27 +95,6 @@ class CandidateFinder {
     }
     const size = kinship === "same-path" ? destination.lstat(path)?.size : undefined;
     return size === undefined ? undefined : { path, kinship, lengthBytes: Number(size), sketch: undefined };
-  }
-
-  #namedAlike(path: RepoPath): RepoPath[] {
-    const directory = parentOf(path);
-    return this.#namesIn(directory)
-      .mostAlike(baseNameOf(path), MOST_NAMES)
-      .map((name) => joinPath(directory, name));
-  }
-
-  /** Files of the held release right in a directory. */
-  #namesIn(directory: RepoPath | undefined): DirectoryNames {
-    const kept = this.#names.get(directory);
-    if (kept !== undefined) return kept;
-    const files = [...this.#context.index.manifest.children(directory)].filter(({ kind }) => kind === "file");
-    const names = new DirectoryNames(files.map(({ path }) => baseNameOf(path)));
-    this.#names.set(directory, names);
-    for (const oldest of this.#names.keys()) {
-      if (this.#names.size <= KEPT_DIRECTORIES) break;
-      this.#names.delete(oldest);
-    }
-    return names;
   }
 
   #alike(wanted: Sketch | undefined): BasisCandidate[] {

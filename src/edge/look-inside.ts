@@ -1,36 +1,31 @@
-import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
-import { deflate } from "../codec/deflate-stream.ts";
-import { gunzip } from "../codec/gunzip.ts";
+import type { Clock } from "../core/clock.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
-import {
-  baseNameOf,
-  displayPath,
-  joinPath,
-  parentOf,
-  RESERVED_TOP_LEVEL_NAME,
-  type RepoPath,
-} from "../core/repo-path.ts";
+import type { RepoPath } from "../core/repo-path.ts";
 import { blockLengthFor, isSigned } from "../delta/block-length.ts";
-import type { MatchedRun } from "../delta/match-search.ts";
 import { signatureByteLength } from "../delta/signature.ts";
-import { MAX_INNER_BYTES, type Recompression } from "../manifest/recompression.ts";
+import type { Recompression } from "../manifest/recompression.ts";
 import { isWorthLookingInside, type LookInsideCost } from "../plan/look-inside-cost.ts";
 import type { ContentToObtain } from "../plan/plan-sync.ts";
-import { DirectoryNames } from "../plan/similar-name.ts";
 import { fatalDiskError } from "../store/errors.ts";
-import { openNamelessFile, writeAll } from "../store/nameless-file.ts";
 import type { StagingArea } from "../store/staging.ts";
+import { copyMatches } from "./copy-matches.ts";
+import type { NamesBeside } from "./names-beside.ts";
+import { RecompressionSpeeds } from "./recompression-speeds.ts";
 import { type ReuseContext, reuseLocalData, type ReusedContent } from "./reuse.ts";
 import { SpareRoom } from "./spare-room.ts";
 import { StagedTransfer } from "./staged-transfer.ts";
+import { unpackBasis } from "./unpacked-basis.ts";
 
 export interface LookInsideContext extends ReuseContext {
   /** Of inner contents. */
   readonly innerStaging: StagingArea;
+  readonly names: NamesBeside;
+  readonly clock: Clock;
   /** Fewer bytes are enough, however long it takes. */
   readonly savesTraffic: boolean;
+  /** Delta is switched off: nothing is looked into unless it {@link savesTraffic}. */
+  readonly useDelta: boolean;
 }
 
 /** A compressed content that is made again from its inner one, once {@link transfer} is whole. */
@@ -45,9 +40,6 @@ export interface InsideContent {
 
 /** Relatives that are tried until one is a gzip file. */
 const MAX_BASES = 2;
-/** So much of the basis is compressed to see how fast this host is. */
-const TRIAL_BYTES = 1024 * 1024;
-const COPY_BYTES = 256 * 1024;
 
 /** What this host could give of the contents to obtain, and what is inside some of them. */
 export interface ReusedOrInside {
@@ -64,40 +56,60 @@ export async function reuseOrLookInside(
   contents: readonly ContentToObtain[],
   context: LookInsideContext,
 ): Promise<ReusedOrInside> {
-  const inside = await lookInside(contents, context);
+  const inside = context.useDelta || context.savesTraffic ? await lookInside(contents, context) : [];
   const insideIds = new Set(inside.map(({ wanted }) => wanted.content));
   const others = contents.filter(({ content }) => !insideIds.has(content));
   return { inside, reused: await reuseLocalData(others, context) };
 }
 
+interface LookIntoContext extends LookInsideContext {
+  readonly room: SpareRoom;
+  readonly speeds: RecompressionSpeeds;
+}
+
+/** What may be worth it, as far as that can be said before anything was read. */
+interface Candidate {
+  readonly wanted: ContentToObtain;
+  readonly recompression: Recompression;
+  /** Files of DEST that may be an older version. */
+  readonly relatives: readonly RepoPath[];
+}
+
 async function lookInside(
   contents: readonly ContentToObtain[],
-  context: LookInsideContext,
+  sync: LookInsideContext,
 ): Promise<readonly InsideContent[]> {
-  const wantedIds = new Set(contents.map(({ content }) => content));
-  const room = SpareRoom.beside(contents, context.destination.rootPath);
+  const room = SpareRoom.beside(contents, sync.destination.rootPath);
+  const context = { ...sync, room, speeds: new RecompressionSpeeds(sync.index, sync.clock) };
+  const candidates = chooseCandidates(contents, context);
+  if (candidates.length === 0) return [];
+  const inner = candidates.map(({ recompression }) => signedInner(recompression));
+  await context.signatures.prepare(inner, context.signal);
   const inside: InsideContent[] = [];
+  for (const candidate of candidates) {
+    context.signal.throwIfAborted();
+    const staged = await lookInto(candidate, context);
+    if (staged !== undefined) inside.push(staged);
+  }
+  return inside;
+}
+
+/** Sets room aside for the inner contents, which stay until the compressed ones were made of them. */
+function chooseCandidates(contents: readonly ContentToObtain[], context: LookIntoContext): readonly Candidate[] {
+  const wantedIds = new Set(contents.map(({ content }) => content));
+  const candidates: Candidate[] = [];
   for (const wanted of contents) {
     const recompression = usableRecompression(wanted, context);
     // An inner content that is a file of the release is on its way already.
     if (recompression === undefined || wantedIds.has(recompression.inner)) continue;
-    context.signal.throwIfAborted();
-    try {
-      const staged = await lookInto(wanted, recompression, { ...context, room });
-      if (staged !== undefined) inside.push(staged);
-    } catch (error) {
-      context.signal.throwIfAborted();
-      // Others write to the disk, too: what is optional gives way to what is not.
-      const isFull = fatalDiskError(error, "")?.code === "disk-full";
-      if (!(error instanceof PrsyncError || isFull)) throw error;
-      const { content } = wanted;
-      context.log.warn(
-        { content, reason: messageOf(error) },
-        "can't look inside a compressed file, fetching it as it is",
-      );
-    }
+    const optimistic = costOf(wanted, recompression, context);
+    if (!isWorthLookingInside(optimistic, context.savesTraffic)) continue;
+    const relatives = relativesOf(wanted, context);
+    if (relatives.length === 0 || !context.room.take(recompression.innerLengthBytes)) continue;
+    wantedIds.add(recompression.inner);
+    candidates.push({ wanted, recompression, relatives });
   }
-  return inside;
+  return candidates;
 }
 
 function usableRecompression(
@@ -108,32 +120,55 @@ function usableRecompression(
   // What an interrupted run left of the compressed bytes is worth more than a guess.
   if (index.staged.get(content) !== undefined) return undefined;
   const recompression = index.recompressions.get(content);
-  if (recompression === undefined || catalog.transfers.has(recompression.inner)) return undefined;
+  if (recompression === undefined) return undefined;
   const { inner, innerLengthBytes } = recompression;
   const isFetchable = catalog.placeOf(inner)?.lengthBytes === innerLengthBytes;
   return isFetchable && isSigned(innerLengthBytes) && lengthBytes > 0 ? recompression : undefined;
 }
 
-interface LookIntoContext extends LookInsideContext {
-  readonly room: SpareRoom;
+/** At best: nothing is missing, and a host whose speed is not known compresses in no time. */
+function costOf(
+  { lengthBytes }: ContentToObtain,
+  recompression: Recompression,
+  { index, speeds }: LookIntoContext,
+): LookInsideCost {
+  const { innerLengthBytes } = recompression;
+  return {
+    compressedBytes: lengthBytes,
+    signatureBytes: signatureByteLength(innerLengthBytes, blockLengthFor(innerLengthBytes, "sqrt")),
+    missingBytes: 0,
+    bytesPerSecond: index.facts.get("downloadBytesPerSecond"),
+    recompressedBytesPerSecond: speeds.known(recompression) ?? Infinity,
+  };
 }
 
-/** Sets room aside for the inner content, which stays until the compressed one was made of it. */
-async function lookInto(
-  wanted: ContentToObtain,
-  recompression: Recompression,
-  context: LookIntoContext,
-): Promise<InsideContent | undefined> {
-  const { inner, innerLengthBytes } = recompression;
-  if (!context.room.take(innerLengthBytes)) return undefined;
+/** What stands at the same paths, then what is named alike beside them. */
+function relativesOf({ paths }: ContentToObtain, { index, names }: LookIntoContext): RepoPath[] {
+  // Not the chosen basis: compressed bytes of another version are unlike, so that there mostly is none.
+  const relatives = new Set(paths.slice(0, MAX_BASES).filter((path) => index.files.get(path) !== undefined));
+  for (const path of names.mostAlike(paths[0]!, MAX_BASES)) relatives.add(path);
+  return [...relatives].slice(0, MAX_BASES);
+}
+
+/** Undefined for a content that is to be fetched as it is after all. @throws the signal's reason; errors of a broken disk */
+async function lookInto(candidate: Candidate, context: LookIntoContext): Promise<InsideContent | undefined> {
+  const { wanted, recompression } = candidate;
   let staged: InsideContent | undefined;
   try {
-    staged = await stageInner(wanted, recompression, context);
+    staged = await stageInner(candidate, context);
     return staged;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    // Others write to the disk, too: what is optional gives way to what is not.
+    const isFull = fatalDiskError(error, "")?.code === "disk-full";
+    if (!(error instanceof PrsyncError || isFull)) throw error;
+    const told = { content: wanted.content, reason: messageOf(error) };
+    context.log.warn(told, "can't look inside a compressed file, fetching it as it is");
+    return undefined;
   } finally {
     if (staged === undefined) {
-      dropInner(inner, context);
-      context.room.give(innerLengthBytes);
+      dropInner(recompression.inner, context);
+      context.room.give(recompression.innerLengthBytes);
     }
   }
 }
@@ -147,116 +182,28 @@ export function dropInner(
   innerStaging.discard(inner);
 }
 
-/** What this host has of the inner content; undefined if it is not worth it. */
-async function stageInner(
-  wanted: ContentToObtain,
-  recompression: Recompression,
-  context: LookIntoContext,
-): Promise<InsideContent | undefined> {
-  await using basis = await unpackBasis(wanted, context);
-  if (basis === undefined) return undefined;
+/** Stages what this host has of the inner content; undefined if it is not worth it. */
+async function stageInner(candidate: Candidate, context: LookIntoContext): Promise<InsideContent | undefined> {
+  const { wanted, recompression, relatives } = candidate;
   const { inner, innerLengthBytes } = recompression;
-  const cost = {
-    compressedBytes: wanted.lengthBytes,
-    signatureBytes: signatureByteLength(innerLengthBytes, blockLengthFor(innerLengthBytes, "sqrt")),
-    missingBytes: 0,
-    bytesPerSecond: context.index.facts.get("downloadBytesPerSecond"),
-    recompressedBytesPerSecond: await trialSpeed(basis, recompression),
-  };
+  await using basis = await unpackBasis(relatives, context);
+  if (basis === undefined) return undefined;
+  if (context.speeds.known(recompression) === undefined) await context.speeds.measure(recompression, basis);
+  const cost = costOf(wanted, recompression, context);
   if (!isWorthLookingInside(cost, context.savesTraffic)) return undefined;
-  const signature = await context.signatures.signature(
-    { content: inner, lengthBytes: innerLengthBytes },
-    context.signal,
-  );
+  const signature = await context.signatures.signature(signedInner(recompression), context.signal);
   if (signature === undefined) return undefined;
   const task = { signature, contentLength: innerLengthBytes, bases: [basis.handle] };
   const { runs } = await context.search.search(task, context.signal);
   const missingBytes = innerLengthBytes - runs.reduce((sum, { length }) => sum + length, 0);
-  const exact: LookInsideCost = { ...cost, signatureBytes: signature.length, missingBytes };
+  const exact = { ...cost, signatureBytes: signature.length, missingBytes };
   if (!isWorthLookingInside(exact, context.savesTraffic)) return undefined;
   const transfer = new StagedTransfer(inner, context.innerStaging.stage(inner, innerLengthBytes));
   context.catalog.transfers.set(inner, transfer);
-  await copyRuns(runs, basis, transfer);
+  await copyMatches(runs, [basis], { transfer, log: context.log });
   return { wanted, recompression, transfer, missingBytes };
 }
 
-interface UnpackedBasis extends AsyncDisposable {
-  readonly handle: FileHandle;
-  readonly lengthBytes: number;
-}
-
-/** The first relative that unpacks; undefined if DEST has none. */
-async function unpackBasis(wanted: ContentToObtain, context: LookIntoContext): Promise<UnpackedBasis | undefined> {
-  for (const path of relativesOf(wanted, context)) {
-    try {
-      return await unpackFile(path, context);
-    } catch (error) {
-      context.signal.throwIfAborted();
-      context.log.debug({ path: displayPath(path), reason: messageOf(error) }, "relative can't be unpacked");
-    }
-  }
-  return undefined;
-}
-
-/** What stands at the same paths, then what is named alike beside them. */
-function relativesOf({ paths }: ContentToObtain, { index }: LookInsideContext): RepoPath[] {
-  // Not the chosen basis: compressed bytes of another version are unlike, so that there mostly is none.
-  const relatives = new Set(paths.filter((path) => index.files.get(path) !== undefined));
-  const directory = parentOf(paths[0]!);
-  const names = new DirectoryNames(index.files.namesIn(directory));
-  for (const name of names.mostAlike(baseNameOf(paths[0]!), MAX_BASES)) relatives.add(joinPath(directory, name));
-  return [...relatives].slice(0, MAX_BASES);
-}
-
-/** @throws CodecError for anything but a gzip file that there is room for, at most {@link MAX_INNER_BYTES}; system errors */
-async function unpackFile(path: RepoPath, { destination, signal, room }: LookIntoContext): Promise<UnpackedBasis> {
-  await using packed = await destination.openForReading(path);
-  const { size } = await packed.stat();
-  const file = {
-    lengthBytes: size,
-    read: async (offset: number, length: number) => {
-      const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)));
-      return bytes.subarray(0, (await packed.read(bytes, 0, bytes.length, offset)).bytesRead);
-    },
-  };
-  const handle = await openNamelessFile(join(destination.rootPath, RESERVED_TOP_LEVEL_NAME));
-  let lengthBytes = 0;
-  try {
-    for await (const bytes of gunzip(file, Math.min(MAX_INNER_BYTES, room.leftBytes))) {
-      signal.throwIfAborted();
-      await writeAll(handle, bytes, lengthBytes);
-      lengthBytes += bytes.length;
-    }
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
-  return { handle, lengthBytes, [Symbol.asyncDispose]: () => handle.close() };
-}
-
-/** Compressed bytes per second that this host makes of such data with the settings of the longest member. */
-async function trialSpeed(basis: UnpackedBasis, { members }: Recompression): Promise<number> {
-  const longest = members.reduce((a, b) => (b.lengthBytes > a.lengthBytes ? b : a));
-  const bytes = Buffer.alloc(Math.min(TRIAL_BYTES, basis.lengthBytes));
-  await basis.handle.read(bytes, 0, bytes.length, 0);
-  const startMs = performance.now();
-  let made = 0;
-  for await (const part of deflate(oneSlice(bytes), longest.settings)) made += part.length;
-  return made / (Math.max(1, performance.now() - startMs) / 1000);
-}
-
-async function* oneSlice(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
-}
-
-async function copyRuns(runs: readonly MatchedRun[], basis: UnpackedBasis, transfer: StagedTransfer): Promise<void> {
-  const buffer = Buffer.allocUnsafe(COPY_BYTES);
-  for (const { targetOffset, basisOffset, length } of runs) {
-    for (let done = 0; done < length;) {
-      const { bytesRead } = await basis.handle.read(buffer, 0, Math.min(COPY_BYTES, length - done), basisOffset + done);
-      if (bytesRead === 0) return;
-      await transfer.write(targetOffset + done, buffer.subarray(0, bytesRead));
-      done += bytesRead;
-    }
-  }
+function signedInner({ inner, innerLengthBytes }: Recompression) {
+  return { content: inner, lengthBytes: innerLengthBytes };
 }

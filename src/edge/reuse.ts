@@ -1,9 +1,7 @@
-import type { FileHandle } from "node:fs/promises";
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import { isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
-import type { MatchedRun } from "../delta/match-search.ts";
 import { isSketched } from "../delta/sketch.ts";
 import { SketchBuilder } from "../delta/sketch-builder.ts";
 import { loadStrongSum, type StrongSum } from "../delta/strong-sum.ts";
@@ -14,6 +12,7 @@ import { StoreError } from "../store/errors.ts";
 import { stageFromFile } from "../store/stage-from-file.ts";
 import type { StagingArea } from "../store/staging.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
+import { copyMatches, type OpenBasis } from "./copy-matches.ts";
 import { StagedTransfer } from "./staged-transfer.ts";
 import type { SearchPool } from "./search-pool.ts";
 import type { SignatureSource } from "./signature-source.ts";
@@ -41,8 +40,6 @@ export interface ReusedContent {
   /** Bytes that this host gave, hints included. */
   readonly reusedBytes: number;
 }
-
-const COPY_CHUNK_BYTES = 256 * 1024;
 
 /** Stages everything that this host can give: whole copies, parts of an interrupted run, matches of basis files. */
 export async function reuseLocalData(
@@ -171,12 +168,12 @@ async function searchBases(work: ContentReuse, basisPaths: readonly RepoPath[]):
     const signature = await context.signatures.signature(transfer, context.signal);
     if (signature === undefined) return;
     await using bases = await openBases(basisPaths, context);
-    const task = { signature, contentLength: lengthBytes, bases: bases.handles };
+    const task = { signature, contentLength: lengthBytes, bases: bases.opened.map(({ handle }) => handle) };
     const { runs, unreadable } = await context.search.search(task, context.signal);
     for (const { basis, reason } of unreadable) {
-      context.log.warn({ path: displayPath(bases.paths[basis]!), reason }, "basis file can't be read to its end");
+      context.log.warn({ path: displayPath(bases.opened[basis]!.path), reason }, "basis file can't be read to its end");
     }
-    await copyMatches(runs, bases, work);
+    await copyMatches(runs, bases.opened, { transfer, log: context.log });
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof PrsyncError) || isBrokenInstallation(error)) throw error;
@@ -189,63 +186,18 @@ function isBrokenInstallation(error: unknown): boolean {
 }
 
 interface OpenBases extends AsyncDisposable {
-  readonly handles: readonly FileHandle[];
-  /** In the order of the handles. */
-  readonly paths: readonly RepoPath[];
+  readonly opened: readonly OpenBasis[];
 }
 
 async function openBases(wanted: readonly RepoPath[], { destination, log }: ReuseContext): Promise<OpenBases> {
   const resources = new AsyncDisposableStack();
-  const handles: FileHandle[] = [];
-  const paths: RepoPath[] = [];
+  const opened: OpenBasis[] = [];
   for (const path of wanted) {
     try {
-      handles.push(resources.use(await destination.openForReading(path)));
-      paths.push(path);
+      opened.push({ handle: resources.use(await destination.openForReading(path)), path });
     } catch (error) {
       log.warn({ path: displayPath(path), reason: messageOf(error) }, "basis file can't be opened");
     }
   }
-  return { handles, paths, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-}
-
-/** A basis that fails here, after it was searched, gives no more; errors of the staging area are passed on. */
-async function copyMatches(runs: readonly MatchedRun[], bases: OpenBases, work: ContentReuse): Promise<void> {
-  const buffer = Buffer.allocUnsafe(COPY_CHUNK_BYTES);
-  const failed = new Set<number>();
-  for (const run of runs) {
-    const { present } = work.transfer;
-    for (const missing of [...present.missingIn(run.targetOffset, run.targetOffset + run.length)]) {
-      for (let offset = missing.start; offset < missing.end && !failed.has(run.basis); offset += COPY_CHUNK_BYTES) {
-        const into = buffer.subarray(0, missing.end - offset);
-        const isRead = await readBasis(bases, run.basis, {
-          into,
-          at: run.basisOffset + offset - run.targetOffset,
-          work,
-        });
-        if (isRead) await work.transfer.write(offset, into);
-        else failed.add(run.basis);
-      }
-    }
-  }
-}
-
-interface BasisRead {
-  readonly into: Uint8Array;
-  readonly at: number;
-  readonly work: ContentReuse;
-}
-
-/** False if the basis ends before, or can't be read. */
-async function readBasis(bases: OpenBases, basis: number, { into, at, work }: BasisRead): Promise<boolean> {
-  try {
-    const { bytesRead } = await bases.handles[basis]!.read(into, 0, into.length, at);
-    return bytesRead === into.length;
-  } catch (error) {
-    work.context.log.warn(
-      { path: displayPath(bases.paths[basis]!), reason: messageOf(error) },
-      "basis file can't be read",
-    );
-    return false;
-  }
+  return { opened, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }

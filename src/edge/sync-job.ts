@@ -31,6 +31,7 @@ import { learnRecompressions } from "./look-inside-records.ts";
 import { reuseOrLookInside, type ReusedOrInside } from "./look-inside.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
+import { NamesBeside } from "./names-beside.ts";
 import { nextManifest } from "./next-manifest.ts";
 import type { ReusedContent } from "./reuse.ts";
 import { summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
@@ -111,14 +112,13 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     // The tracker answers while this host searches its own files.
     const announced = plan.contents.length > 0 ? mirror.announcer.announceNow() : Promise.resolve();
     progress.onStage("reuse");
-    const contents = options.plan.useDelta
-      ? await chooseBasisFiles(plan.contents, { ...mirror, log, signal })
-      : plan.contents;
+    const context = { ...mirror, log, signal, names: new NamesBeside(mirror.index) };
+    const contents = options.plan.useDelta ? await chooseBasisFiles(plan.contents, context) : plan.contents;
     const local = await reuseOrLookInside(contents, {
-      ...mirror,
-      log,
-      signal,
+      ...context,
+      clock: mirror.ports.clock,
       savesTraffic: options.savesTraffic,
+      useDelta: options.plan.useDelta,
     });
     await announced;
     if (mirror.announcer.revocation !== undefined) throw mirror.announcer.revocation;

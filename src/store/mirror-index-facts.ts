@@ -20,6 +20,8 @@ export interface IndexFacts {
   readonly sketchesSwept: number;
   /** How fast the last download of some length was. */
   readonly downloadBytesPerSecond: number;
+  /** JSON: how fast this host compresses, by settings, and when that was measured. */
+  readonly recompressionTrials: string;
 }
 
 /** Table `meta`. */

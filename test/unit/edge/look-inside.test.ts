@@ -65,7 +65,7 @@ test.skipIf(process.getuid!() !== 0)("what is inside takes no more room than the
 test.skipIf(process.getuid!() !== 0)(
   "a disk that inner contents of a killed run fill is freed by the next one",
   async ({ skip }) => {
-    const all = packages(2, 200_000);
+    const all = packages(2, 400_000);
     let isMounted = false;
     const { fixture, mirror } = await heldBefore(all, ({ destination }) => {
       isMounted = mountSmallDisk(destination, 6_000_000);
@@ -79,3 +79,56 @@ test.skipIf(process.getuid!() !== 0)(
     expectAfter(fixture, all);
   },
 );
+
+test("a directory's names are read once, and signatures asked for together", async () => {
+  const all = packages(3, 400_000);
+  const { fixture, mirror } = await heldBefore(all);
+  const { files } = mirror.index;
+  const namesIn = files.namesIn.bind(files);
+  let walks = 0;
+  files.namesIn = (directory) => {
+    walks++;
+    return namesIn(directory);
+  };
+  const signatures = mirror.central.signatures.bind(mirror.central);
+  const asked: number[] = [];
+  mirror.central.signatures = (contents, options) => {
+    asked.push(contents.length);
+    return signatures(contents, options);
+  };
+  expect((await sync(mirror, SAVING)).failures).toEqual([]);
+  expectAfter(fixture, all);
+  expect([walks, asked]).toEqual([1, [3]]);
+});
+
+test("nothing is unpacked or tried as long as no rate was measured", async () => {
+  const all = packages(1, 400_000);
+  const { fixture, mirror } = await heldBefore(all);
+  expect((await sync(mirror)).failures).toEqual([]);
+  expectAfter(fixture, all);
+  expect(mirror.index.facts.get("recompressionTrials")).toBeUndefined();
+});
+
+test("a slow line is relieved, with a trial of this host that is remembered", async () => {
+  const all = packages(1, 400_000);
+  const { fixture, mirror } = await heldBefore(all);
+  mirror.index.facts.set("downloadBytesPerSecond", 1_000);
+  const { summary } = await sync(mirror);
+  expectAfter(fixture, all);
+  expect(summary.files).toMatchObject({ delta: 1, fetched: 0 });
+  expect(Object.keys(JSON.parse(mirror.index.facts.get("recompressionTrials")!) as object)).toEqual(["9/8"]);
+});
+
+test("with delta switched off nothing is looked into, unless traffic is to be saved", async () => {
+  const all = packages(1, 400_000);
+  const { central, fixture, mirror } = await heldBefore(all);
+  mirror.index.facts.set("downloadBytesPerSecond", 1_000);
+  const plan = { useDelta: false };
+  expect((await sync(mirror, { plan })).summary.files).toMatchObject({ delta: 0, fetched: 1 });
+  const next = npmGzip(nextVersion(nextVersion(sourceText(400_000, 1), 3), 2));
+  central.write(all[0]!.name, next, 784_111_779);
+  await central.publish();
+  await central.program.refreshNow();
+  expect((await sync(mirror, { ...SAVING, plan })).summary.files).toMatchObject({ delta: 1, fetched: 0 });
+  expect(readFileSync(fixture.at(all[0]!.name)).equals(next)).toBe(true);
+});
