@@ -116,9 +116,9 @@ test("a holder is found behind any number of files that changed; verified ones a
   for (const name of names.slice(0, -1)) chmodSync(disk.at(name), 0o600);
   disk.write("adopted", "same");
   disk.record("adopted", contentOf("same"), false);
-  const { holdersOf } = localHoldings(disk);
-  expect([...holdersOf(contentOf("same"), "any")]).toEqual([names.at(-1), "adopted"]);
-  expect([...holdersOf(contentOf("same"), "verified")]).toEqual([names.at(-1)]);
+  const holdings = localHoldings(disk);
+  expect([...holdings.holdersOf(contentOf("same"), "any")]).toEqual([names.at(-1), "adopted"]);
+  expect([...holdings.holdersOf(contentOf("same"), "verified")]).toEqual([names.at(-1)]);
 });
 
 test("only a file that is, or will be, what the release says may get further names", async () => {
