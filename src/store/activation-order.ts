@@ -41,7 +41,7 @@ export function orderSteps(
 ): OrderedStep[] {
   const phases = new Map<Phase, ActivationStep[]>(PHASES.map((phase) => [phase, []]));
   for (const step of steps) phases.get(phaseOf(step, options.isMetadata))!.push(step);
-  const removals = [...phases.get("remove")!, ...phases.get("rmdir")!].sort(byPath).reverse();
+  const removals = [...phases.get("remove")!, ...phases.get("rmdir")!].sort(byPath);
   phases.get("directory")!.sort(byPath);
   phases.get("metadata")!.sort((a, b) => metadataRank(a) - metadataRank(b) || byPath(a, b));
   phases.get("rmdir")!.sort(byPath).reverse();
@@ -64,15 +64,15 @@ export function lateStepsFrom(
   return steps.findLastIndex(isEarly) + 1;
 }
 
-/** @param removals deepest first */
+/** @param removals in path order */
 function sequence(steps: readonly ActivationStep[], removals: readonly ActivationStep[]): OrderedStep[] {
   const uses = countUses(steps);
   const early = new Set<ActivationStep>();
   const ordered: OrderedStep[] = [];
   for (const step of steps) {
     if ("replaces" in step && step.replaces === "directory" && !isDirectory(step)) {
-      for (const removal of removals) {
-        if (!pathOf(removal).startsWith(`${step.entry.path}/`)) continue;
+      for (const removal of below(removals, step.entry.path).reverse()) {
+        if (early.has(removal)) continue;
         early.add(removal);
         ordered.push(orderedStep(removal, uses));
       }
@@ -80,6 +80,23 @@ function sequence(steps: readonly ActivationStep[], removals: readonly Activatio
     if (!early.has(step)) ordered.push(orderedStep(step, uses));
   }
   return ordered;
+}
+
+/** The removals of what lies below a directory; `sorted` by path. */
+function below(sorted: readonly ActivationStep[], directory: RepoPath): ActivationStep[] {
+  // "0" follows "/".
+  return sorted.slice(firstFrom(sorted, `${directory}/`), firstFrom(sorted, `${directory}0`));
+}
+
+/** Index of the first step whose path is not before `path`. */
+function firstFrom(sorted: readonly ActivationStep[], path: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (pathOf(sorted[middle]!) < path) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function countUses(steps: readonly ActivationStep[]): Map<ContentId, number> {

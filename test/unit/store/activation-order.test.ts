@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ContentId } from "../../../src/core/content-id.ts";
 import { repoPathFromByteString as path } from "../../../src/core/repo-path.ts";
@@ -98,4 +99,60 @@ test("a part is kept until its last use", () => {
     ["place d", true],
     ["place dists/c", false],
   ]);
+});
+
+test("directories that something else replaces are emptied in time that grows with their files, not with all removals", () => {
+  const reads = (directories: number): number => {
+    let count = 0;
+    // Each look at the path of a removal is counted.
+    const counted = (name: string): ActivationStep => ({
+      action: "remove",
+      kind: "file",
+      get path() {
+        count++;
+        return path(name);
+      },
+    });
+    const names = Array.from({ length: directories }, (_, i) => `d${i}`);
+    const steps = names.flatMap((name) => [
+      place(name, "directory"),
+      ...Array.from({ length: 10 }, (_, i) => counted(`${name}/${i}`)),
+    ]);
+    expect(orderSteps(steps, { isMetadata })).toHaveLength(11 * directories);
+    return count;
+  };
+  // A scan of all removals for each directory made it 16 times as many.
+  expect(reads(400) / reads(100)).toBeLessThan(6);
+});
+
+test("removals below a replaced directory come right before it, in the order of a full scan", () => {
+  const segment = fc.constantFrom("a", "b", "a-", "a0", "\xff");
+  const names = fc.array(segment, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(names, { maxLength: 40 }),
+      fc.uniqueArray(names, { maxLength: 5 }),
+      (removed, replaced) => {
+        const steps = [
+          ...replaced.map((name) => place(name, "directory")),
+          ...removed.map((name) => remove(name, name.length % 2 === 0 ? "file" : "directory")),
+        ];
+        const shown = orderSteps(steps, { isMetadata: () => false }).map(show);
+        const deepestFirst = removed.toSorted().reverse();
+        const expected: string[] = [];
+        const take = (name: string): void => void (expected.includes(name) ? undefined : expected.push(name));
+        for (const name of replaced) {
+          for (const below of deepestFirst.filter((each) => each.startsWith(`${name}/`))) take(`remove ${below}`);
+          expected.push(`place ${name}`);
+        }
+        expect(shown.slice(0, expected.length)).toEqual(expected);
+        expect(shown.slice(expected.length).toSorted()).toEqual(
+          removed
+            .map((name) => `remove ${name}`)
+            .filter((name) => !expected.includes(name))
+            .toSorted(),
+        );
+      },
+    ),
+  );
 });
