@@ -10,6 +10,7 @@ import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { fileStatOf, isSameFileStat } from "../store/file-stat.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { walkTree } from "../store/tree-walk.ts";
+import type { StrayFiles } from "./stray-files.ts";
 import type { SyncLog } from "./sync-log.ts";
 
 /** What the inventory looks at, and how far. */
@@ -25,6 +26,8 @@ export interface InventoryScope {
   readonly isStrict: boolean;
   /** Paths outside it are no part of the release, or left alone. */
   readonly selection: Selection;
+  /** Files that a whole look finds and that nothing is recorded about are noted here. */
+  readonly strays: StrayFiles;
 }
 
 /** Looks between two turns of the event loop: peers and customers are served meanwhile. */
@@ -93,6 +96,7 @@ async function considerWhole(
       }
       seen.add(found.path);
       const entry = entryAfter(index, considered, found.path);
+      if (isStray(index, entry, found)) scope.strays.add(found.path, fileStatOf(found.stats));
       if (entry === undefined) {
         if (scope.includesForeign) consider(found.path, undefined, false);
       } else if (!isAsRecorded(scope, entry, found)) {
@@ -108,13 +112,16 @@ async function considerWhole(
 }
 
 type FoundEntry = Exclude<Awaited<ReturnType<ReturnType<typeof walkTree>["next"]>>["value"], void | undefined>[number];
+type FoundPath = Exclude<FoundEntry, { readonly kind: "unreadable" }>;
+
+function isStray(index: MirrorIndex, entry: Entry | undefined, found: FoundPath): boolean {
+  if (found.kind !== "file" || index.files.get(found.path) !== undefined) return false;
+  const { size, mtimeNs } = fileStatOf(found.stats);
+  return !(entry?.kind === "file" && entry.size === size && isSameMtime(entry.mtimeNs, mtimeNs));
+}
 
 /** True if nothing need be decided about a path that the new release leaves as it is. */
-function isAsRecorded(
-  { index, isStrict }: InventoryScope,
-  entry: Entry,
-  found: Exclude<FoundEntry, { readonly kind: "unreadable" }>,
-): boolean {
+function isAsRecorded({ index, isStrict }: InventoryScope, entry: Entry, found: FoundPath): boolean {
   if (entry.kind !== "file" || found.kind !== "file") return false;
   const record = index.files.get(entry.path);
   if (record === undefined || (isStrict && !record.isVerified)) return false;
@@ -134,7 +141,8 @@ export function localState(scope: LocalScope, path: RepoPath): LocalState {
 }
 
 /** What {@link localState} needs. */
-export type LocalScope = Pick<InventoryScope, "index" | "destination"> & Partial<Pick<InventoryScope, "isStrict">>;
+export type LocalScope = Pick<InventoryScope, "index" | "destination"> &
+  Partial<Pick<InventoryScope, "isStrict" | "strays">>;
 
 function lookAt(scope: LocalScope, path: RepoPath): LocalState {
   const stats = scope.destination.lstat(path);
@@ -168,6 +176,7 @@ export function localHoldings(
       return local.kind === "file" && local.content === entry.content ? entry.content : undefined;
     },
     holdersOf: (content: ContentId, trust: "any" | "verified") => holdersOf(scope, content, trust),
+    strayLike: (entry) => scope.strays?.find(entry),
     inodeOf: (path: RepoPath) => {
       const local = localState(scope, path);
       return local.kind === "file" ? local.inode : undefined;

@@ -34,6 +34,7 @@ import type { Mirror } from "./mirror.ts";
 import { NamesBeside } from "./names-beside.ts";
 import { nextManifest } from "./next-manifest.ts";
 import type { ReusedContent } from "./reuse.ts";
+import { StrayFiles } from "./stray-files.ts";
 import { summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
 import { loggingStages, type SyncProgress } from "./sync-progress.ts";
 
@@ -97,6 +98,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     includesForeign: options.plan.removal === "all",
     isStrict: options.plan.checksum,
     selection,
+    strays: new StrayFiles(),
   };
   // What turns out changed from here on is for the next run.
   mirror.index.files.takeChanged();

@@ -41,6 +41,8 @@ export interface LocalHoldings {
    * left alone and not known to be what the release says. Only such a file may get further names.
    */
   contentAfter(path: RepoPath): ContentId | undefined;
+  /** A file that nothing is recorded about and that may have the entry's content: to be read and hashed before it is copied. */
+  strayLike(entry: FileEntry): RepoPath | undefined;
   /** "dev:ino" of the file at a path now, if it is one. */
   inodeOf(path: RepoPath): string | undefined;
 }
@@ -92,7 +94,8 @@ export interface SyncPlan {
 
 /**
  * Decides what to do about each considered path: pure, so that a dry run, the real run and the simulator agree.
- * Same path and content: keep. Content held under another path: move or copy. Same path, other content: delta. Else fetch.
+ * Same path and content: keep. Content held under another path, or perhaps there: move or copy. Same path, other content: delta.
+ * Else fetch.
  */
 export function planSync(
   considered: Iterable<ConsideredPath>,
@@ -255,13 +258,15 @@ class ContentCollector {
     }));
   }
 
-  #sourceOf({ entry: { content }, basis }: WantedContent): ContentSource {
+  #sourceOf({ entry, basis }: WantedContent): ContentSource {
+    const { content } = entry;
     if (content === EMPTY_CONTENT) return { how: "fetch" };
     let from: RepoPath | undefined;
     for (const holder of this.#holdings.holdersOf(content, "any")) {
       if (this.#isGoingAway(holder)) return { how: "move", from: holder };
       from ??= holder;
     }
+    from ??= this.#holdings.strayLike(entry);
     if (from !== undefined) return { how: "copy", from };
     return this.#options.useDelta && basis.length > 0 ? { how: "delta", basis } : { how: "fetch" };
   }

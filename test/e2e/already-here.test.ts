@@ -1,4 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LoopbackCentral } from "../support/loopback-central.ts";
@@ -49,6 +59,35 @@ describe.skipIf(!hasRsync() || !canTrace())("a renamed directory of 10,000 files
     expect(inodesBelow(join(central.mirror("mirror"), "pool-2"))).toEqual(inodes);
     expect(await rsyncDifferences(central.tree, central.mirror("mirror"), true)).toBe("");
   }, 120_000);
+});
+
+describe.skipIf(!hasRsync())("files that somebody moved within DEST", () => {
+  test.each([["with its index"], ["without its index"]])("are found again by a mirror %s", async (which) => {
+    await using central = new LoopbackCentral("moved-by-hand");
+    mkdirSync(join(central.tree, "pool"));
+    for (let index = 0; index < 6; index++) {
+      writeFileSync(join(central.tree, `pool/f${index}`), randomBytesOf(index, 100_000));
+    }
+    await central.publish();
+    await central.serve();
+    await central.sync("mirror");
+    const mirror = central.mirror("mirror");
+    renameSync(join(mirror, "pool"), join(mirror, "kept-elsewhere"));
+    if (which === "without its index") {
+      for (const name of readdirSync(join(mirror, ".prsync")).filter((file) => file.startsWith("index"))) {
+        rmSync(join(mirror, ".prsync", name));
+      }
+    }
+    // One of them only looks the same.
+    const changed = join(mirror, "kept-elsewhere/f0");
+    const { atime, mtime } = statSync(changed);
+    writeFileSync(changed, randomBytesOf(99, 100_000));
+    utimesSync(changed, atime, mtime);
+    const { bytes, files } = await central.sync("mirror", ["--delete"]);
+    expect(files).toMatchObject({ copied: 5, fetched: 1 });
+    expect(bytes.fromPeers + bytes.fromOrigin).toBeLessThan(110_000);
+    expect(await rsyncDifferences(central.tree, mirror, true)).toBe("");
+  });
 });
 
 /** Inode numbers of all files below a directory. */

@@ -2,6 +2,7 @@ import { chmodSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:
 import { expect, test } from "vitest";
 import type { RepoPath } from "../../../src/core/repo-path.ts";
 import { localHoldings, localState, takeInventory, type InventoryScope } from "../../../src/edge/inventory.ts";
+import { StrayFiles } from "../../../src/edge/stray-files.ts";
 import { Selection } from "../../../src/filter/selection.ts";
 import type { ConsideredPath } from "../../../src/plan/plan-sync.ts";
 import { contentOf, directoryEntry, fileEntry, MirrorDisk, pathOf, symlinkEntry } from "./mirror-disk.ts";
@@ -12,7 +13,8 @@ async function consider(
   change: Partial<InventoryScope> = {},
 ): Promise<Map<RepoPath, ConsideredPath>> {
   const selection = new Selection();
-  const scope = { ...disk, isWhole: false, includesForeign: false, isStrict: false, selection, ...change };
+  const strays = new StrayFiles();
+  const scope = { ...disk, isWhole: false, includesForeign: false, isStrict: false, selection, strays, ...change };
   return await takeInventory(scope);
 }
 

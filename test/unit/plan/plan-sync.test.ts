@@ -18,6 +18,7 @@ const NOTHING_HELD: LocalHoldings = {
   holdersOf: () => [],
   inodeOf: () => undefined,
   contentAfter: () => undefined,
+  strayLike: () => undefined,
 };
 
 test("same path and content is kept", () => {
