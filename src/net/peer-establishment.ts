@@ -154,6 +154,7 @@ class Establishment {
     wire.off("handshake", this.#onHandshake);
     wire.off("extended", this.#onExtended);
     gate.open();
+    this.#link.isStockClient = kind.isStockClient;
     this.#link.pause();
     const { clock } = this.#context;
     const peer = { ...kind, peerId: wire.peerId!, geometry: this.#bundle!, clock };

@@ -8,8 +8,10 @@ import { FrameWire } from "./frame-wire.ts";
 import { SendQueue } from "./send-queue.ts";
 
 const TICK_MS = 5_000;
-/** Two keep-alives of BEP 3's two minutes may be late by a quarter. */
-const SILENCE_MS = 150_000;
+/** Programs of ours send something every 60 s; who lost its line keeps its place for less than two minutes. */
+const SILENCE_MS = 100_000;
+/** A stock client's keep-alive of BEP 3's two minutes may be late by a quarter. */
+const STOCK_SILENCE_MS = 150_000;
 const FRAME_DEADLINE_MS = 30_000;
 const STALL_DEADLINE_MS = 30_000;
 const KEEP_ALIVE_MS = 60_000;
@@ -31,6 +33,8 @@ export class PeerLink {
   readonly queue: SendQueue;
   readonly socket: Socket;
   readonly remoteHost: string;
+  /** The peer keeps to BEP 3's own, slower keep-alive. */
+  isStockClient = false;
   /** Called once, with the reason. */
   onClose: (reason: string) => void = () => undefined;
   /** The send queue has room again. */
@@ -143,7 +147,7 @@ export class PeerLink {
   }
 
   #overdue(nowMs: number): string | undefined {
-    if (nowMs - this.#lastFrameMs >= SILENCE_MS) return "silent";
+    if (nowMs - this.#lastFrameMs >= (this.isStockClient ? STOCK_SILENCE_MS : SILENCE_MS)) return "silent";
     if (nowMs - (this.gate.frameStartedMs ?? nowMs) >= FRAME_DEADLINE_MS) return "a frame was not completed";
     if (nowMs - (this.queue.stalledSinceMs ?? nowMs) >= STALL_DEADLINE_MS) return "the peer does not read";
     return undefined;

@@ -496,7 +496,22 @@ test("a peer that does not read is seen in queuedBytes and closed after 30 s", a
   expect(await heard.closed).toBe("the peer does not read");
 });
 
-test("silence for 150 s and a frame that takes 30 s end it; keep-alives go out after 60 s", async () => {
+test("a volunteer whose line was cut is let go after 100 s", async () => {
+  const clock = new ManualClock();
+  const { port, accepted } = await listenFor(contextOf({ key: keyOf(3) })); // it says nothing in real time so short
+  const here = await dialPeer(targetAt(port), contextOf({ key: keyOf(4), clock }));
+  const heard = new PeerRecorder();
+  here.setListener(heard);
+  (await accepted).setListener(new PeerRecorder());
+  clock.advance(65_000);
+  await until(() => here.queuedBytes === 0);
+  clock.advance(30_000);
+  expect(heard.events).toEqual([]);
+  clock.advance(10_000);
+  expect(heard.events).toEqual(["close silent"]);
+});
+
+test("a stock client's silence for 150 s and a frame that takes 30 s end it; keep-alives go out after 60 s", async () => {
   const clock = new ManualClock();
   const silent = await rawStock(true, clock);
   await until(() => silent.wire.queuedBytes === 0);
@@ -504,7 +519,9 @@ test("silence for 150 s and a frame that takes 30 s end it; keep-alives go out a
   clock.advance(65_000);
   await until(() => silent.wire.sentBytes > before);
   expect(silent.wire.sentBytes).toBe(before + 4);
-  clock.advance(90_000);
+  clock.advance(80_000);
+  expect(silent.heard.events).toEqual([]);
+  clock.advance(10_000);
   expect(await silent.heard.closed).toBe("silent");
   const slow = await rawStock(true, clock);
   slow.socket.write(Buffer.of(0, 0));
