@@ -9,6 +9,20 @@ export interface SwarmMirror {
   daemon: RunningProgram;
 }
 
+export interface OneSync {
+  readonly host: TestHost;
+  readonly destination: string;
+  readonly summary: SyncSummary;
+  /** What it said of its peers, too. */
+  readonly log: string;
+}
+
+/** Of the one document of `sync --json`. */
+export interface SyncSummary {
+  readonly seconds: number;
+  readonly bytes: { readonly received: number; readonly fromPeers: number; readonly fromOrigin: number };
+}
+
 export interface NamespaceSwarmOptions {
   /** For TREE, state and destinations. */
   readonly directory: string;
@@ -57,12 +71,22 @@ export class NamespaceSwarm implements AsyncDisposable {
   async addMirror(name: string, { prepare, words = [] }: MirrorChange = {}): Promise<SwarmMirror> {
     const host = this.network.addHost(name, this.#options.rate);
     prepare?.(host);
-    const url = `http://${this.#addressOf(this.centralHost)}:7380`;
-    const ticket = (await runPrsync(["invite", this.tree, name, "--url", url], { env: this.env })).stdout.trim();
     const destination = join(this.#options.directory, name);
-    const mirror = { host, destination, daemon: await this.#startDaemon(host, [ticket, destination, ...words]) };
+    const start = [await this.#invite(name), destination, ...words];
+    const mirror = { host, destination, daemon: await this.#startDaemon(host, start) };
     this.mirrors.push(mirror);
     return mirror;
+  }
+
+  /** A mirror that syncs once, on a host of its own, while others run. */
+  async syncOnce(name: string, { prepare, words = [] }: MirrorChange = {}): Promise<OneSync> {
+    const host = this.network.addHost(name, this.#options.rate);
+    prepare?.(host);
+    const destination = join(this.#options.directory, name);
+    const start = ["sync", await this.#invite(name), destination, "--verbose", "--json", ...words];
+    const { code, stdout, stderr } = await runPrsync(start, { enter: host.enter, env: this.env });
+    if (code !== 0) throw new Error(`the sync of ${name} ended with ${code}: ${stderr}`);
+    return { host, destination, summary: JSON.parse(stdout) as SyncSummary, log: stderr };
   }
 
   /** After its daemon ended, however. */
@@ -81,6 +105,11 @@ export class NamespaceSwarm implements AsyncDisposable {
     await Promise.all(this.mirrors.map(({ daemon }) => daemon.stop("SIGKILL")));
     await this.#central?.stop();
     this.network[Symbol.dispose]();
+  }
+
+  async #invite(name: string): Promise<string> {
+    const url = `http://${this.#addressOf(this.centralHost)}:7380`;
+    return (await runPrsync(["invite", this.tree, name, "--url", url], { env: this.env })).stdout.trim();
   }
 
   #startDaemon(host: TestHost, words: readonly string[]): Promise<RunningProgram> {

@@ -11,12 +11,22 @@ export interface TestHost {
   readonly address6: string;
   /** Words to put before a command so that it runs on this host. */
   readonly enter: readonly string[];
+  /** Its end of the line to the switch. */
+  readonly uplink: LinkEnd;
+  /** The switch's end: what leaves here reaches the host. */
+  readonly downlink: LinkEnd;
   /** Calls from this host to that address and TCP port fail at once, as behind a strict firewall. */
   forbid(target: { readonly address: string; readonly port: number }): void;
   /** Calls from other hosts to this TCP port get no answer, as behind a NAT. */
   hide(port: number): void;
   /** Bytes that left and reached the host's interface since it exists (link layer, headers included). */
   counters(): { readonly sentBytes: number; readonly receivedBytes: number };
+}
+
+/** One end of a line, for {@link changeRate} and the like. */
+export interface LinkEnd {
+  readonly namespace: string;
+  readonly device: string;
 }
 
 /** What a host can send and receive. */
@@ -65,6 +75,8 @@ export class TestNetwork implements Disposable {
       address,
       address6,
       enter: ["ip", "netns", "exec", namespace],
+      uplink: { namespace, device: "eth0" },
+      downlink: { namespace: this.#bridge, device: port },
       forbid: (target) => {
         const family = target.address.includes(":") ? ["-6"] : [];
         const where = ["to", target.address, "ipproto", "tcp", "dport", String(target.port)];
