@@ -96,6 +96,15 @@ describe("metadata that somebody changed on the way", () => {
     await expectRefused({ code: 12, message: /content table of bundle 3: (?:expected a zstd frame|object)/ });
   });
 
+  test.each([
+    ["longer than any frame of it", 200_000_000, { code: 10, message: /too-large/ }],
+    ["in a frame of sensible length", 4_000_000, { code: 12, message: /manifest chunk from "dists" on: / }],
+  ])("a bomb in place of a chunk is refused at the signed length, %s", async (_, lengthBytes, expected) => {
+    proxy.replace(objectPath(release.changes[0]!), () => undefined);
+    proxy.replace(objectPath(objectsOf().chunk), () => compressZstd(Buffer.alloc(lengthBytes)));
+    await expectRefused(expected);
+  });
+
   test.each(DETOURS)("a list of changes that is %s costs a detour over the chunks", async (name, tamper) => {
     proxy.replace(objectPath(release.changes[0]!), tamper);
     const result = await sync(name);

@@ -52,6 +52,14 @@ test("a frozen peer and a liar delay nobody for long", async () => {
   expect(outcome.seconds).toBeLessThan(25);
 });
 
+test("nine in ten volunteers lie, and all end exact", async () => {
+  const volunteers = many(20, (index) => ({ behaviour: index < 18 ? "liar" : "honest" }));
+  const outcome = await runScenario({ seed: 11, layout: LAYOUT, origin: LINE, volunteers });
+  expect(unfinished(outcome.volunteers)).toBe(0);
+  // A liar is believed three times by each: whoever kept on believing would never end.
+  expect(Math.max(...outcome.volunteers.map(({ mismatchCount }) => mismatchCount))).toBeLessThan(18 * 8);
+});
+
 test("half of the mirrors lose power and the others end, without the origin sending it all again", async () => {
   const volunteers = many(12, (index) => (index % 2 === 0 ? { vanishSeconds: 0.8 + index / 20 } : {}));
   const outcome = await runScenario({ seed: 6, layout: LAYOUT, origin: LINE, volunteers });

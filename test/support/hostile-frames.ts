@@ -149,6 +149,7 @@ const ADMITTED: readonly Row[] = [
   ["unknown messages", "nothing", () => repeat(frame(21, Buffer.alloc(100)), 100)],
   ["unknown messages without end", "flood", () => repeat(frame(200), 101)],
   ["unknown message above 20 KiB", "frame-length", () => prefix(20 * 1024 + 1, 77)],
+  ["hash requests of BEP 52 without end", "flood", () => repeat(frame(21, Buffer.alloc(48)), 101)],
   ["keep-alives without end", "flood", () => repeat(uint32Bytes(0), 601)],
   ["chokes without end", "flood", () => repeat(frame(0), 601)],
   ["extended above 20 KiB", "frame-length", () => prefix(20 * 1024 + 1, 20)],

@@ -23,9 +23,20 @@ export interface PeerTarget {
   readonly port: number;
   /** 40 hex digits. */
   readonly infoHash: string;
+  /** From which address of this host the call comes; any by default. */
+  readonly localAddress?: string;
+}
+
+/** Where a peer says hello in another way than ours. */
+export interface OddHello {
+  /** The 8 reserved bytes of BEP 3. */
+  readonly reserved?: Uint8Array;
+  /** The dictionary of the extended handshake. */
+  readonly extended?: string;
 }
 
 const HANDSHAKE_LENGTH = 68;
+const RESERVED_AT = 20;
 const MESSAGE = {
   unchoke: 1,
   bitfield: 5,
@@ -37,6 +48,7 @@ const MESSAGE = {
   extended: 20,
 } as const;
 const HELD: ReadonlySet<number> = new Set([MESSAGE.bitfield, MESSAGE.haveAll, MESSAGE.haveNone]);
+const BLOCK = 16_384;
 const EXTENDED_HANDSHAKE = `d1:md6:prsynci1e11:ut_metadatai2ee6:prsyncd5:nonce32:${"n".repeat(32)}ee`;
 
 /** Enrols by a ticket as `sync` would. */
@@ -70,14 +82,20 @@ export class HostilePeer implements Disposable {
   }
 
   /** Connects and behaves until the moment has come. */
-  static async reach(moment: HostileMoment, target: PeerTarget, identity: TestIdentity): Promise<HostilePeer> {
-    const socket = connect(target.port, target.host);
+  static async reach(
+    moment: HostileMoment,
+    target: PeerTarget,
+    identity: TestIdentity,
+    hello: OddHello = {},
+  ): Promise<HostilePeer> {
+    const { host, port, localAddress } = target;
+    const socket = connect({ host, port, ...(localAddress === undefined ? {} : { localAddress }) });
     const peer = new HostilePeer(socket);
     await once(socket, "connect");
     if (moment === "connected") return peer;
-    const remoteId = await peer.#shakeHands(target, identity, moment !== "admitted-without-fast");
+    const remoteId = await peer.#shakeHands(target, identity, hello.reserved ?? moment !== "admitted-without-fast");
     if (moment === "handshake-done") return peer;
-    peer.send(extendedFrame(0, EXTENDED_HANDSHAKE));
+    peer.send(extendedFrame(0, hello.extended ?? EXTENDED_HANDSHAKE));
     if (moment === "extended-done") return peer;
     await peer.#showPass(target, identity, remoteId);
     return peer;
@@ -120,13 +138,31 @@ export class HostilePeer implements Disposable {
     }
   }
 
+  /** Asks for pieces 0 to `pieceCount` − 1 again and again, so many blocks at a time. @returns bytes that came meanwhile */
+  async take(pieceCount: number, openRequests: number, durationMs: number): Promise<number> {
+    const endMs = performance.now() + durationMs;
+    let next = 0;
+    const ask = (): void => this.send(frame(6, (next >> 2) % pieceCount, (next++ & 3) * BLOCK, BLOCK));
+    for (let count = 0; count < openRequests; count++) ask();
+    let takenBytes = 0;
+    while (performance.now() < endMs) {
+      const answer = await this.#frame((body) => body[0] === MESSAGE.piece || body[0] === MESSAGE.reject);
+      if (answer[0] === MESSAGE.piece) takenBytes += answer.length - 9;
+      ask();
+    }
+    return takenBytes;
+  }
+
   [Symbol.dispose](): void {
     this.#socket.destroy();
   }
 
-  async #shakeHands({ infoHash }: PeerTarget, { key }: TestIdentity, isFast: boolean): Promise<Buffer> {
+  /** @param bits the reserved bytes, or whether to set the bit of BEP 6 beside that of BEP 10 */
+  async #shakeHands({ infoHash }: PeerTarget, { key }: TestIdentity, bits: Uint8Array | boolean): Promise<Buffer> {
     const peerId = volunteerIdOf(key.publicKey);
-    this.send(handshakeBytes({ infoHash, peerId, isFast, isExtended: true }));
+    const bytes = handshakeBytes({ infoHash, peerId, isFast: bits === true, isExtended: true });
+    if (typeof bits !== "boolean") bytes.set(bits, RESERVED_AT);
+    this.send(bytes);
     return (await this.#take(HANDSHAKE_LENGTH)).subarray(48);
   }
 

@@ -36,9 +36,16 @@ export const SEEDER_CONDUCTS: readonly SeederConduct[] = [
   {
     row: "P01",
     name: "gives wrong bytes",
-    told: "peer sent wrong bytes",
+    told: "isBanned=true",
     act: (peer) =>
       answerEach(peer, ({ piece, offset, length }) => peer.send(frame(7, piece, offset, randomBytes(length)))),
+  },
+  {
+    row: "P02",
+    name: "forges whole pieces, the same each time",
+    told: "isBanned=true",
+    act: (peer) =>
+      answerEach(peer, ({ piece, offset, length }) => peer.send(frame(7, piece, offset, Buffer.alloc(length, piece)))),
   },
   {
     row: "P03",
@@ -106,6 +113,12 @@ export interface SeederOptions {
   readonly conduct: SeederConduct;
 }
 
+/** What an announce says beside the truth. */
+export interface AnnounceLies {
+  readonly moreQuery?: string;
+  readonly moreFields?: Readonly<Record<string, unknown>>;
+}
+
 /** A volunteer with a pass and an open port that behaves as badly as it is told. */
 export class HostileSeeder implements Disposable {
   readonly port: number;
@@ -147,13 +160,15 @@ export class HostileSeeder implements Disposable {
   async announce(
     central: { readonly url: string; readonly repository: string },
     identity: TestIdentity,
+    { moreQuery = "", moreFields = {} }: AnnounceLies = {},
   ): Promise<void> {
     const id = volunteerIdOf(identity.key.publicKey);
-    const query = `peer_id=${id.replace(/../g, "%$&")}&port=${this.port}&uploaded=0&downloaded=0&left=0`;
+    const query = `peer_id=${id.replace(/../g, "%$&")}&port=${this.port}&uploaded=0&downloaded=0&left=0${moreQuery}`;
     const target = `/.prsync/announce?${query}`;
     const figures = { bytesLeft: 0, customers: 0, uploadBytesPerSecond: 0, uploadCapacityBytesPerSecond: 0 };
     const holdings = { base: 0, complete: 1 };
-    const body = JSON.stringify({ repository: central.repository, release: 1, syncing: false, ...figures, holdings });
+    const facts = { repository: central.repository, release: 1, syncing: false, ...figures, holdings };
+    const body = JSON.stringify({ ...facts, ...moreFields });
     const sequence = Date.now();
     const signature = signRequest(identity.key, { method: "POST", target, sequence, body: Buffer.from(body) });
     const headers = { "Prsync-Volunteer": id, "Prsync-Sequence": String(sequence), "Prsync-Signature": signature };
