@@ -13,7 +13,7 @@ const MIB = 2 ** 20;
 const LARGE_BYTES = 8 * MIB;
 const RATE = "20mbit";
 const SLOW_RATE = "400kbit";
-/** What a run may take longer for reasons of the machine; `bench/bad-links.ts` has the ratios. */
+/** What a run may take longer for reasons of the machine: the figures are printed, the limits are against what hangs. */
 const NOISE_SECONDS = 3;
 
 describe.skipIf(needsNetwork !== "")(`a mirror on lines that are bad${needsNetwork}`, { timeout: 90_000 }, () => {
