@@ -9,6 +9,7 @@ import { respondWithContent } from "../net/file-response.ts";
 import { FILES_ROUTE } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import type { Pace } from "../net/pace.ts";
+import { StoreError } from "../store/errors.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
@@ -78,6 +79,7 @@ export async function sendContent(
     const result = await respondWithContent(raw, served, {
       open: () => tree.openContent(served.content),
       pace: context.pace,
+      isBusy: (cause) => cause instanceof StoreError && cause.code === "unpack-busy",
     });
     if (result.kind !== "content-failed") {
       counters.customerBytes += result.bodyBytes;

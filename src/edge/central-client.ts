@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { decompressZstd } from "../codec/zstd.ts";
 import type { ByteRange } from "../core/byte-range.ts";
@@ -16,6 +17,8 @@ const MIN_BYTES_PER_SECOND = 1_000;
 const MAX_TORRENT_BYTES: number = 16 * 2 ** 20;
 /** A refusal in words may be longer than the content that was asked for. */
 const MAX_PROBLEM_BYTES = 4096;
+/** As long as central asks to wait with `Retry-After` while it unpacks. */
+const BUSY_WAIT_MS = 1_000;
 /** Before each signature of an answer: its length. */
 const RECORD_HEAD_BYTES = 4;
 /** zstd never makes a frame longer than this: its input plus a small part. */
@@ -115,23 +118,29 @@ export class CentralClient {
     throw new SyncError("wrong-bytes", `central's info dictionary of bundle ${infoHash} has another SHA-1`);
   }
 
-  /** Bytes [start, end) of a content; not verified here. */
-  async contentRange(
-    content: ContentId,
-    range: { readonly start: number; readonly end: number },
-    signal: AbortSignal,
-  ): Promise<Uint8Array> {
+  /**
+   * Bytes [start, end) of a content; not verified here. Asks once more if central is busy.
+   * @throws SyncError `content-unavailable` if central lacks this content or stays busy; `central-refused`, `wrong-bytes`
+   */
+  async contentRange(content: ContentId, range: ByteRange, signal: AbortSignal): Promise<Uint8Array> {
+    let response = await this.#contentRange(content, range, signal);
+    if (hasProblem(response, "content-busy")) {
+      await sleep(BUSY_WAIT_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      response = await this.#contentRange(content, range, signal);
+    }
+    if (isUnavailable(response)) throw new SyncError("content-unavailable", toldBy(response, `content ${content}`));
+    if (response.status !== 206 && response.status !== 200) throw refused(response, `content ${content}`);
     const length = range.end - range.start;
-    const maxBytes = Math.max(length, MAX_PROBLEM_BYTES);
+    if (response.body.length === length) return response.body;
+    const told = `expected ${length} bytes of content ${content}, central sent ${response.body.length}`;
+    throw new SyncError("wrong-bytes", told);
+  }
+
+  async #contentRange(content: ContentId, range: ByteRange, signal: AbortSignal): Promise<HttpResponse> {
+    const maxBytes = Math.max(range.end - range.start, MAX_PROBLEM_BYTES);
     const response = await this.#request(`contents/${content}`, { maxBytes, range, signal });
     this.#contentBytes += response.receivedBytes;
-    if (isGone(response)) throw new SyncError("content-unavailable", toldBy(response, `content ${content}`));
-    if (response.status !== 206 && response.status !== 200) throw refused(response, `content ${content}`);
-    if (response.body.length === length) return response.body;
-    throw new SyncError(
-      "wrong-bytes",
-      `expected ${length} bytes of content ${content}, central sent ${response.body.length}`,
-    );
+    return response;
   }
 
   async #get(
@@ -175,9 +184,13 @@ function toldBy(response: HttpResponse, what: string): string {
   return `central answered ${response.status} when asked for ${what}: ${told}`;
 }
 
-const goneSchema = z.object({ error: z.object({ code: z.literal("content-gone") }) });
+const problemSchema = z.object({ error: z.object({ code: z.string() }) });
 
-/** Central is well but lacks this content: it was edited away. Any other refusal may concern all of them. */
-function isGone(response: HttpResponse): boolean {
-  return response.status === 404 || (response.status === 503 && goneSchema.safeParse(parseJson(response.body)).success);
+/** Central is well but can't give this content: it was edited away, or is inside another one. Other refusals may concern all. */
+function isUnavailable(response: HttpResponse): boolean {
+  return response.status === 404 || hasProblem(response, "content-gone") || hasProblem(response, "content-busy");
+}
+
+function hasProblem(response: HttpResponse, code: "content-gone" | "content-busy"): boolean {
+  return response.status === 503 && problemSchema.safeParse(parseJson(response.body)).data?.error.code === code;
 }

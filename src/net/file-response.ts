@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type BodySegment, type FileAnswer, planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
 import type { Pace } from "./pace.ts";
-import { problemBody } from "./http-server-problem.ts";
+import { type HttpProblem, problemBody } from "./http-server-problem.ts";
 
 /** Bytes of one content that are known to be the content for as long as `read` does not throw. */
 export interface ReadableContent {
@@ -12,9 +12,13 @@ export interface ReadableContent {
   read(start: number, length: number): Promise<Uint8Array>;
 }
 
-/** `content-failed`: `headSent` tells whether the client got a broken transfer (true) or can still get another answer. */
+/**
+ * `content-failed`: `headSent` tells whether the client got a broken transfer (true) or can still get another answer.
+ * `content-busy`: it was told to ask again.
+ */
 export type FileSendResult =
   | { readonly kind: "sent"; readonly bodyBytes: number }
+  | { readonly kind: "content-busy"; readonly bodyBytes: 0 }
   | { readonly kind: "client-left"; readonly bodyBytes: number }
   | { readonly kind: "content-failed"; readonly headSent: boolean; readonly cause: unknown };
 
@@ -35,16 +39,23 @@ export const READ_LENGTH: number = 256 * 1024;
 /** A {@link ReadableContent} that was opened for one answer. */
 export interface OpenedForAnswer extends ReadableContent, AsyncDisposable {}
 
+/** Where the bytes of an answer come from. */
+export interface AnswerSource {
+  /** Undefined if no intact copy is left; called only if bytes are to be sent. */
+  readonly open: () => Promise<OpenedForAnswer | undefined>;
+  readonly pace: Pace;
+  /** Whether a failed read only means "not now". */
+  readonly isBusy?: (cause: unknown) => boolean;
+}
+
 /**
  * Answers a GET or HEAD for one content with all that RFC 9110 allows: central and volunteers share it. If the content is
- * gone, 503 (never other bytes).
- *
- * @param source `open` gives undefined if no intact copy is left; called only if bytes are to be sent
+ * gone or can't be had now, 503 (never other bytes).
  */
 export async function respondWithContent(
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
   served: ServedContent,
-  source: { readonly open: () => Promise<OpenedForAnswer | undefined>; readonly pace: Pace },
+  source: AnswerSource,
 ): Promise<FileSendResult> {
   const { request, response } = exchange;
   const { method = "GET", headers } = request;
@@ -55,19 +66,24 @@ export async function respondWithContent(
   const result: FileSendResult = isGone
     ? { kind: "content-failed", headSent: false, cause: new Error("no intact copy is left") }
     : await sendFileAnswer(answer, response, content && pacedContent(content, source.pace, () => !response.destroyed));
-  if (result.kind === "content-failed" && !result.headSent) sendContentGone(response);
+  if (result.kind !== "content-failed" || result.headSent) return result;
+  if (source.isBusy?.(result.cause) === true) {
+    sendUnavailable(response, { code: "content-busy", message: "too much is being unpacked, ask again" }, 1);
+    return { kind: "content-busy", bodyBytes: 0 };
+  }
+  // The release names a content of which no intact copy is left here: the next publish mends that.
+  const message = "this file changed or went away on the server; it comes back with the next release";
+  sendUnavailable(response, { code: "content-gone", message }, 60);
   return result;
 }
 
-/** The release names a content of which no intact copy is left here: the next publish mends that. */
-function sendContentGone(response: ServerResponse): void {
-  const message = "this file changed or went away on the server; it comes back with the next release";
-  const body = problemBody({ code: "content-gone", message });
+function sendUnavailable(response: ServerResponse, problem: HttpProblem, retryAfterSeconds: number): void {
+  const body = problemBody(problem);
   response.writeHead(503, {
     "Content-Type": "application/json; charset=utf-8",
     "Cache-Control": "no-store",
     "Content-Length": String(Buffer.byteLength(body)),
-    "Retry-After": "60",
+    "Retry-After": String(retryAfterSeconds),
   });
   response.end(body);
 }

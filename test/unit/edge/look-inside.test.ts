@@ -2,8 +2,10 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { StoreError } from "../../../src/store/errors.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
 import { nextVersion, npmGzip, sourceText } from "../../support/tar-like.ts";
+import { contentOf } from "./mirror-disk.ts";
 import { MirrorFixture, sync } from "./mirror-fixture.ts";
 
 const SAVING = { savesTraffic: true } as const;
@@ -131,4 +133,29 @@ test("with delta switched off nothing is looked into, unless traffic is to be sa
   await central.program.refreshNow();
   expect((await sync(mirror, { ...SAVING, plan })).summary.files).toMatchObject({ delta: 1, fetched: 0 });
   expect(readFileSync(fixture.at(all[0]!.name)).equals(next)).toBe(true);
+});
+
+test("central that is busy unpacking is asked once more, then lacks that content alone", async () => {
+  const { central, mirror } = await heldBefore(packages(1, 1_000));
+  const bytes = Buffer.from("inside");
+  let busyReads = 1;
+  central.tree.openContent = async () => ({
+    lengthBytes: bytes.length,
+    read: async () => {
+      if (busyReads-- > 0) throw new StoreError("unpack-busy", "busy");
+      return bytes;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  });
+  const { signal } = new AbortController();
+  const ask = () => mirror.central.contentRange(contentOf(bytes), { start: 0, end: bytes.length }, signal);
+  expect(Buffer.from(await ask()).equals(bytes)).toBe(true);
+  busyReads = 2;
+  await expect(ask()).rejects.toMatchObject({ code: "content-unavailable" });
+  const answer = await central.get(`/.prsync/contents/${contentOf(bytes)}`);
+  expect(answer.status).toBe(200);
+  busyReads = 1;
+  const busy = await central.get(`/.prsync/contents/${contentOf(bytes)}`);
+  expect([busy.status, busy.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(central.logged).not.toContain("a released content is gone");
 });
