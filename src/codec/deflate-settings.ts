@@ -33,14 +33,16 @@ export interface DeflatePrefix {
   readonly isWhole: boolean;
 }
 
-/** Those candidates that no byte of the prefix refutes, in their order. */
+/** Those candidates that no byte of the prefix refutes, in their order; undefined if the caller's budget ended first. */
 export async function plausibleSettings(
   prefix: DeflatePrefix,
   candidates: readonly DeflateSettings[],
-): Promise<DeflateSettings[]> {
+  isSpent: () => boolean,
+): Promise<DeflateSettings[] | undefined> {
   const plausible: DeflateSettings[] = [];
   const first = { ...prefix, unpacked: prefix.unpacked.subarray(0, FIRST_LOOK_BYTES), isWhole: false };
   for (const settings of candidates) {
+    if (isSpent()) return undefined;
     if ((await mayHaveMade(first, settings)) && (await mayHaveMade(prefix, settings))) plausible.push(settings);
   }
   return plausible;

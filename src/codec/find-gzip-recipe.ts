@@ -39,6 +39,7 @@ export async function findGzipRecipe(file: ReadableBytes, limits: RecipeLimits):
   try {
     for (let start = 0; start < file.lengthBytes;) {
       if (members.length === MAX_GZIP_MEMBERS) return { found: false, why: "too-many-members" };
+      if (limits.isSpent()) return { found: false, why: "spent" };
       const maxInnerBytes = limits.maxInnerBytes - innerLengthBytes;
       const member = await findMember(file, start, { ...limits, maxInnerBytes });
       if (typeof member === "string") return { found: false, why: member };
@@ -62,15 +63,17 @@ async function findMember(file: ReadableBytes, start: number, limits: RecipeLimi
   const probed = await GzipMember.open(file, start);
   const prefix = await prefixOf(file, probed, limits.maxInnerBytes);
   const candidates = deflateCandidates(probed.header.extraFlags);
-  const plausible = await plausibleSettings(prefix, candidates);
+  const plausible = await plausibleSettings(prefix, candidates, limits.isSpent);
+  if (plausible === undefined) return "spent";
   if (prefix.isWhole) return plausible[0] === undefined ? "not-reproduced" : foundMember(probed, plausible[0]);
   for (const settings of plausible.slice(0, MAX_WHOLE_TRIES)) {
+    if (limits.isSpent()) return "spent";
     const member = await GzipMember.open(file, start);
     const outcome = await isMadeBy(file, member, { settings, limits });
     if (outcome === "spent") return "spent";
     if (outcome === "same") return foundMember(member, settings);
   }
-  return limits.isSpent() ? "spent" : "not-reproduced";
+  return "not-reproduced";
 }
 
 function foundMember(member: GzipMember, settings: DeflateSettings): FoundMember {

@@ -40,13 +40,13 @@ export async function lookInside(context: LookInsideContext): Promise<void> {
   const candidates = recompressions.newContents(MIN_CONTENT_BYTES).filter(({ path }) => relatives.hasAny(path));
   const budget = new CpuBudget(context.budgetCpuSeconds);
   let next = 0;
+  let left = candidates.length;
   const work = async (): Promise<void> => {
     while (next < candidates.length && !budget.isSpent()) {
-      await lookInto(candidates[next++]!, { ...context, recompressions, budget });
+      if ((await lookInto(candidates[next++]!, { ...context, recompressions, budget })) !== "spent") left--;
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
-  const left = candidates.length - next;
   if (left > 0) context.warn(`the budget for looking into compressed files ended before ${left} of them`);
 }
 
@@ -97,14 +97,16 @@ interface LookIntoContext extends LookInsideContext {
 }
 
 /** A file that can't be read or changes meanwhile is passed over: it is transferred as it is. */
-async function lookInto(candidate: NewContentPath, context: LookIntoContext): Promise<void> {
+async function lookInto(candidate: NewContentPath, context: LookIntoContext): Promise<"looked" | "spent"> {
   try {
     await using opened = await context.reader.open(candidate.content);
-    if (opened === undefined) return;
+    if (opened === undefined) return "looked";
     const limits: RecipeLimits = { maxInnerBytes: MAX_INNER_BYTES, isSpent: context.budget.isSpent };
     const outcome = await findGzipRecipe(opened, limits);
-    if (!outcome.found || outcome.innerLengthBytes === 0) return;
-    const inner = await digestInner(opened, outcome.innerLengthBytes, context.settings);
+    if (!outcome.found) return outcome.why === "spent" ? "spent" : "looked";
+    if (outcome.innerLengthBytes === 0) return "looked";
+    const inner = await digestInner(opened, outcome.innerLengthBytes, context);
+    if (inner === undefined) return "spent";
     const line = encodeRecompression({ ...candidate, inner: inner.content, ...outcome });
     context.index.transaction(() =>
       record(candidate, { ...inner, lengthBytes: outcome.innerLengthBytes, line }, context),
@@ -113,14 +115,22 @@ async function lookInto(candidate: NewContentPath, context: LookIntoContext): Pr
     const isAboutFile = error instanceof PrsyncError || isSystemError(error, "EIO", "ENOENT", "EACCES");
     if (!isAboutFile) throw error;
   }
+  return "looked";
 }
 
 type InnerDigests = ReturnType<FileDigests["finish"]>;
 
-/** Unpacks it a second time: the block length follows from the length, which is known only now. */
-async function digestInner(opened: OpenedContent, lengthBytes: number, settings: HashSettings): Promise<InnerDigests> {
+/** Unpacks it a second time: the block length follows from the length, which is known only now. Undefined: the budget ended. */
+async function digestInner(
+  opened: OpenedContent,
+  lengthBytes: number,
+  { settings, budget }: LookIntoContext,
+): Promise<InnerDigests | undefined> {
   const digests = new FileDigests(lengthBytes, { settings, strongSum: await loadStrongSum() });
-  for await (const pieces of inMultiplesOf(settings.pieceLength, gunzip(opened, lengthBytes))) digests.update(pieces);
+  for await (const pieces of inMultiplesOf(settings.pieceLength, gunzip(opened, lengthBytes))) {
+    if (budget.isSpent()) return undefined;
+    digests.update(pieces);
+  }
   return digests.finish();
 }
 

@@ -195,6 +195,16 @@ describe("finding the settings of a gzip file", () => {
     expect(await why(long, { ...LIMITS, isSpent: () => true })).toEqual({ found: false, why: "spent" });
   });
 
+  test("the budget is asked before each member and each candidate", async () => {
+    const spentAfter = (asked: number) => ({ ...LIMITS, isSpent: () => --asked < 0 });
+    const members = Buffer.concat(Array.from({ length: 5 }, () => gzipSync("a member that is small")));
+    const first = await findGzipRecipe(readable(members), spentAfter(30));
+    expect(first).toEqual({ found: false, why: "spent" });
+    const gnu = readFileSync(new URL("../../../fixtures/gzip/gnu-gzip-9.gz", import.meta.url));
+    expect(await findGzipRecipe(readable(gnu), spentAfter(10))).toEqual({ found: false, why: "spent" });
+    expect(await findGzipRecipe(readable(gnu), spentAfter(30))).toEqual({ found: false, why: "not-reproduced" });
+  });
+
   test("garbage behind a gzip header never throws", async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 2000 }), async (garbage) => {
