@@ -10,6 +10,7 @@ import type { CentralClient } from "./central-client.ts";
 import { OverallProgress, ProgressSaver } from "./download-progress.ts";
 import { SketchBuilder } from "../delta/sketch-builder.ts";
 import { SyncError } from "./errors.ts";
+import type { LineRate } from "./line-rate.ts";
 import { mapParallel } from "./manifest-update.ts";
 import type { MirrorBundle } from "./mirror-bundle.ts";
 import { piecesOf, type BundleGroups, type PlacedTransfer } from "./placed-transfer.ts";
@@ -26,6 +27,8 @@ export interface DownloadContext {
   readonly signal: AbortSignal;
   /** Of what comes over HTTP. */
   readonly pace: Pace;
+  /** Measured on the way. */
+  readonly rate: LineRate;
   /** Called as bytes arrive, at most some times a second. */
   readonly onProgress: (receivedBytes: number, wantedBytes: number) => void;
 }
@@ -207,10 +210,11 @@ async function fetchFromSwarm(
 ): Promise<boolean> {
   const report = progress.forBundle(sumBytes(wanted));
   try {
-    await context.swarm.download(bundle, wanted, {
+    const options = {
       signal: context.signal,
-      onProgress: ({ receivedBytes }) => report(receivedBytes),
-    });
+      onProgress: ({ receivedBytes }: { readonly receivedBytes: number }) => report(receivedBytes),
+    };
+    await context.rate.during(() => context.swarm.download(bundle, wanted, options));
     return true;
   } catch (error) {
     context.signal.throwIfAborted();
@@ -268,12 +272,15 @@ async function fetchContentOverHttp(
 async function fetchRange(
   transfer: StagedTransfer,
   range: { readonly start: number; readonly end: number },
-  { central, signal, pace }: DownloadContext,
+  { central, signal, pace, rate }: DownloadContext,
 ): Promise<void> {
   for (let { start } = range; start < range.end; start += HTTP_RANGE_BYTES) {
     const end = Math.min(range.end, start + HTTP_RANGE_BYTES);
-    await pace(end - start, () => !signal.aborted);
-    await transfer.write(start, await central.contentRange(transfer.content, { start, end }, signal));
+    const bytes = await rate.during(async () => {
+      await pace(end - start, () => !signal.aborted);
+      return await central.contentRange(transfer.content, { start, end }, signal);
+    });
+    await transfer.write(start, bytes);
   }
 }
 

@@ -28,6 +28,7 @@ import { localHoldings, takeInventory } from "./inventory.ts";
 import { dropLeftLinks } from "./left-links.ts";
 import { rebuildInside } from "./look-inside-rebuild.ts";
 import { learnRecompressions } from "./look-inside-records.ts";
+import { LineRate } from "./line-rate.ts";
 import { reuseOrLookInside, type ReusedOrInside } from "./look-inside.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
@@ -221,11 +222,14 @@ async function fetchMissing(
   local: ReusedOrInside,
   progress: SyncProgress,
 ): Promise<{ readonly reused: readonly ReusedContent[]; readonly failed: readonly DownloadFailure[] }> {
+  const { index, swarm, http, ports } = mirror;
+  const rate = new LineRate(() => swarm.counters.receivedBytes + http.receivedBytes, ports.clock);
   const context = {
     ...mirror,
-    log: mirror.ports.log,
-    signal: mirror.ports.signal,
-    pace: paceOf(mirror.bandwidth.fetches, mirror.ports.clock),
+    log: ports.log,
+    signal: ports.signal,
+    rate,
+    pace: paceOf(mirror.bandwidth.fetches, ports.clock),
     onProgress: (receivedBytes: number, wantedBytes: number) => {
       // What failed its hash is received more than once.
       mirror.situation.load = { ...mirror.situation.load, bytesLeft: Math.max(0, wantedBytes - receivedBytes) };
@@ -234,20 +238,11 @@ async function fetchMissing(
   };
   const reused = [...local.reused, ...(await rebuildInside(local.inside, context))];
   const transfers = reused.flatMap(({ transfer }) => (transfer === undefined ? [] : [transfer]));
-  const meter = new TrafficMeter(mirror);
   const failed = await download(transfers, context);
-  noteRate(mirror, meter);
+  // What the next sync goes by when it chooses between fetching and working.
+  const bytesPerSecond = rate.revise(index.facts.get("downloadBytesPerSecond"));
+  if (bytesPerSecond !== undefined) index.facts.set("downloadBytesPerSecond", bytesPerSecond);
   return { reused, failed };
-}
-
-/** Shorter downloads say more about latency than about the rate. */
-const MIN_RATED_BYTES: number = 1024 * 1024;
-
-/** What the next sync goes by when it chooses between fetching and working. */
-function noteRate({ index }: Mirror, meter: TrafficMeter): void {
-  const { fromPeers, fromOrigin, seconds } = meter.since();
-  const bytes = fromPeers + fromOrigin;
-  if (bytes >= MIN_RATED_BYTES && seconds > 0) index.facts.set("downloadBytesPerSecond", bytes / seconds);
 }
 
 interface PlannedWork {

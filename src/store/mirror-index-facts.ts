@@ -18,7 +18,7 @@ export interface IndexFacts {
   readonly selectedTotals: string;
   /** Sketches that were left after the last sweep. */
   readonly sketchesSwept: number;
-  /** How fast the last download of some length was. */
+  /** How fast bytes came in the last download of some length, or in a shorter one that was faster. */
   readonly downloadBytesPerSecond: number;
   /** JSON: how fast this host compresses, by settings, and when that was measured. */
   readonly recompressionTrials: string;
