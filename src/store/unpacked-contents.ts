@@ -1,6 +1,7 @@
 import type { ReadableBytes } from "../codec/gunzip.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { StoreError } from "./errors.ts";
+import { freeSpaceOf, shortfall } from "./free-space.ts";
 import { UnpackedFile } from "./unpacked-file.ts";
 
 /** A compressed content that unpacks to the one asked for. */
@@ -26,18 +27,27 @@ export interface UnpackLimits {
   readonly maxInflations: number;
   /** What nobody read for so long is dropped. */
   readonly idleMs: number;
+  /** What nobody read for so long makes room for others, as does what gave as many bytes as it has. */
+  readonly quietMs: number;
 }
 
-/** Two of the longest inner contents; a release is hot for some minutes after it came. */
-const DEFAULT_LIMITS: UnpackLimits = { maxBytes: 2 ** 30, maxInflations: 2, idleMs: 10 * 60_000 };
+/**
+ * Two of the longest inner contents; a release is hot for some minutes after it came. A peer that is given blocks asks for the
+ * next ones within seconds.
+ */
+const DEFAULT_LIMITS: UnpackLimits = { maxBytes: 2 ** 30, maxInflations: 2, idleMs: 10 * 60_000, quietMs: 5_000 };
 
 interface Unpacked {
   readonly file: UnpackedFile;
   users: number;
   usedMs: number;
+  givenBytes: number;
 }
 
-/** Inner contents, which nobody stores: unpacked when they are asked for and kept while they are hot. */
+/**
+ * Inner contents, which nobody stores: unpacked when they are asked for and kept while they are hot. One that is being read does
+ * not give way before it was worth its unpacking, or ten that are asked for in turn would be unpacked for each block.
+ */
 export class UnpackedContents implements AsyncDisposable {
   readonly #options: UnpackedContentsOptions;
   readonly #limits: UnpackLimits;
@@ -70,7 +80,9 @@ export class UnpackedContents implements AsyncDisposable {
     unpacked.users++;
     unpacked.usedMs = performance.now();
     try {
-      return await unpacked.file.read(offset, length);
+      const bytes = await unpacked.file.read(offset, length);
+      unpacked.givenBytes += bytes.length;
+      return bytes;
     } finally {
       unpacked.users--;
       if (unpacked.file.failure !== undefined) this.#drop(inner, unpacked);
@@ -82,7 +94,7 @@ export class UnpackedContents implements AsyncDisposable {
     if (packed === undefined) return undefined;
     const { innerLengthBytes } = packed;
     if (this.#inflating.size >= this.#limits.maxInflations || !this.#makeRoom(innerLengthBytes)) {
-      throw new StoreError("unpack-busy", `content ${inner} can't be unpacked now: others are`);
+      throw new StoreError("unpack-busy", `content ${inner} can't be unpacked now: others are, or the disk is full`);
     }
     this.#reservedBytes += innerLengthBytes;
     const { directory, open } = this.#options;
@@ -90,16 +102,26 @@ export class UnpackedContents implements AsyncDisposable {
     this.#inflating.add(file);
     void file.ended.then(() => this.#inflating.delete(file));
     this.#sweep ??= setInterval(() => this.#dropIdle(), this.#limits.idleMs / 2).unref();
-    return { file, users: 0, usedMs: 0 };
+    return { file, users: 0, usedMs: 0, givenBytes: 0 };
   }
 
   #makeRoom(lengthBytes: number): boolean {
     if (lengthBytes > this.#limits.maxBytes) return false;
+    const now = performance.now();
     for (const [inner, unpacked] of this.#unpacked) {
-      if (this.#reservedBytes + lengthBytes <= this.#limits.maxBytes) break;
-      this.#drop(inner, unpacked);
+      if (this.#fits(lengthBytes)) return true;
+      const { file, givenBytes, usedMs } = unpacked;
+      if (givenBytes >= file.lengthBytes || now - usedMs >= this.#limits.quietMs) this.#drop(inner, unpacked);
     }
-    return this.#reservedBytes + lengthBytes <= this.#limits.maxBytes;
+    return this.#fits(lengthBytes);
+  }
+
+  /** On the disk, too, which others fill. */
+  #fits(lengthBytes: number): boolean {
+    if (this.#reservedBytes + lengthBytes > this.#limits.maxBytes) return false;
+    const unwritten = [...this.#inflating].reduce((sum, file) => sum + file.lengthBytes, 0);
+    const wanted = { bytes: unwritten + lengthBytes, files: 1 };
+    return shortfall(freeSpaceOf(this.#options.directory), wanted) === undefined;
   }
 
   #dropIdle(): void {

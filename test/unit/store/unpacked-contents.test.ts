@@ -1,8 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { parseContentId, type ContentId } from "../../../src/core/content-id.ts";
 import { StoreError } from "../../../src/store/errors.ts";
 import { UnpackedContents, type UnpackLimits } from "../../../src/store/unpacked-contents.ts";
@@ -38,7 +39,7 @@ function unpacking(
       };
       return { lengthBytes: file.length, read, [Symbol.asyncDispose]: async () => undefined };
     },
-    limits: { maxBytes: 64 * MIB, maxInflations: 2, idleMs: 60_000, ...limits },
+    limits: { maxBytes: 64 * MIB, maxInflations: 2, idleMs: 60_000, quietMs: 60_000, ...limits },
   });
   return { contents, directory, opened };
 }
@@ -80,13 +81,37 @@ test("beyond its room the one least recently used goes; what alone is too long i
     [C, randomBytes(MIB)],
     [D, randomBytes(3 * MIB)],
   ]);
-  const { contents, opened } = unpacking(inners, { limits: { maxBytes: 2 * MIB } });
+  const { contents, opened } = unpacking(inners, { limits: { maxBytes: 2 * MIB, quietMs: 0 } });
   await using _contents = contents;
   // The last byte: it is unpacked whole then.
   for (const id of [A, B, A]) await contents.read(id, MIB - 1, 1);
   await expect(contents.read(D, 0, 1)).rejects.toBeInstanceOf(StoreError);
   for (const id of [C, A, B]) await contents.read(id, MIB - 1, 1);
   expect(opened).toEqual([A, B, C, B]);
+});
+
+test("what is being read gives way to nothing before it gave its length", async () => {
+  const inners = new Map([A, B, C].map((id) => [id, randomBytes(MIB)]));
+  const { contents, opened } = unpacking(inners, { limits: { maxBytes: 2 * MIB } });
+  await using _contents = contents;
+  const step = MIB / 16;
+  for (let at = 0; at < MIB; at += step) {
+    await contents.read(A, at, step - 1);
+    await contents.read(B, at, step);
+    if (at + step < MIB) await expect(contents.read(C, at, step)).rejects.toMatchObject({ code: "unpack-busy" });
+  }
+  expect(await contents.read(C, 0, step)).toHaveLength(step);
+  expect(await contents.read(A, 0, step)).toHaveLength(step);
+  expect(opened).toEqual([A, B, C]);
+});
+
+test.skipIf(process.getuid!() !== 0)("nothing is unpacked onto a disk that has no room for it", async ({ skip }) => {
+  const { contents, directory } = unpacking(new Map([[A, randomBytes(MIB)]]));
+  await using _contents = contents;
+  const isMounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1000000", "none", directory]).status === 0;
+  if (!isMounted) return skip("no mounts here");
+  onTestFinished(() => void spawnSync("umount", ["-l", directory]));
+  await expect(contents.read(A, 0, 10)).rejects.toMatchObject({ code: "unpack-busy" });
 });
 
 test("what nobody reads is dropped after a while", async () => {
