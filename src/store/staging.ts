@@ -8,7 +8,8 @@ import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile } from "./file-copy.ts";
-import { type PartFile, StagedContent } from "./staged-content.ts";
+import { LazyPart } from "./lazy-part.ts";
+import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
 
@@ -336,38 +337,6 @@ export class StagingArea implements Disposable {
     } finally {
       directory.closeSync();
     }
-  }
-}
-
-interface PartMaker {
-  make(): PinnedDescriptor;
-  pin(): PinnedDescriptor;
-  replace(): string;
-}
-
-/** A part that may not be there yet; once it was, it is not made again. */
-class LazyPart implements PartFile {
-  #isMade: boolean;
-  readonly #area: PartMaker;
-
-  constructor(isMade: boolean, area: PartMaker) {
-    this.#isMade = isMade;
-    this.#area = area;
-  }
-
-  pinForWriting(): PinnedDescriptor {
-    if (this.#isMade) return this.#area.pin();
-    this.#isMade = true;
-    return this.#area.make();
-  }
-
-  pin(): PinnedDescriptor {
-    return this.#area.pin();
-  }
-
-  replace(): string {
-    this.#isMade = true;
-    return this.#area.replace();
   }
 }
 
