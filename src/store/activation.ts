@@ -8,8 +8,9 @@ import type { DirectoryEntry, FileEntry, SymlinkEntry } from "../manifest/entry.
 import { type DirectoryAttributes, TouchedDirectories } from "./activation-directories.ts";
 import type { OrderedStep } from "./activation-order.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
+import { CopiesAhead, isCopied } from "./copies-ahead.ts";
 import { fatalDiskError, StoreError } from "./errors.ts";
-import { cloneFile, hashOpenFile } from "./file-copy.ts";
+import { cloneFile, fsyncFile, hashOpenFile } from "./file-copy.ts";
 import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
 import { type HashedFile, LinkTargets } from "./link-targets.ts";
 import type { FileRecord } from "./mirror-index-files.ts";
@@ -68,12 +69,20 @@ export async function activate(steps: readonly OrderedStep[], context: Activatio
   context.destination.forgetDirectories();
   const activation = new Activation(context, steps);
   const { lateFrom = steps.length, isIncomplete = false } = context;
+  const copies = new CopiesAhead(steps, context.staging);
   let end = steps.length;
-  for (let i = 0; i < end; i++) {
-    if (i % STEPS_PER_TURN === STEPS_PER_TURN - 1) await setImmediate();
-    context.signal?.throwIfAborted();
-    if (i === lateFrom && (isIncomplete || activation.hasFailed)) end = i;
-    else await activation.execute(steps[i]!);
+  try {
+    for (let i = 0; i < end; i++) {
+      if (i % STEPS_PER_TURN === STEPS_PER_TURN - 1) await setImmediate();
+      context.signal?.throwIfAborted();
+      if (i === lateFrom && (isIncomplete || activation.hasFailed)) end = i;
+      else {
+        await copies.prepareFor(i, i < lateFrom ? lateFrom : end);
+        await activation.execute(steps[i]!);
+      }
+    }
+  } finally {
+    context.staging.copies.drop();
   }
   return { ...(await activation.finish()), heldBack: steps.slice(end).map(pathOf) };
 }
@@ -126,7 +135,7 @@ class Activation {
       case "directory":
         return this.#makeDirectory(step.entry);
       case "place":
-        return this.#place(step.entry, step.keepPart);
+        return this.#place(step.entry, isCopied(step));
       case "symlink":
         return this.#makeSymlink(step.entry);
       case "link":
@@ -237,6 +246,7 @@ class Activation {
     const descriptor = this.#destination.openForReadingSync(to);
     try {
       await cloneFile(descriptor, directory, temporary);
+      await fsyncFile(directory, temporary);
     } finally {
       fs.closeSync(descriptor);
     }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { copyFile, open } from "node:fs/promises";
+import { copyFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type ContentId, contentIdOf } from "../core/content-id.ts";
 import { baseNameOf, parentOf, type RepoPath } from "../core/repo-path.ts";
@@ -8,23 +8,31 @@ import type { ConfinedDirectory } from "./confined-directory.ts";
 import { withShownPath } from "./errors.ts";
 
 const read = promisify(fs.read);
+const fsync = promisify(fs.fsync);
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/**
- * New file with the same bytes, as a reflink where the file system can; durable once this returns, since it is going to
- * be renamed into place. `path` must not exist.
- */
+/** New file with the same bytes, as a reflink where the file system can; not durable yet. `path` must not exist. */
 export async function cloneFile(descriptor: number, directory: ConfinedDirectory, path: RepoPath): Promise<void> {
   using parent = directory.pinDirectory(parentOf(path));
   const leaf = Buffer.from(parent.procPath + baseNameOf(path), "latin1");
   try {
     const mode = fs.constants.COPYFILE_FICLONE | fs.constants.COPYFILE_EXCL;
     await copyFile(`/proc/self/fd/${descriptor}`, leaf, mode);
-    await using copy = await open(leaf, "r");
-    await copy.sync();
   } catch (error) {
     throw withShownPath(error, path);
+  }
+}
+
+/** Makes the bytes of a file durable: before it is renamed into place, say. */
+export async function fsyncFile(directory: ConfinedDirectory, path: RepoPath): Promise<void> {
+  const descriptor = directory.openForReadingSync(path);
+  try {
+    await fsync(descriptor);
+  } catch (error) {
+    throw withShownPath(error, path);
+  } finally {
+    fs.closeSync(descriptor);
   }
 }
 

@@ -7,7 +7,8 @@ import type { ConfinedDirectory } from "./confined-directory.ts";
 import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
-import { cloneFile } from "./file-copy.ts";
+import { cloneFile, fsyncFile } from "./file-copy.ts";
+import { ReadyCopies } from "./ready-copies.ts";
 import { LazyPart } from "./lazy-part.ts";
 import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
@@ -49,6 +50,8 @@ export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
   readonly #parts = new DescriptorCache(MAX_OPEN_PARTS);
   readonly #links: StagedLinks;
+  /** Copies for calls of {@link prepare} to come that keep the part. */
+  readonly copies: ReadyCopies;
   readonly #threads = new StagingThreads();
   /** Contents with a part: those that lay here and those made since, placed ones too. Others need no look at the disk. */
   readonly #made = new Set<ContentId>();
@@ -57,6 +60,7 @@ export class StagingArea implements Disposable {
   private constructor(directory: ConfinedDirectory) {
     this.directory = directory;
     this.#links = new StagedLinks(directory);
+    this.copies = new ReadyCopies(directory, (content) => this.#clone(content));
   }
 
   /** Makes the area below `destination` if it is not there and removes unfinished copies of earlier runs. */
@@ -200,9 +204,7 @@ export class StagingArea implements Disposable {
    * @returns its path in {@link directory}, to be renamed into DEST @throws StoreError `staged-missing`, `staged-changed`
    */
   async prepare(content: ContentId, attributes: FinalAttributes): Promise<RepoPath> {
-    this.#assertIntact(content);
-    const source = attributes.keepPart ? await this.#copyOf(content) : this.#pathOf(content);
-    if (!attributes.keepPart) this.#parts.forget(content);
+    const source = attributes.keepPart ? await this.#copyOf(content) : this.#original(content);
     const linked = attributes.keepPart ? undefined : this.#links.statOf(content);
     try {
       this.directory.chmod(source, attributes.mode);
@@ -244,7 +246,22 @@ export class StagingArea implements Disposable {
     });
   }
 
+  #original(content: ContentId): RepoPath {
+    this.#assertIntact(content);
+    this.#parts.forget(content);
+    return this.#pathOf(content);
+  }
+
   async #copyOf(content: ContentId): Promise<RepoPath> {
+    const ready = this.copies.take(content);
+    if (ready !== undefined) return ready;
+    const copy = await this.#clone(content);
+    await fsyncFile(this.directory, copy);
+    return copy;
+  }
+
+  async #clone(content: ContentId): Promise<RepoPath> {
+    this.#assertIntact(content);
     const copy = this.temporaryPath();
     using part = this.#links.has(content) ? this.#pinLink(content) : this.#pinExisting(content);
     await cloneFile(part.descriptor, this.directory, copy);

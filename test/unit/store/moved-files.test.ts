@@ -195,3 +195,42 @@ test("a file that changed since it was recorded gets no further name; one that i
   expect(result.failures.map((failure) => failure.path)).toEqual(["changed, new name"]);
   expect(wrong).toEqual([`changed: ${contentOf("wrong")}`]);
 });
+
+test("copies of many equal files are made ahead, each a file of its own; none is left when a run is cut off or held back", async () => {
+  const mirror = new Mirror();
+  const names = Array.from({ length: 200 }, (_, i) => `copy-${i}`);
+  const steps = names.map((name) => place(name, "equal"));
+  mirror.stageMove("old", "equal");
+  const abort = new AbortController();
+  const context = {
+    destination: mirror.destination,
+    staging: mirror.staging,
+    onFile: (name: RepoPath) => void (name === names[100] && abort.abort(new Error("cut off"))),
+    onRestat: () => undefined,
+    onLinked: () => undefined,
+    onRemoved: () => undefined,
+    recordOf: () => undefined,
+    onWrong: () => undefined,
+  };
+  const ordered = orderSteps(steps, { isMetadata: () => false });
+  await expect(activate(ordered, { ...context, signal: abort.signal })).rejects.toThrow("cut off");
+  const link = [`${contentOf("equal")}.link`];
+  expect(fs.readdirSync(join(mirror.root, ".prsync/staging"))).toEqual(link);
+  await activate(ordered, { ...context, lateFrom: 5, isIncomplete: true });
+  expect(fs.readdirSync(join(mirror.root, ".prsync/staging"))).toEqual(link);
+  expect(
+    (await activate([...ordered, ...orderSteps([remove("old")], { isMetadata: () => false })], context)).failures,
+  ).toEqual([]);
+  expect(new Set(names.map((name) => mirror.stat(name).ino)).size).toBe(200);
+  expect(new Set(names.map((name) => mirror.text(name)))).toEqual(new Set(["equal"]));
+  expect(fs.readdirSync(join(mirror.root, ".prsync/staging"))).toEqual([]);
+});
+
+test("a content that can't be copied fails its paths alone", async () => {
+  const mirror = new Mirror();
+  mirror.stageMove("old", "there");
+  const steps = ["a", "b", "c"].flatMap((name) => [place(`${name} gone`, "missing"), place(name, "there")]);
+  const { failures } = await mirror.run(steps);
+  expect(failures.map((failure) => failure.path)).toEqual(["a gone", "b gone", "c gone"]);
+  expect(["a", "b", "c"].map((name) => mirror.text(name))).toEqual(["there", "there", "there"]);
+});
