@@ -8,6 +8,8 @@ export class RateMeter {
   readonly #startMs: number;
   #weightedBytes = 0;
   #atMs: number;
+  /** The last answer: ticks ask several times at one moment, and exponentials are their main cost. */
+  #known: { readonly atMs: number; readonly bytesPerSecond: number } | undefined;
 
   constructor(nowMs: number) {
     this.#startMs = nowMs;
@@ -16,14 +18,19 @@ export class RateMeter {
 
   add(bytes: number, nowMs: number): void {
     this.#decay(nowMs);
+    this.#known = undefined;
     this.#weightedBytes += bytes;
   }
 
   bytesPerSecond(nowMs: number): number {
+    if (this.#weightedBytes === 0) return 0;
+    if (this.#known?.atMs === nowMs) return this.#known.bytesPerSecond;
     this.#decay(nowMs);
     const ageMs = Math.max(MIN_AGE_MS, nowMs - this.#startMs);
     const seenWeight = 1 - Math.exp(-ageMs / TIME_CONSTANT_MS);
-    return (this.#weightedBytes / seenWeight / TIME_CONSTANT_MS) * 1000;
+    const bytesPerSecond = (this.#weightedBytes / seenWeight / TIME_CONSTANT_MS) * 1000;
+    this.#known = { atMs: nowMs, bytesPerSecond };
+    return bytesPerSecond;
   }
 
   #decay(nowMs: number): void {
