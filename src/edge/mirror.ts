@@ -14,6 +14,7 @@ import { readOrCreateKeyFile } from "../store/key-file.ts";
 import { acquireLock } from "../store/lock.ts";
 import { MetadataStore } from "../store/metadata-store.ts";
 import { MirrorIndex } from "../store/mirror-index.ts";
+import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { makeOwnDirectory, StagingArea } from "../store/staging.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { type BandwidthLimits, HostBandwidth } from "../swarm/host-bandwidth.ts";
@@ -101,10 +102,20 @@ export interface Mirror extends AsyncDisposable {
  * @throws StoreError `state-busy`, `root-unusable`, `state-unsafe`; SyncError `not-enrolled`, `other-repository`, …
  */
 export async function openMirror(options: MirrorOptions, ports: MirrorPorts): Promise<Mirror> {
+  try {
+    return await openParts(options, ports, false);
+  } catch (error) {
+    // Found only when it was used: reading all of a large index at every start would take longer than a sync.
+    if (!isIndexDamaged(error)) throw error;
+    return await openParts(options, ports, true);
+  }
+}
+
+async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsIndex: boolean): Promise<Mirror> {
   // Before DEST is made: a typing error in its name must leave nothing behind.
   await requireEnrolable(options.stateDirectory, options.ticket);
   await using resources = new AsyncDisposableStack();
-  const disk = await openDisk(options, resources);
+  const disk = await openDisk(options, resources, rebuildsIndex);
   warnAboutDamage(disk.index, ports.log);
   const selected = await selectPart(options, disk.index, ports.log);
   const http = resources.use(new HttpClient());
@@ -194,7 +205,11 @@ interface Disk {
   readonly metadataStore: MetadataStore;
 }
 
-async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack): Promise<Disk> {
+async function openDisk(
+  options: MirrorOptions,
+  resources: AsyncDisposableStack,
+  rebuildsIndex: boolean,
+): Promise<Disk> {
   ensurePrivateDirectory(options.stateDirectory);
   makeDestination(options.destinationPath);
   const destination = resources.use(ConfinedDirectory.open(options.destinationPath));
@@ -210,7 +225,7 @@ async function openDisk(options: MirrorOptions, resources: AsyncDisposableStack)
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
   const staging = resources.use(StagingArea.open(destination));
   const innerStaging = resources.use(StagingArea.openInner(destination));
-  const index = resources.use(MirrorIndex.open(join(own, "index.sqlite")));
+  const index = resources.use(MirrorIndex.open(join(own, "index.sqlite"), { rebuild: rebuildsIndex }));
   dropLeftLinks({ destination, index, staging });
   return { destination, index, staging, innerStaging, metadataStore: MetadataStore.open(own) };
 }

@@ -17,6 +17,7 @@ import type { SyncSummary } from "../report/sync-summary.ts";
 import type { PathFailure } from "../store/activation.ts";
 import { paceOf } from "../net/pace.ts";
 import { fatalDiskError, StoreError } from "../store/errors.ts";
+import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { freeSpaceOf, shortfall } from "../store/free-space.ts";
 import { parsePublicKey } from "../trust/signing-key.ts";
 import { isWholeReleaseVerified } from "./holdings-report.ts";
@@ -73,6 +74,7 @@ export async function runSync(mirror: Mirror, options: SyncOptions, listener: Sy
   try {
     return await runStages(mirror, options, listener);
   } catch (error) {
+    if (isIndexDamaged(error)) throw mirror.index.noteDamage(error);
     throw fatalDiskError(error, `writing below "${mirror.destination.rootPath}"`) ?? error;
   }
 }

@@ -89,6 +89,13 @@ export class ConfinedDirectory implements Disposable {
     throw new StoreError("root-replaced", `directory "${this.rootPath}" was moved or replaced while in use`);
   }
 
+  /** @throws StoreError `root-unusable` if nothing could be renamed from here to there */
+  assertSameFileSystemAs(other: ConfinedDirectory): void {
+    if (this.device === other.device) return;
+    const told = `"${this.rootPath}" is on another file system than "${other.rootPath}"; unmount what is mounted there`;
+    throw new StoreError("root-unusable", told);
+  }
+
   /** What stands at a path, symlinks not followed; undefined if nothing, or if a parent is no directory. */
   lstat(path: RepoPath): BigIntStats | undefined {
     try {

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
@@ -91,6 +91,18 @@ function dropTables(database: DatabaseSync): void {
   for (const { name } of tables) database.exec(`DROP TABLE "${name as string}"`);
 }
 
+const DAMAGE_NOTE = ".is-damaged";
+
+/** For {@link isNotedAsDamaged}, until {@link moveAside}. */
+export function noteAsDamaged(path: string): void {
+  writeFileSync(path + DAMAGE_NOTE, "");
+}
+
+/** SQLite sees damage only where it reads: whoever came upon it left a note. */
+export function isNotedAsDamaged(path: string): boolean {
+  return existsSync(path + DAMAGE_NOTE);
+}
+
 /** Moves a damaged database out of the way, over one that was moved before, and returns its new path. */
 export function moveAside(path: string): string {
   const aside = `${path}.damaged`;
@@ -98,5 +110,6 @@ export function moveAside(path: string): string {
     rmSync(aside + suffix, { force: true });
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   }
+  rmSync(path + DAMAGE_NOTE, { force: true });
   return aside;
 }

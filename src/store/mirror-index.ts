@@ -1,9 +1,17 @@
 import type { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../core/errors.ts";
+import { StoreError } from "./errors.ts";
 import { BundleRecords } from "./mirror-index-bundles.ts";
 import { FactRecords } from "./mirror-index-facts.ts";
 import { FileRecords } from "./mirror-index-files.ts";
 import { ManifestRecords, type ManifestVersion } from "./mirror-index-manifest.ts";
-import { isIndexDamaged, moveAside, openIndexDatabase } from "./mirror-index-schema.ts";
+import {
+  isIndexDamaged,
+  isNotedAsDamaged,
+  moveAside,
+  noteAsDamaged,
+  openIndexDatabase,
+} from "./mirror-index-schema.ts";
 import { SketchRecords } from "./mirror-index-sketches.ts";
 import { RecompressionRecords } from "./mirror-index-recompressions.ts";
 import { StagedRecords } from "./mirror-index-staged.ts";
@@ -15,6 +23,7 @@ import { StagedRecords } from "./mirror-index-staged.ts";
  */
 export class MirrorIndex implements Disposable {
   readonly #database: DatabaseSync;
+  readonly #path: string;
   readonly facts: FactRecords;
   readonly manifest: ManifestRecords;
   readonly files: FileRecords;
@@ -25,7 +34,8 @@ export class MirrorIndex implements Disposable {
   /** Where a damaged predecessor was moved, if there was one: all is unknown now, walk again and tell people. */
   readonly damagedPredecessor: string | undefined;
 
-  private constructor(database: DatabaseSync, damagedPredecessor: string | undefined) {
+  private constructor(path: string, database: DatabaseSync, damagedPredecessor: string | undefined) {
+    this.#path = path;
     this.#database = database;
     this.damagedPredecessor = damagedPredecessor;
     this.facts = new FactRecords(database);
@@ -42,15 +52,22 @@ export class MirrorIndex implements Disposable {
    * @throws StoreError `index-too-new`
    */
   static open(path: string, options: { readonly rebuild?: boolean } = {}): MirrorIndex {
-    if (options.rebuild !== true) {
+    if (options.rebuild !== true && !isNotedAsDamaged(path)) {
       try {
-        return new MirrorIndex(openIndexDatabase(path), undefined);
+        return new MirrorIndex(path, openIndexDatabase(path), undefined);
       } catch (error) {
         if (!isIndexDamaged(error)) throw error;
       }
     }
     const aside = moveAside(path);
-    return new MirrorIndex(openIndexDatabase(path), aside);
+    return new MirrorIndex(path, openIndexDatabase(path), aside);
+  }
+
+  /** It turned out damaged while in use: the next {@link open} builds it anew. @returns what to throw */
+  noteDamage(cause: unknown): StoreError {
+    noteAsDamaged(this.#path);
+    const told = `index "${this.#path}" is damaged: ${messageOf(cause)}; the next start builds it anew`;
+    return new StoreError("index-damaged", told, { cause });
   }
 
   /**

@@ -81,6 +81,7 @@ export class StagingArea implements Disposable {
   static #openAt(path: RepoPath, destination: ConfinedDirectory): StagingArea {
     for (const each of [OWN_DIRECTORY, path]) makePrivate(destination, each);
     const area = new StagingArea(destination.openBelow(path));
+    area.directory.assertSameFileSystemAs(destination);
     for (const name of area.#names()) {
       const part = PART_NAME.exec(name)?.[1];
       const link = StagedLinks.contentOf(name);

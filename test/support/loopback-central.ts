@@ -44,6 +44,10 @@ export class LoopbackCentral implements AsyncDisposable {
     return this.#program;
   }
 
+  get isServing(): boolean {
+    return this.#program !== undefined;
+  }
+
   /** Base URL of the running serve. */
   get url(): string {
     return this.#program!.ready.http;

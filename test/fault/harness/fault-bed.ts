@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RunningProgram, runPrsync, runPrsyncJson, type RunOptions, type RunResult } from "../../support/program.ts";
@@ -94,6 +95,11 @@ export class FaultBed implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#central.stop();
+    // What a play that failed left mounted must not take the results of all others with it.
+    for (const line of readFileSync("/proc/mounts", "utf8").split("\n").reverse()) {
+      const point = line.split(" ")[1];
+      if (point?.startsWith(`${this.directory}/`) === true) spawnSync("umount", ["-l", point], { stdio: "ignore" });
+    }
     rmSync(this.directory, { recursive: true });
   }
 }

@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { cpSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { changeInMiddle, randomBytesOf } from "../../support/sample-tree.ts";
 
@@ -21,9 +21,15 @@ export function makeOldTree(tree: string): void {
   for (const name of ["first", "second", "third"]) linkSync(join(tree, "pool/stays.tar"), join(tree, `linked ${name}`));
 }
 
-/** Changed in the middle, moved, doubled, deleted, linked, new. */
+/**
+ * Changed in the middle, moved, doubled, deleted, linked, new. Files are replaced, as rsync and upload tools do it: written in
+ * place they would take the old release's bytes from central, too.
+ */
 export function makeNextTree(tree: string): void {
-  changeInMiddle(join(tree, "pool/large.iso"));
+  const large = join(tree, "pool/large.iso");
+  cpSync(large, `${large}.new`, { preserveTimestamps: true });
+  changeInMiddle(`${large}.new`);
+  renameSync(`${large}.new`, large);
   renameSync(join(tree, "pool/moves.tar"), join(tree, "pool/moved.tar"));
   writeFileSync(join(tree, "pool/new.iso"), randomBytesOf(5, 300_000));
   for (const name of ["twin 1", "twin 2"]) writeFileSync(join(tree, name), randomBytesOf(6, 70_000));
@@ -33,13 +39,18 @@ export function makeNextTree(tree: string): void {
   mkdirSync(join(tree, "new directory/inside"), { recursive: true });
   linkSync(join(tree, "pool/new.iso"), join(tree, "new directory/new link"));
   for (let index = 0; index < 5; index++) writeFileSync(join(tree, `new directory/inside/${index}`), `new ${index}\n`);
-  writeFileSync(join(tree, "dists/stable/Release"), "release 2\n");
+  replace(join(tree, "dists/stable/Release"), "release 2\n");
   writeSmallFiles(tree, 2);
 }
 
 /** Half of them change with the release. */
 function writeSmallFiles(tree: string, release: number): void {
   for (let index = 0; index < SMALL_FILES; index += release) {
-    writeFileSync(join(tree, `pool/main/${index}.deb`), randomBytesOf(release * 1_000 + index, 500 + 37 * index));
+    replace(join(tree, `pool/main/${index}.deb`), randomBytesOf(release * 1_000 + index, 500 + 37 * index));
   }
+}
+
+function replace(path: string, bytes: Uint8Array | string): void {
+  rmSync(path, { force: true });
+  writeFileSync(path, bytes);
 }

@@ -100,6 +100,11 @@ export class StraceLog implements Disposable {
     return (text.match(/INJECTED|DELAYED/g) ?? []).length || Number(text.includes("killed by SIGKILL"));
   }
 
+  /** Lines that say this word. */
+  count(word: string): number {
+    return this.#text().split(word).length - 1;
+  }
+
   /** Of a thread that SIGSTOP holds. */
   stopped(): number | undefined {
     const id = /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(this.#text())?.[1];

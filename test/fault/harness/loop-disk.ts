@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
 /** FS_IOC_SHUTDOWN with NOLOGFLUSH: nothing that is not on the disk yet gets there, as in a power cut. */
@@ -69,12 +70,45 @@ export class LoopDisk implements AsyncDisposable {
   /** Mounts what was on the disk when the power went. */
   async comeBack(options?: string): Promise<void> {
     await this.unmount();
-    // Another image: where a namespace keeps the old mount alive it would be mounted again as it is.
-    const image = `${this.#image}+`;
-    copyImage(this.#image, image);
-    rmSync(this.#image);
-    this.#image = image;
+    this.#takeNewImage();
     this.mount(options);
+  }
+
+  /** All but this much of the free space is taken by the file that is returned. */
+  fill(leaveBytes: number): string {
+    const { bavail, bsize } = statfsSync(this.path);
+    const filler = `${this.path}/filler`;
+    // It may find that the last blocks are needed for its own map: then as much as there was is taken.
+    spawnSync("fallocate", ["-l", String(Math.max(bsize, bavail * bsize - leaveBytes)), filler], { stdio: "ignore" });
+    return filler;
+  }
+
+  /** An error in its metadata makes the kernel turn it read-only, for programs that have it open too. */
+  failReadOnly(): void {
+    const line = readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .find((mount) => mount.split(" ")[1] === this.path)!;
+    execFileSync("mount", ["-o", "remount,errors=remount-ro", this.path]);
+    writeFileSync(`/sys/fs/ext4/${basename(line.split(" ")[0]!)}/trigger_fs_error`, "1");
+  }
+
+  /** As an operator would after that: checked, mended, mounted again. */
+  async repair(): Promise<void> {
+    await this.unmount();
+    this.#takeNewImage();
+    // 1: errors were corrected.
+    const { status } = spawnSync("e2fsck", ["-f", "-y", this.#image], { stdio: "ignore" });
+    if (status === null || status > 1) throw new Error(`e2fsck ended with ${status}`);
+    this.mount();
+  }
+
+  /** Changes bytes on the disk behind the file system's back, as a dying disk does. It is mounted again afterwards. */
+  async rot(change: (image: Buffer) => void): Promise<void> {
+    await this.unmount();
+    const bytes = readFileSync(this.#image);
+    change(bytes);
+    writeFileSync(this.#image, bytes);
+    await this.comeBack();
   }
 
   /** What cuts the power when told so, without the delay of a start. */
@@ -82,6 +116,14 @@ export class LoopDisk implements AsyncDisposable {
     const child = spawn("python3", ["-c", CUT_POWER, this.path], { stdio: ["pipe", "pipe", "inherit"] });
     await once(child.stdout, "data");
     return new PowerSwitch(child);
+  }
+
+  /** Where a network namespace keeps the old mount alive the same image would be mounted again as it is. */
+  #takeNewImage(): void {
+    const image = `${this.#image}+`;
+    copyImage(this.#image, image);
+    rmSync(this.#image);
+    this.#image = image;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,9 @@ import { run } from "../../support/program.ts";
 import type { FaultBed } from "../harness/fault-bed.ts";
 import type { FaultControl, Played } from "../harness/fault-row.ts";
 import { StraceLog, type Injection } from "../harness/injection.ts";
+import { raceWithoutConfinement } from "./objects.ts";
 import { cutAfterLyingFlushes } from "./power.ts";
+import { rotWithoutVerify } from "./rot.ts";
 
 /** A copier that writes where customers read, under the same fault. */
 async function inPlaceUnder(bed: FaultBed, lane: number, injection: Injection): Promise<Played> {
@@ -31,4 +33,6 @@ export const CONTROLS: readonly FaultControl[] = [
     without: "fsync: every flush only says that it flushed, power cut after the end",
     play: cutAfterLyingFlushes,
   },
+  { kind: "rot", without: "verify: bits turned on the disk, sync alone", play: rotWithoutVerify },
+  { kind: "race", without: "held directories: the same calls by plain paths", play: raceWithoutConfinement },
 ];

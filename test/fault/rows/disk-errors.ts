@@ -1,6 +1,7 @@
 import type { MirrorDisk } from "../harness/fault-bed.ts";
 import type { FaultPlay, FaultRow } from "../harness/fault-row.ts";
 import type { CallName, Injection } from "../harness/injection.ts";
+import { FILLED_DISK_PLAYS } from "./small-disks.ts";
 import { playUntilFired, spread } from "./kill-sync.ts";
 
 /** Disk; or some paths failed and the others were done; or nothing that mattered failed. */
@@ -65,6 +66,7 @@ export const DISK_ERROR_ROWS: readonly FaultRow[] = [
     id: "S18",
     fault: "ENOSPC in write, mkdir, rename, link, fsync",
     plays: [
+      ...FILLED_DISK_PLAYS,
       ...errors({ error: "ENOSPC", call: "write", fractions: spread(8), isLasting: true }),
       ...errors({ error: "ENOSPC", call: "mkdir", fractions: spread(3) }),
       ...errors({ error: "ENOSPC", call: "rename", fractions: spread(6), isLasting: true }),

@@ -17,7 +17,11 @@ const COUNTED = [
 ] as const;
 
 /** Which call of a mirror's sync lies at this fraction of all of them. */
-async function callOfSync(bed: FaultBed, call: CallName, at: { fraction: number; lane: number }): Promise<number> {
+export async function callOfSync(
+  bed: FaultBed,
+  call: CallName,
+  at: { fraction: number; lane: number },
+): Promise<number> {
   return await bed.callNumber("sync", call, {
     fraction: at.fraction,
     count: async () => {

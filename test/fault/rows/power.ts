@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { seededRandom } from "../../../src/core/clock.ts";
-import { start } from "../../support/program.ts";
 import type { FaultBed, MirrorDisk } from "../harness/fault-bed.ts";
 import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
+import { HeldRun } from "../harness/held-run.ts";
 import { StraceLog, type CallName } from "../harness/injection.ts";
 import { playUntilFired } from "./kill-sync.ts";
 
@@ -22,18 +21,12 @@ async function cutIn(
   mountOptions: string,
 ): Promise<Played> {
   const power = await mirror.disk.switch();
-  using log = new StraceLog();
   // Held there until the power is off: it must not get any further.
-  const enter = log.words({ call: moment.call, effect: "signal=SIGSTOP", when: String(moment.when) });
-  const child = start(mirror.words, { enter, env: { UV_THREADPOOL_SIZE: "1" } });
-  const ended = once(child, "close");
-  let stopped = log.stopped();
-  for (; stopped === undefined && child.exitCode === null; stopped = log.stopped()) await setTimeout(10);
+  using held = await HeldRun.start(mirror.words, moment);
   await power.cut();
-  if (stopped !== undefined) process.kill(stopped, "SIGKILL");
-  await ended;
+  await held.kill();
   await mirror.disk.comeBack(mountOptions);
-  return { fired: stopped === undefined ? 0 : 1, problems: [...mirror.findDamage(), ...(await mirror.finish())] };
+  return { fired: held.isHeld ? 1 : 0, problems: [...mirror.findDamage(), ...(await mirror.finish())] };
 }
 
 function cutsDuring(mountOptions: string): FaultPlay[] {

@@ -276,3 +276,17 @@ test("bit rot in a manifest chunk is noticed", async () => {
   onTestFinished(() => rebuilt[Symbol.dispose]());
   expect(rebuilt.manifest.next()).toBeUndefined();
 });
+
+test("damage that shows only in use is noted, and the next open builds the index anew", () => {
+  const path = join(temporaryDirectory(), "index.sqlite");
+  const index = MirrorIndex.open(path);
+  index.facts.set("heldRelease", 7);
+  expect(index.noteDamage(new Error("database disk image is malformed"))).toMatchObject({ code: "index-damaged" });
+  index[Symbol.dispose]();
+  using rebuilt = MirrorIndex.open(path);
+  expect(rebuilt.damagedPredecessor).toBe(`${path}.damaged`);
+  expect(rebuilt.facts.get("heldRelease")).toBeUndefined();
+  rebuilt[Symbol.dispose]();
+  using after = MirrorIndex.open(path);
+  expect(after.damagedPredecessor).toBeUndefined();
+});
