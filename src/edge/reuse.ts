@@ -26,6 +26,8 @@ export interface ReuseContext {
   readonly catalog: BundleCatalog;
   readonly signatures: SignatureSource;
   readonly search: SearchPool;
+  /** "pieces": without a signature, what has the same offset in the file at the same path. */
+  readonly findsBy: "blocks" | "pieces";
   readonly log: SyncLog;
   readonly signal: AbortSignal;
 }
@@ -46,8 +48,10 @@ export async function reuseLocalData(
   contents: readonly ContentToObtain[],
   context: ReuseContext,
 ): Promise<readonly ReusedContent[]> {
-  const withBasis = contents.filter(({ source, lengthBytes }) => source.how === "delta" && isSigned(lengthBytes));
-  await context.signatures.prepare(withBasis, context.signal);
+  if (context.findsBy === "blocks") {
+    const withBasis = contents.filter(({ source, lengthBytes }) => source.how === "delta" && isSigned(lengthBytes));
+    await context.signatures.prepare(withBasis, context.signal);
+  }
   const reused: ReusedContent[] = [];
   for (const wanted of contents) {
     context.signal.throwIfAborted();
@@ -73,7 +77,7 @@ async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise
     return { wanted, how: "fetched", transfer, reusedBytes: resumedBytes };
   }
   const before = transfer.present.totalBytes;
-  await searchBases({ transfer, context }, source.basis);
+  await (context.findsBy === "blocks" ? searchBases : copyAligned)({ transfer, context }, source.basis);
   const reusedBytes = transfer.present.totalBytes - before;
   return { wanted, how: reusedBytes > 0 ? "delta" : "fetched", transfer, reusedBytes: reusedBytes + resumedBytes };
 }
@@ -179,6 +183,20 @@ async function searchBases(work: ContentReuse, basisPaths: readonly RepoPath[]):
     if (!(error instanceof PrsyncError) || isBrokenInstallation(error)) throw error;
     context.log.warn({ content, reason: messageOf(error) }, "basis files can't be used, fetching what is missing");
   }
+}
+
+/** Stages the basis as it lies, whole pieces of it: those that are not the content's are found by their hashes and fetched. */
+async function copyAligned({ transfer, context }: ContentReuse, basisPaths: readonly RepoPath[]): Promise<void> {
+  const place = context.catalog.placeOf(transfer.content);
+  const pieceLength = place === undefined ? undefined : context.catalog.row(place.bundle)?.pieceLength;
+  if (pieceLength === undefined) return;
+  await using bases = await openBases(basisPaths.slice(0, 1), context);
+  const [basis] = bases.opened;
+  if (basis === undefined) return;
+  const { size } = await basis.handle.stat();
+  const length = size >= transfer.lengthBytes ? transfer.lengthBytes : size - (size % pieceLength);
+  const run = { basis: 0, targetOffset: 0, basisOffset: 0, length };
+  await copyMatches([run], bases.opened, { transfer, log: context.log });
 }
 
 function isBrokenInstallation(error: unknown): boolean {

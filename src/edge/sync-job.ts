@@ -46,6 +46,8 @@ export interface SyncOptions {
   readonly rescanMs: number;
   /** Remove nothing if more paths than this would go; "a-fifth": the larger of 1,000 and 20 % of the release; undefined: no limit. */
   readonly maxDelete: number | "a-fifth" | undefined;
+  /** Find what old files hold by blocks of signatures at any offset, or by whole pieces of the swarm at the same one. */
+  readonly findsBy: "blocks" | "pieces";
   /** Go by way of inner contents whenever that takes fewer bytes, however long it takes. */
   readonly savesTraffic: boolean;
   /** timestamp.json that came with a release event. */
@@ -118,17 +120,19 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     const announced = plan.contents.length > 0 ? mirror.announcer.announceNow() : Promise.resolve();
     progress.onStage("reuse");
     const context = { ...mirror, log, signal, names: new NamesBeside(mirror.index) };
-    const contents = options.plan.useDelta ? await chooseBasisFiles(plan.contents, context) : plan.contents;
+    const usesBlocks = options.plan.useDelta && options.findsBy === "blocks";
+    const contents = usesBlocks ? await chooseBasisFiles(plan.contents, context) : plan.contents;
     const local = await reuseOrLookInside(contents, {
       ...context,
       clock: mirror.ports.clock,
       savesTraffic: options.savesTraffic,
-      useDelta: options.plan.useDelta,
+      useDelta: usesBlocks,
+      findsBy: options.findsBy,
     });
     await announced;
     if (mirror.announcer.revocation !== undefined) throw mirror.announcer.revocation;
     progress.onStage("download");
-    const { reused, failed } = await fetchMissing(mirror, local, progress);
+    const { reused, failed } = await fetchMissing(mirror, local, { progress, findsBy: options.findsBy });
     progress.onStage("activate");
     const activated = await activatePlan(mirror, { plan, reused, considered, failed });
     const failures = [...activated.failures, ...unobtained(plan, failed)];
@@ -222,12 +226,13 @@ function bytesOf(plan: SyncPlan): number {
 async function fetchMissing(
   mirror: Mirror,
   local: ReusedOrInside,
-  progress: SyncProgress,
+  { progress, findsBy }: Pick<SyncOptions, "findsBy"> & { readonly progress: SyncProgress },
 ): Promise<{ readonly reused: readonly ReusedContent[]; readonly failed: readonly DownloadFailure[] }> {
   const { index, swarm, http, ports } = mirror;
   const rate = new LineRate(() => swarm.counters.receivedBytes + http.receivedBytes, ports.clock);
   const context = {
     ...mirror,
+    findsBy,
     log: ports.log,
     signal: ports.signal,
     rate,

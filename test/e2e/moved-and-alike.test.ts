@@ -50,6 +50,18 @@ describe.skipIf(!hasRsync())("files that moved and changed, and packages built m
     expect(moved.bytes.received).toBeLessThan(IMAGE_BYTES / 10);
   });
 
+  test("with --delta-size swarm whole pieces at their place are kept, without a signature", async () => {
+    const image = read("images/in-place.img");
+    image.fill(7, 1_000_000, 1_000_100);
+    put("images/in-place.img", image);
+    await central.publish();
+    const { bytes, files } = await central.sync("mirror", ["--delete", "--delta-size", "swarm"]);
+    expect(files.delta).toBe(1);
+    expect(bytes.fromPeers + bytes.fromOrigin).toBeGreaterThan(65_536);
+    expect(bytes.fromPeers + bytes.fromOrigin).toBeLessThan(2 * 65_536);
+    expect(await rsyncDifferences(central.tree, central.mirror("mirror"), true)).toBe("");
+  });
+
   test("the third distribution of a package costs at most 1.2 times what an oracle pays that knows the best basis", async () => {
     const second = edited(read("debian/pool/t/tool/tool_1.0-1_amd64.tar"), { seed: 20, edits: 30 });
     put("ubuntu/universe/tool-1.0-1ubuntu1.pkg", second);

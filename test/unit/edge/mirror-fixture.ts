@@ -15,6 +15,7 @@ import { RecordingLog } from "./mirror-disk.ts";
 
 export const SYNC_OPTIONS: SyncOptions = {
   plan: { checksum: false, sizeOnly: false, useDelta: true, removal: "ours", sharesInodes: false },
+  findsBy: "blocks",
   savesTraffic: false,
   rescanMs: 86_400_000,
   maxDelete: undefined,
