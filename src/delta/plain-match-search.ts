@@ -13,7 +13,7 @@ import {
 import type { BlockSignature } from "./signature.ts";
 import { indexSignature, NO_BLOCK, spreadWeakSum, type SignatureIndex } from "./signature-index.ts";
 import type { StrongSum } from "./strong-sum.ts";
-import { createWeakScanner, type WeakScanner } from "./weak-scanner.ts";
+import { WeakScanner } from "./weak-scanner.ts";
 import { weakSum } from "./weak-sum.ts";
 
 /**
@@ -43,7 +43,7 @@ export class PlainMatchSearch implements MatchSearch {
     this.#signature = signature;
     this.#strongSum = strongSum;
     this.#index = indexSignature(signature);
-    this.#scanner = createWeakScanner(this.#index, blockLength);
+    this.#scanner = new WeakScanner(this.#index, blockLength);
     this.#strongMask = strongMask(strongLength);
     this.#found = {
       basisOf: new Int32Array(blockCount).fill(UNMATCHED),

@@ -5,25 +5,8 @@ import { weakSum } from "./weak-sum.ts";
  * The inner loop of the plain search. It knows weak sums only: it stops wherever a block of the signature has the weak sum of
  * the basis bytes at its position.
  */
-export interface WeakScanner {
+export class WeakScanner {
   /** Offset in the window of the block that is summed. */
-  readonly position: number;
-  /** Weak sum of that block, unsigned. */
-  readonly weak: number;
-  /** Sums the block at `position` of `window`, of which a whole block must be left. */
-  seek(window: Uint8Array, position: number): void;
-  /** Rolls on until the weak sum is in the index, at `last` at most; the present position counts. False if none is. */
-  find(last: number): boolean;
-  /** One byte on; false if the position is `last` already. */
-  step(last: number): boolean;
-}
-
-/** The reference in plain TypeScript. */
-export function createWeakScanner(index: SignatureIndex, blockLength: number): WeakScanner {
-  return new PlainScanner(index, blockLength);
-}
-
-class PlainScanner implements WeakScanner {
   position = 0;
   readonly #index: SignatureIndex;
   readonly #blockLength: number;
@@ -37,10 +20,12 @@ class PlainScanner implements WeakScanner {
     this.#blockLength = blockLength;
   }
 
+  /** Weak sum of that block, unsigned. */
   get weak(): number {
     return ((this.#a & 0xffff) | (this.#b << 16)) >>> 0;
   }
 
+  /** Sums the block at `position` of `window`, of which a whole block must be left. */
   seek(window: Uint8Array, position: number): void {
     const sum = weakSum(window, position, position + this.#blockLength);
     this.#window = window;
@@ -49,6 +34,7 @@ class PlainScanner implements WeakScanner {
     this.position = position;
   }
 
+  /** Rolls on until the weak sum is in the index, at `last` at most; the present position counts. False if none is. */
   find(last: number): boolean {
     const { filter, filterShift } = this.#index;
     const window = this.#window;
@@ -76,6 +62,7 @@ class PlainScanner implements WeakScanner {
     return found;
   }
 
+  /** One byte on; false if the position is `last` already. */
   step(last: number): boolean {
     if (this.position >= last) return false;
     const leaving = this.#window[this.position]!;

@@ -1,7 +1,6 @@
 import {
   encodeCanonicalObject,
   jsonText,
-  joinJsonLines,
   parseCanonicalObject,
   requireSameLine,
   splitJsonLines,
@@ -35,12 +34,7 @@ export interface RecordedMember extends MemberRecipe {
   readonly unknown?: UnknownFields;
 }
 
-/** The file `recompression` of a metadata bundle. */
-export function encodeRecompressions(recompressions: Iterable<Recompression>): Uint8Array {
-  return joinJsonLines(Array.from(recompressions, encodeRecompression));
-}
-
-/** One line, without the newline. */
+/** One line of the file `recompression` of a metadata bundle, without the newline. */
 export function encodeRecompression(recompression: Recompression): string {
   return encodeCanonicalObject(
     [
