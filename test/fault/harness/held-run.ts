@@ -41,18 +41,27 @@ export class HeldRun implements Disposable {
 
   /** Lets it run to its end. */
   async letOn(): Promise<{ readonly code: number | string; readonly stderr: string }> {
-    if (this.#stopped !== undefined) process.kill(this.#stopped, "SIGCONT");
+    // strace counts for each thread: another one may come to its n-th call and stop all again.
+    const timer = setInterval(() => this.#signal("SIGCONT"), 50);
     const [code, signal] = (await this.#ended) as [number | null, string | null];
+    clearInterval(timer);
     return { code: code ?? signal ?? "unknown", stderr: this.#stderr };
   }
 
   async kill(): Promise<void> {
-    if (this.#stopped !== undefined) process.kill(this.#stopped, "SIGKILL");
+    this.#signal("SIGKILL");
     await this.#ended;
   }
 
   [Symbol.dispose](): void {
+    // Where the play failed before it let it on.
+    this.#signal("SIGKILL");
     this.#log[Symbol.dispose]();
+  }
+
+  #signal(name: NodeJS.Signals): void {
+    if (this.#stopped === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    process.kill(this.#stopped, name);
   }
 
   async #untilStopped(): Promise<void> {
