@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { isSystemError } from "../core/errors.ts";
 import type { MirrorOptions } from "../edge/mirror.ts";
-import type { SyncOptions } from "../edge/sync-job.ts";
+import type { SyncOptions } from "../edge/sync-options.ts";
 import { MIRROR_PATIENCE } from "../edge/download.ts";
 import { parseTicket, TICKET_PREFIX, type Ticket } from "../trust/ticket.ts";
+import { ATTRIBUTE_OPTIONS, attributeRules } from "./attribute-options.ts";
 import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { stateDirectoryOf } from "./load-options.ts";
@@ -48,6 +49,7 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
     help: "look at every file of DEST if the last whole look is older; 0 always",
   },
   ...SELECTION_OPTIONS,
+  ...ATTRIBUTE_OPTIONS,
 ];
 
 const DAY_MS = 86_400_000;
@@ -89,6 +91,9 @@ export function mirrorOptions(
     readonly destinationPath: string;
     readonly peerHost: string;
     readonly command: string;
+    /** The command has no options about attributes: as the last run had it. */
+    readonly keepsAttributes?: boolean;
+    readonly isTrial?: boolean;
   },
 ): MirrorOptions {
   return {
@@ -98,6 +103,7 @@ export function mirrorOptions(
     patience: MIRROR_PATIENCE,
     ...networkLimits(args),
     selection: selectionSettings(args),
+    attributes: place.keepsAttributes === true ? undefined : attributeRules(args, process.umask()),
   };
 }
 

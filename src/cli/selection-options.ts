@@ -26,13 +26,14 @@ export function selectionSettings(args: ParsedArguments): SelectionSettings | un
   const listName = args.text("files-from");
   const minSizeBytes = args.number("min-size");
   const maxSizeBytes = args.number("max-size");
-  const isAsked = args.rules.length > 0 || (listName ?? minSizeBytes ?? maxSizeBytes) !== undefined;
+  const given = args.rules.filter(({ name }) => SELECTION_OPTIONS.some((option) => option.name === name));
+  const isAsked = given.length > 0 || (listName ?? minSizeBytes ?? maxSizeBytes) !== undefined;
   if (args.flag("everything") && isAsked)
     throw new UsageError(["--everything contradicts the options that select paths"]);
   if (args.flag("everything")) return new Selection().settings;
   if (!isAsked) return undefined;
   const files = new Map<string, string>();
-  const rules = args.rules.map(({ name, value }) => ({ option: name, value: toByteString(value) }) as RuleOption);
+  const rules = given.map(({ name, value }) => ({ option: name, value: toByteString(value) }) as RuleOption);
   // Reads what merge rules name, too; the texts are remembered, so that a run without options needs none of the files.
   parseRuleOptions(rules, (name) => {
     files.set(name, readList(name));

@@ -32,6 +32,8 @@ export interface ActivatedRelease {
   /** Index files and removals that wait until nothing fails any more. */
   readonly heldBack: readonly RepoPath[];
   readonly removed: number;
+  /** Paths to remove that hold what is not ours. */
+  readonly leftAlone: readonly RepoPath[];
 }
 
 /**
@@ -74,7 +76,7 @@ export async function activateRelease(
     for (const { path, error } of failures)
       job.log.warn({ path: displayPath(path), reason: messageOf(error) }, "path not updated");
     if (heldBack.length > 0) job.log.warn({ paths: heldBack.length }, "index files and removals wait for what failed");
-    return { failures: [...adoption.failures, ...failures], heldBack, removed };
+    return { failures: [...adoption.failures, ...failures], heldBack, removed, leftAlone };
   } finally {
     records.flush();
   }

@@ -78,6 +78,10 @@ export interface AnnouncedPeer {
   readonly host: string;
   readonly port: number;
   readonly site?: string | undefined;
+  /** Release of which it holds everything. */
+  readonly complete?: number | undefined;
+  /** Bundles of which it holds something. */
+  readonly bundles?: readonly number[] | undefined;
 }
 
 const port = z.int().min(1).max(65_535);
@@ -90,6 +94,8 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
         host: z.string(),
         port,
         site: z.string().optional(),
+        complete: z.int().optional(),
+        bundles: z.array(z.int()).optional(),
       }),
     )
     .max(200),

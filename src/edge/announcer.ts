@@ -54,6 +54,7 @@ export class Announcer implements AsyncDisposable {
   /** Announces of the sync that is going on. */
   #syncing = 0;
   #revocation: SyncError | undefined;
+  #namedPeers: AnnounceAnswer["peers"] = [];
   #lastGiven: { readonly bytes: number; readonly atMs: number } | undefined;
 
   constructor(context: AnnouncerContext) {
@@ -68,6 +69,11 @@ export class Announcer implements AsyncDisposable {
   /** Set while central says that this mirror is shut out. */
   get revocation(): SyncError | undefined {
     return this.#revocation;
+  }
+
+  /** Volunteers that the tracker named last, with what they hold. */
+  get namedPeers(): AnnounceAnswer["peers"] {
+    return this.#namedPeers;
   }
 
   /** Announces now and goes on by itself. Never throws: what went wrong is logged and tried again. */
@@ -175,6 +181,7 @@ export class Announcer implements AsyncDisposable {
   #use(answer: AnnounceAnswer): void {
     this.#intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, answer.interval * 1000));
     if (answer.pass !== undefined) this.#context.onPass(answer.pass);
+    this.#namedPeers = answer.peers;
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.isOpen = answer.stock !== undefined;

@@ -1,3 +1,4 @@
+import type { BigIntStats } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { ContentId } from "../core/content-id.ts";
 import { isSystemError } from "../core/errors.ts";
@@ -5,6 +6,7 @@ import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
 import type { Selection } from "../filter/selection.ts";
 import type { Entry } from "../manifest/entry.ts";
+import { type AttributeRules, heldEntry, heldMode } from "../plan/held-attributes.ts";
 import type { ConsideredPath, LocalHoldings, LocalState } from "../plan/plan-sync.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { fileStatOf, isSameFileStat } from "../store/file-stat.ts";
@@ -28,6 +30,8 @@ export interface InventoryScope {
   readonly selection: Selection;
   /** Files that a whole look finds and that nothing is recorded about are noted here. */
   readonly strays: StrayFiles;
+  /** Attributes that this mirror gives the entries of a release. */
+  readonly attributes: AttributeRules;
 }
 
 /** Looks between two turns of the event loop: peers and customers are served meanwhile. */
@@ -40,10 +44,15 @@ const LOOKS_PER_TURN = 2_000;
 export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath, ConsideredPath>> {
   const considered = new Map<RepoPath, ConsideredPath>();
   const { index } = scope;
+  // Left alone although something stands there: the walk must not take it for foreign.
+  const leftAlone = new Set<RepoPath>();
   const consider = (path: RepoPath, entry: Entry | undefined, isOurs: boolean): void => {
-    if (considered.has(path)) return;
-    const item = select({ path, entry, local: localState(scope, path), isOurs }, scope.selection);
+    if (considered.has(path) || leftAlone.has(path)) return;
+    const held = entry === undefined ? undefined : heldEntry(entry, scope.attributes);
+    const local = localState(scope, path);
+    const item = select({ path, entry: held, local, isOurs }, scope.selection);
     if (item !== undefined) considered.set(path, item);
+    else if (local.kind !== "absent") leftAlone.add(path);
   };
   let looks = 0;
   for (const { path, after } of changesOf(index)) {
@@ -51,7 +60,7 @@ export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath
     if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
   }
   for (const path of index.files.pending()) {
-    if (!considered.has(path)) consider(path, entryAfter(index, considered, path), true);
+    consider(path, index.manifest.entry(path), true);
   }
   if (scope.isWhole) await considerWhole(scope, considered, consider);
   return considered;
@@ -97,6 +106,7 @@ async function considerWhole(
       seen.add(found.path);
       const entry = entryAfter(index, considered, found.path);
       if (isStray(index, entry, found)) scope.strays.add(found.path, fileStatOf(found.stats));
+      if (considered.has(found.path)) continue;
       if (entry === undefined) {
         if (scope.includesForeign) consider(found.path, undefined, false);
       } else if (!isAsRecorded(scope, entry, found)) {
@@ -107,7 +117,7 @@ async function considerWhole(
   let looks = 0;
   for (const entry of index.manifest.entries()) {
     if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
-    if (!seen.has(entry.path)) consider(entry.path, entryAfter(index, considered, entry.path), true);
+    if (!seen.has(entry.path)) consider(entry.path, entry, true);
   }
 }
 
@@ -121,12 +131,19 @@ function isStray(index: MirrorIndex, entry: Entry | undefined, found: FoundPath)
 }
 
 /** True if nothing need be decided about a path that the new release leaves as it is. */
-function isAsRecorded({ index, isStrict }: InventoryScope, entry: Entry, found: FoundPath): boolean {
+function isAsRecorded({ index, isStrict, attributes }: InventoryScope, entry: Entry, found: FoundPath): boolean {
   if (entry.kind !== "file" || found.kind !== "file") return false;
   const record = index.files.get(entry.path);
   if (record === undefined || (isStrict && !record.isVerified)) return false;
   const isSameFile = record.content === entry.content && isSameFileStat(record.stat, fileStatOf(found.stats));
-  return isSameFile && found.mode === entry.mode && isSameMtime(found.stats.mtimeNs, entry.mtimeNs);
+  if (!isSameFile || !isSameMtime(found.stats.mtimeNs, entry.mtimeNs)) return false;
+  return found.mode === heldMode(entry.mode, attributes, false) && hasHeldOwners(entry, found, attributes);
+}
+
+function hasHeldOwners(entry: Entry, found: { readonly stats: BigIntStats }, rules: AttributeRules): boolean {
+  const { keepsOwner, keepsGroup } = rules;
+  if (keepsOwner && entry.uid !== undefined && BigInt(entry.uid) !== found.stats.uid) return false;
+  return !keepsGroup || entry.gid === undefined || BigInt(entry.gid) === found.stats.gid;
 }
 
 /** What stands at a path now; its content only if it was recorded and the stat is still the same. */
@@ -149,12 +166,13 @@ function lookAt(scope: LocalScope, path: RepoPath): LocalState {
   if (stats === undefined) return { kind: "absent" };
   const mode = Number(stats.mode) & 0o7777;
   const { mtimeNs } = stats;
-  if (stats.isDirectory()) return { kind: "directory", mode, mtimeNs };
-  if (stats.isSymbolicLink()) return { kind: "symlink", target: scope.destination.readlink(path), mtimeNs };
+  const owners = { uid: Number(stats.uid), gid: Number(stats.gid) };
+  if (stats.isDirectory()) return { kind: "directory", mode, mtimeNs, ...owners };
+  if (stats.isSymbolicLink()) return { kind: "symlink", target: scope.destination.readlink(path), mtimeNs, ...owners };
   if (!stats.isFile()) return { kind: "other" };
   const record = scope.index.files.lookUp(path, fileStatOf(stats));
   const inode = `${stats.dev}:${stats.ino}`;
-  const local = { kind: "file" as const, size: Number(stats.size), mode, mtimeNs, inode };
+  const local = { kind: "file" as const, size: Number(stats.size), mode, mtimeNs, ...owners, inode };
   const isUnknown = record === undefined || (scope.isStrict === true && !record.isVerified);
   return isUnknown ? local : { ...local, content: record.content };
 }
@@ -177,6 +195,10 @@ export function localHoldings(
     },
     holdersOf: (content: ContentId, trust: "any" | "verified") => holdersOf(scope, content, trust),
     strayLike: (entry) => scope.strays?.find(entry),
+    contentAt: (path: RepoPath) => {
+      const local = localState(scope, path);
+      return local.kind === "file" ? local.content : undefined;
+    },
     inodeOf: (path: RepoPath) => {
       const local = localState(scope, path);
       return local.kind === "file" ? local.inode : undefined;

@@ -4,6 +4,7 @@ import type { Clock, Random } from "../core/clock.ts";
 import { isSystemError, messageOf } from "../core/errors.ts";
 import { RESERVED_TOP_LEVEL_NAME } from "../core/repo-path.ts";
 import type { SelectionSettings } from "../filter/selection.ts";
+import type { AttributeRules } from "../plan/held-attributes.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { PassAdmission } from "../net/pass-admission.ts";
 import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
@@ -15,8 +16,10 @@ import { acquireLock } from "../store/lock.ts";
 import { MetadataStore } from "../store/metadata-store.ts";
 import { MirrorIndex } from "../store/mirror-index.ts";
 import { isIndexDamaged } from "../store/mirror-index-schema.ts";
-import { makeOwnDirectory, StagingArea } from "../store/staging.ts";
+import { makeOwnDirectory } from "../store/own-directory.ts";
+import { StagingArea } from "../store/staging.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
+import { TrialTraces } from "../store/trial-traces.ts";
 import { type BandwidthLimits, HostBandwidth } from "../swarm/host-bandwidth.ts";
 import type { SwarmBundle } from "../swarm/ports.ts";
 import type { SourcePatience } from "../swarm/running-download.ts";
@@ -39,6 +42,7 @@ import { ReleaseMetadata } from "./release-metadata.ts";
 import { SignatureSource } from "./signature-source.ts";
 import { SketchSource } from "./sketch-source.ts";
 import type { SyncLog } from "./sync-log.ts";
+import { rememberAttributes } from "./remembered-attributes.ts";
 import { rememberSelection, type RememberedSelection } from "./remembered-selection.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
 
@@ -58,6 +62,10 @@ export interface MirrorOptions {
   readonly command: string;
   /** What to hold of a release; undefined: what was asked for the last time, else everything. */
   readonly selection?: SelectionSettings | undefined;
+  /** Which attributes of a release to take over, and how; undefined: as the last run did. */
+  readonly attributes?: AttributeRules | undefined;
+  /** A dry run: options are not remembered, and what openMirror makes in DEST goes when the mirror is closed. */
+  readonly isTrial?: boolean;
 }
 
 export interface MirrorPorts {
@@ -93,6 +101,9 @@ export interface Mirror extends AsyncDisposable {
   /** One budget for HTTP and swarm. */
   readonly bandwidth: HostBandwidth;
   readonly selected: RememberedSelection;
+  readonly attributes: AttributeRules;
+  /** DEST was made by this run. */
+  readonly isNewDestination: boolean;
   /** Admits peers by the last accepted release, before central was reached. */
   recallTrust(): Promise<void>;
 }
@@ -118,6 +129,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
   const disk = await openDisk(options, resources, rebuildsIndex);
   warnAboutDamage(disk.index, ports.log);
   const selected = await selectPart(options, disk.index, ports.log);
+  const attributes = rememberAttributes(disk.index, options.attributes, options.isTrial === true);
   const http = resources.use(new HttpClient());
   const key = await readOrCreateKeyFile(join(options.stateDirectory, "volunteer.key"));
   const identity = await identifyMirror(options.stateDirectory, options.ticket, { key, http, signal: ports.signal });
@@ -185,6 +197,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
     announcer,
     bandwidth,
     selected,
+    attributes,
   };
   const owned = resources.move();
   const recallTrust = async (): Promise<void> => {
@@ -197,6 +210,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
 }
 
 interface Disk {
+  readonly isNewDestination: boolean;
   readonly destination: ConfinedDirectory;
   readonly index: MirrorIndex;
   readonly staging: StagingArea;
@@ -211,7 +225,8 @@ async function openDisk(
   rebuildsIndex: boolean,
 ): Promise<Disk> {
   ensurePrivateDirectory(options.stateDirectory);
-  makeDestination(options.destinationPath);
+  const traces = options.isTrial === true ? new TrialTraces(options.destinationPath) : undefined;
+  const isNewDestination = makeDestination(options.destinationPath);
   const destination = resources.use(ConfinedDirectory.open(options.destinationPath));
   makeOwnDirectory(destination);
   const own = join(destination.rootPath, RESERVED_TOP_LEVEL_NAME);
@@ -222,20 +237,30 @@ async function openDisk(
     throw new StoreError("state-busy", `directory "${options.destinationPath}" is in use by ${holder}`);
   }
   resources.use(lock);
+  if (traces !== undefined) resources.use(traces);
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
   const staging = resources.use(StagingArea.open(destination));
   const innerStaging = resources.use(StagingArea.openInner(destination));
   const index = resources.use(MirrorIndex.open(join(own, "index.sqlite"), { rebuild: rebuildsIndex }));
   dropLeftLinks({ destination, index, staging });
-  return { destination, index, staging, innerStaging, metadataStore: MetadataStore.open(own) };
+  return {
+    isNewDestination,
+    destination,
+    index,
+    staging,
+    innerStaging,
+    metadataStore: MetadataStore.open(own),
+  };
 }
 
-function makeDestination(path: string): void {
+/** False if it is there already. */
+function makeDestination(path: string): boolean {
   try {
     // Only the last part, as rsync does: a mistyped path must not grow a tree somewhere.
     mkdirSync(path);
+    return true;
   } catch (error) {
-    if (isSystemError(error, "EEXIST")) return;
+    if (isSystemError(error, "EEXIST")) return false;
     const why = isSystemError(error, "ENOENT")
       ? "the directory above it does not exist; make that first"
       : messageOf(error);
@@ -245,12 +270,12 @@ function makeDestination(path: string): void {
 
 /** A run with other options than the one before must look at every path: the releases alone do not tell what changes. */
 async function selectPart(
-  { stateDirectory, selection }: MirrorOptions,
+  { stateDirectory, selection, isTrial }: MirrorOptions,
   index: MirrorIndex,
   log: SyncLog,
 ): Promise<RememberedSelection> {
-  const selected = await rememberSelection(stateDirectory, selection);
-  if (!selected.isNew) return selected;
+  const selected = await rememberSelection(stateDirectory, selection, isTrial === true);
+  if (!selected.isNew || isTrial === true) return selected;
   index.facts.set("lastWholeWalkMs", 0);
   if (index.facts.get("heldRelease") !== undefined) log.warn({}, "the selection of paths differs from the last run's");
   return selected;

@@ -28,12 +28,13 @@ export interface RememberedSelection {
 }
 
 /**
- * What this mirror holds of a release: as `asked` now, else as it was asked the last time; remembered in the state directory.
+ * What this mirror holds of a release: as `asked` now, else as it was asked the last time; remembered in the state directory (but for a trial).
  * @throws FilterError `bad-rule`; SyncError `bad-selection` if the file is damaged
  */
 export async function rememberSelection(
   stateDirectory: string,
   asked: SelectionSettings | undefined,
+  isTrial = false,
 ): Promise<RememberedSelection> {
   const path = join(stateDirectory, FILE_NAME);
   const bytes = await readFileIfExists(path);
@@ -41,7 +42,7 @@ export async function rememberSelection(
   const selection = asked === undefined ? before : new Selection(asked);
   const id = idOf(selection);
   const isNew = id !== idOf(before);
-  if (isNew) await writeFileDurably(path, `${JSON.stringify(selection.settings)}\n`, { mode: 0o600 });
+  if (isNew && !isTrial) await writeFileDurably(path, `${JSON.stringify(selection.settings)}\n`, { mode: 0o600 });
   return { selection, id, isNew };
 }
 

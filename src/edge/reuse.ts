@@ -203,11 +203,15 @@ function isBrokenInstallation(error: unknown): boolean {
   return error instanceof StoreError && error.code === "kernel-missing";
 }
 
-interface OpenBases extends AsyncDisposable {
+export interface OpenBases extends AsyncDisposable {
   readonly opened: readonly OpenBasis[];
 }
 
-async function openBases(wanted: readonly RepoPath[], { destination, log }: ReuseContext): Promise<OpenBases> {
+/** Opens what can be opened of the basis files. */
+export async function openBases(
+  wanted: readonly RepoPath[],
+  { destination, log }: Pick<ReuseContext, "destination" | "log">,
+): Promise<OpenBases> {
   const resources = new AsyncDisposableStack();
   const opened: OpenBasis[] = [];
   for (const path of wanted) {

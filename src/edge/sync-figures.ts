@@ -78,13 +78,16 @@ export function totalsOf({ index, selected }: Mirror, release: Release, selectio
   return totals;
 }
 
+/** A content as it came, or is expected to come. */
+export type ObtainedContent = Pick<ReusedContent, "wanted" | "how" | "reusedBytes">;
+
 /** The figures of a sync, in the form that `--json` promises. */
 export function summarize(done: {
   readonly release: number;
   readonly totals: ReleaseTotals;
   readonly previous: number;
   readonly plan: SyncPlan;
-  readonly reused: readonly ReusedContent[];
+  readonly reused: readonly ObtainedContent[];
   readonly removed: number;
   readonly meter: TrafficMeter;
 }): SyncSummary {
@@ -105,7 +108,7 @@ export function summarize(done: {
     },
     bytes: {
       total: totals.bytes,
-      reused: totals.bytes - changed.foreignBytes,
+      reused: totals.bytes - literalBytesOf(done.reused),
       received: traffic.received,
       fromPeers: traffic.fromPeers,
       fromOrigin: traffic.fromOrigin,
@@ -116,18 +119,23 @@ export function summarize(done: {
   };
 }
 
-/** Files per way their content came; further paths of one content are copies. `foreignBytes` came over the network. */
+/** Bytes of contents that no file of DEST had, as far as this host knows before it asks others. */
+export function literalBytesOf(reused: readonly ObtainedContent[]): number {
+  return reused.reduce((sum, { wanted, how, reusedBytes }) => {
+    return sum + (how === "copied" ? 0 : wanted.lengthBytes - reusedBytes);
+  }, 0);
+}
+
+/** Files per way their content came; further paths of one content are copies. */
 function countChanged(
   plan: SyncPlan,
-  reused: readonly ReusedContent[],
-): { readonly copied: number; readonly delta: number; readonly fetched: number; readonly foreignBytes: number } {
+  reused: readonly ObtainedContent[],
+): { readonly copied: number; readonly delta: number; readonly fetched: number } {
   const counts = { copied: 0, delta: 0, fetched: 0 };
-  let foreignBytes = 0;
-  for (const { wanted, how, reusedBytes } of reused) {
+  for (const { wanted, how } of reused) {
     counts[how]++;
     counts.copied += wanted.paths.length - 1;
-    foreignBytes += how === "copied" ? 0 : wanted.lengthBytes - reusedBytes;
   }
   counts.copied += plan.decisions.filter((decision) => decision.action === "link").length;
-  return { ...counts, foreignBytes };
+  return counts;
 }

@@ -7,9 +7,9 @@ import { MAX_BASES } from "./choose-basis.ts";
 /** What stands at a path of DEST now. `content` only if it was recorded and the file's stat still matches the record. */
 export type LocalState =
   | { readonly kind: "absent" | "other" }
-  | { readonly kind: "directory"; readonly mode: number; readonly mtimeNs: bigint }
-  | { readonly kind: "symlink"; readonly target: string; readonly mtimeNs: bigint }
-  | {
+  | ({ readonly kind: "directory"; readonly mode: number; readonly mtimeNs: bigint } & LocalOwners)
+  | ({ readonly kind: "symlink"; readonly target: string; readonly mtimeNs: bigint } & LocalOwners)
+  | (LocalOwners & {
       readonly kind: "file";
       readonly size: number;
       readonly mode: number;
@@ -17,7 +17,13 @@ export type LocalState =
       /** "dev:ino", to tell hard links. */
       readonly inode: string;
       readonly content?: ContentId;
-    };
+    });
+
+/** Left out where nobody asks for them. */
+interface LocalOwners {
+  readonly uid?: number;
+  readonly gid?: number;
+}
 
 /** A path to decide about: it changed between the releases, or on disk, or was left by an interrupted run. */
 export interface ConsideredPath {
@@ -45,6 +51,8 @@ export interface LocalHoldings {
   strayLike(entry: FileEntry): RepoPath | undefined;
   /** "dev:ino" of the file at a path now, if it is one. */
   inodeOf(path: RepoPath): string | undefined;
+  /** What is recorded of the file at a path, if its stat still matches. */
+  contentAt(path: RepoPath): ContentId | undefined;
 }
 
 export interface PlanOptions {
@@ -160,7 +168,7 @@ function decide(item: ConsideredPath, holdings: LocalHoldings, options: PlanOpti
     case "symlink":
       if (local.kind !== "symlink" || local.target !== entry.target)
         return { action: "make", entry, replaces: local.kind };
-      return { action: isSameMtime(entry.mtimeNs, local.mtimeNs) ? "keep" : "attributes", entry, isAdopted: false };
+      return { action: hasSameTimeAndOwners(entry, local) ? "keep" : "attributes", entry, isAdopted: false };
     case "file":
       return decideFile(entry, local, { holdings, options, path });
   }
@@ -172,8 +180,7 @@ function decideFile(
   context: { readonly holdings: LocalHoldings; readonly options: PlanOptions; readonly path: RepoPath },
 ): PathDecision {
   if (entry.link !== undefined && context.holdings.contentAfter(entry.link) === entry.content) {
-    const isLinked = local.kind === "file" && context.holdings.inodeOf(entry.link) === local.inode;
-    if (!isLinked || local.content !== entry.content) {
+    if (!isLinkKept(entry, entry.link, { local, ...context })) {
       return { action: "link", entry, to: entry.link, replaces: local.kind };
     }
   }
@@ -181,6 +188,19 @@ function decideFile(
   const isAdopted = local.content === undefined && looksUnchanged(entry, local, context.options);
   if (local.content !== entry.content && !isAdopted) return { action: "place", entry, replaces: "file" };
   return { action: hasSameAttributes(entry, local) ? "keep" : "attributes", entry, isAdopted };
+}
+
+/** The path is a name of the file at `first` already, which stays as it is. */
+function isLinkKept(
+  entry: FileEntry,
+  first: RepoPath,
+  context: { readonly local: LocalState; readonly holdings: LocalHoldings; readonly options: PlanOptions },
+): boolean {
+  const { local, holdings, options } = context;
+  if (local.kind !== "file" || holdings.inodeOf(first) !== local.inode) return false;
+  if (local.content !== undefined) return local.content === entry.content;
+  // Nothing is recorded about this name; what is about the first decides about both.
+  return (holdings.contentAt(first) ?? entry.content) === entry.content && looksUnchanged(entry, local, options);
 }
 
 /** rsync's quick check, for files nothing is recorded about: they count as kept but are not vouched for until hashed. */
@@ -193,11 +213,20 @@ function looksUnchanged(
   return options.sizeOnly || isSameMtime(entry.mtimeNs, local.mtimeNs);
 }
 
+type TimeAndOwners = LocalOwners & { readonly mtimeNs: bigint };
+
 function hasSameAttributes(
-  entry: { readonly mode: number; readonly mtimeNs: bigint },
-  local: { readonly mode: number; readonly mtimeNs: bigint },
+  entry: TimeAndOwners & { readonly mode: number },
+  local: TimeAndOwners & { readonly mode: number },
 ): boolean {
-  return entry.mode === local.mode && isSameMtime(entry.mtimeNs, local.mtimeNs);
+  return entry.mode === local.mode && hasSameTimeAndOwners(entry, local);
+}
+
+/** Owners that the entry does not name are not this mirror's to set. */
+function hasSameTimeAndOwners(entry: TimeAndOwners, local: TimeAndOwners): boolean {
+  const hasSameOwners =
+    (entry.uid === undefined || entry.uid === local.uid) && (entry.gid === undefined || entry.gid === local.gid);
+  return hasSameOwners && isSameMtime(entry.mtimeNs, local.mtimeNs);
 }
 
 function decideRemoval(item: ConsideredPath, options: PlanOptions): PathDecision | undefined {

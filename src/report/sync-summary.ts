@@ -26,11 +26,14 @@ export interface SyncSummary {
     readonly uploaded: number;
   };
   readonly seconds: number;
+  /** Nothing was done: all figures but those of metadata are predictions, `seconds` too (0 if no download was ever measured). */
+  readonly dryRun?: true;
 }
 
 /** The summary in words, one fact a line. */
 export function describeSync(summary: SyncSummary): string {
   const { files, bytes } = summary;
+  if (summary.dryRun === true) return describePrediction(summary);
   const step =
     summary.previous === summary.release
       ? `release ${summary.release}`
@@ -41,5 +44,19 @@ export function describeSync(summary: SyncSummary): string {
     `  bytes: ${formatByteSize(bytes.reused)} reused, ${formatByteSize(bytes.fromPeers)} from peers, ` +
       `${formatByteSize(bytes.fromOrigin)} from the origin, ${formatByteSize(bytes.metadata)} metadata, ` +
       `${formatByteSize(bytes.uploaded)} given to others`,
+  ].join("\n");
+}
+
+/** What a dry run says would come. */
+function describePrediction({ release, previous, files, bytes, seconds }: SyncSummary): string {
+  const rate =
+    seconds > 0
+      ? `about ${seconds.toFixed(1)} s at the rate of the last download`
+      : "time unknown, no download was measured yet";
+  return [
+    `dry run, release ${previous} → ${release}: ${files.total} files, ${formatByteSize(bytes.total)}; nothing was changed`,
+    `  files: ${files.kept} to keep, ${files.copied} to copy, ${files.delta} by delta, ${files.fetched} to fetch, ${files.removed} to remove`,
+    `  bytes: ${formatByteSize(bytes.reused)} here already, ${formatByteSize(bytes.fromPeers)} from peers, ` +
+      `${formatByteSize(bytes.fromOrigin)} from the origin; ${rate}`,
   ].join("\n");
 }

@@ -16,6 +16,8 @@ export interface IndexFacts {
   readonly lastPollMs: number;
   /** JSON: files and bytes that a partial mirror holds of a release. */
   readonly selectedTotals: string;
+  /** JSON: how attributes of a release become those of this mirror, as the last run had it. */
+  readonly attributeRules: string;
   /** Sketches that were left after the last sweep. */
   readonly sketchesSwept: number;
   /** How fast bytes came in the last download of some length, or in a shorter one that was faster. */

@@ -2,10 +2,11 @@ import * as fs from "node:fs";
 import { isSystemError } from "../core/errors.ts";
 import { type ContentId, parseContentId } from "../core/content-id.ts";
 import { isSameMtime } from "../core/time.ts";
-import { joinPath, RESERVED_TOP_LEVEL_NAME, repoPathFromText, type RepoPath } from "../core/repo-path.ts";
+import { joinPath, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
 import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
+import { makePrivate, OWN_DIRECTORY } from "./own-directory.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile, fsyncFile } from "./file-copy.ts";
 import { ReadyCopies } from "./ready-copies.ts";
@@ -14,7 +15,6 @@ import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
 
-const OWN_DIRECTORY = repoPathFromText(RESERVED_TOP_LEVEL_NAME);
 const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
 const INNER_DIRECTORY = joinPath(OWN_DIRECTORY, "inner");
 const PART_SUFFIX = ".part";
@@ -364,20 +364,4 @@ function partPath(content: ContentId): RepoPath {
 
 function missing(content: ContentId, cause?: unknown): StoreError {
   return new StoreError("staged-missing", `staged part of content ${content} is not there`, { cause });
-}
-
-/** Makes `DEST/.prsync` (0700) if it is not there: what lies in it belongs to whoever holds the lock in it. */
-export function makeOwnDirectory(destination: ConfinedDirectory): void {
-  makePrivate(destination, OWN_DIRECTORY);
-}
-
-/** Makes a directory of our own, or takes the one that is there if it is a directory (not a symlink to one). */
-function makePrivate(destination: ConfinedDirectory, path: RepoPath): void {
-  try {
-    destination.mkdir(path, 0o700);
-  } catch (error) {
-    if (!isSystemError(error, "EEXIST")) throw error;
-    if (destination.lstat(path)?.isDirectory() === true) return destination.chmod(path, 0o700);
-    throw new StoreError("root-unusable", `"${path}" in "${destination.rootPath}" is no directory`, { cause: error });
-  }
 }

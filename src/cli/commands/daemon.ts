@@ -14,6 +14,7 @@ import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { LineLogger } from "../line-logger.ts";
+import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../log-file.ts";
 import {
   JSON_OPTION,
   logLevelOf,
@@ -25,6 +26,7 @@ import {
 } from "../load-options.ts";
 import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
 import { announceReady } from "../ready.ts";
+import { logLines } from "../sync-report.ts";
 
 /** `prsync daemon [TICKET] DEST` */
 export const daemonCommand: Command = {
@@ -52,6 +54,7 @@ export const daemonCommand: Command = {
     { name: "now", kind: "flag", help: "poll at once, overdue or not" },
     { name: "no-delete", kind: "flag", help: "remove nothing" },
     ...MIRROR_OPTIONS,
+    LOG_FILE_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,
@@ -63,7 +66,9 @@ export const daemonCommand: Command = {
 const FOUR_HOURS_MS = 4 * 3_600_000;
 const SHORTEST_INTERVAL_MS = 1_000;
 
-async function runDaemon(args: ParsedArguments, context: CommandContext): Promise<number> {
+async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<number> {
+  const logFile = openLogFile(args);
+  const context = loggingContext(outer, logFile);
   const { ticket, destinationPath } = ticketAndDestination(args, context);
   const listenText = args.text("listen");
   const publicUrl = args.text("public-url");
@@ -82,7 +87,7 @@ async function runDaemon(args: ParsedArguments, context: CommandContext): Promis
   await using mirror = await openMirror(opening, ports);
   await using http = await serveCustomers(mirror, place);
   mirror.situation.customerUrl = customersUrl ?? customerUrl(place.host, http.port);
-  const daemon = new MirrorDaemon(mirror, options, createReport(args, context, log));
+  const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(
     join(opening.stateDirectory, MIRROR_CONTROL_SOCKET),
     mirrorControl(mirror, daemon),
@@ -123,11 +128,12 @@ async function announceHeld(mirror: Mirror): Promise<void> {
 function createReport(
   args: ParsedArguments,
   context: CommandContext,
-  log: LineLogger,
+  { log, logFile }: { readonly log: LineLogger; readonly logFile: LogFile | undefined },
 ): ConstructorParameters<typeof MirrorDaemon>[2] {
   const isJson = args.flag("json");
   return {
     onSynced: (outcome: SyncOutcome) => {
+      logFile?.write(logLines(outcome, args));
       for (const { path, error } of outcome.failures)
         log.warn({ path: displayPath(path), reason: messageOf(error) }, "path not updated");
       if (outcome.hasTooManyRemovals)

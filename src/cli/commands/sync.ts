@@ -4,14 +4,19 @@ import { messageOf } from "../../core/errors.ts";
 import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
 import { linger, parseLinger, type Linger } from "../../edge/linger.ts";
 import { openMirror } from "../../edge/mirror.ts";
+import { predictSync } from "../../edge/dry-run.ts";
 import { runSync, type SyncOutcome } from "../../edge/sync-job.ts";
 import type { SyncProgress, SyncStage } from "../../edge/sync-progress.ts";
 import { verifyAdopted } from "../../edge/verify-held.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { wildcardHost } from "../../net/wildcard-host.ts";
+import { describeStats } from "../../report/sync-stats.ts";
 import { describeSync, type SyncSummary } from "../../report/sync-summary.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
+import { ATTRIBUTE_OPTIONS } from "../attribute-options.ts";
 import type { Command, CommandContext } from "../command.ts";
+import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../log-file.ts";
+import { itemizedLines, logLines, statsFacts } from "../sync-report.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
   JSON_OPTION,
@@ -37,6 +42,15 @@ export const syncCommand: Command = {
   positionals: [{ name: "TICKET", isOptional: true }, { name: "DEST" }],
   options: [
     { name: "delete", kind: "flag", help: "remove everything in DEST that the release lacks" },
+    { name: "delete-delay", kind: "flag", help: "as --delete: removals always come last" },
+    { name: "dry-run", kind: "flag", short: "n", help: "tell what would be done and change nothing" },
+    { name: "itemize-changes", kind: "flag", short: "i", help: "a line per change, in rsync's format" },
+    { name: "stats", kind: "flag", help: "figures in rsync's format in place of the summary" },
+    {
+      name: "progress",
+      kind: "flag",
+      help: "a bar with rate and time left (always so on a terminal, never in a pipe)",
+    },
     {
       name: "linger",
       kind: "text",
@@ -44,6 +58,7 @@ export const syncCommand: Command = {
       help: "give to others for a time, or until as much was given as taken",
     },
     ...MIRROR_OPTIONS,
+    LOG_FILE_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,
@@ -52,21 +67,37 @@ export const syncCommand: Command = {
   run: runSyncCommand,
 };
 
-async function runSyncCommand(args: ParsedArguments, context: CommandContext): Promise<number> {
+async function runSyncCommand(args: ParsedArguments, outer: CommandContext): Promise<number> {
+  const logFile = openLogFile(args);
+  const context = loggingContext(outer, logFile);
+  try {
+    return await synchronise(args, context, logFile);
+  } catch (error) {
+    logFile?.write([`prsync: ${messageOf(error)}`]);
+    throw error;
+  }
+}
+
+async function synchronise(args: ParsedArguments, context: CommandContext, logFile?: LogFile): Promise<number> {
   const { ticket, destinationPath } = ticketAndDestination(args, context);
   const lingerOption = readLinger(args);
-  const options = syncOptions(args, { removal: args.flag("delete") ? "all" : "none", maxDelete: undefined });
-  const running = await syncByDaemon(destinationPath, args, context);
+  const isDeleting = args.flag("delete") || args.flag("delete-delay");
+  const options = syncOptions(args, { removal: isDeleting ? "all" : "none", maxDelete: undefined });
+  const isDryRun = args.flag("dry-run");
+  if (isDryRun && lingerOption !== undefined) throw new UsageError(["--dry-run and --linger contradict each other"]);
+  // A daemon has its own options: what a dry run asks about is this call's.
+  const running = isDryRun ? undefined : await syncByDaemon(destinationPath, args, context);
   if (running !== undefined) return report(running, args, context);
   const log = context.createLogger(
     args.flag("quiet") || (!args.flag("verbose") && !args.flag("json")) ? "quiet" : logLevelOf(args),
   );
-  const place = { ticket, destinationPath, peerHost: await wildcardHost(), command: "prsync sync" };
+  const place = { ticket, destinationPath, peerHost: await wildcardHost(), command: "prsync sync", isTrial: isDryRun };
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
   await using mirror = await openMirror(mirrorOptions(args, context, place), ports);
   const progress = createSyncProgress(progressTerminal(args, context));
-  const outcome = await runSync(mirror, options, progress);
+  const outcome = await (isDryRun ? predictSync : runSync)(mirror, options, progress);
   progress.clear();
+  logFile?.write(logLines(outcome, args));
   const code = report(outcome, args, context);
   if (lingerOption !== undefined) {
     await verifyAdopted(mirror, context.signal);
@@ -90,7 +121,11 @@ function progressTerminal(args: ParsedArguments, context: CommandContext): typeo
 /** Options that a running daemon does not take over from a call: it has its own. */
 const DAEMON_DECIDES: readonly string[] = [
   ...SELECTION_OPTIONS.map(({ name }) => name),
+  ...ATTRIBUTE_OPTIONS.map(({ name }) => name),
   "delete",
+  "delete-delay",
+  "itemize-changes",
+  "stats",
   "linger",
   "delta-size",
   "checksum",
@@ -135,13 +170,26 @@ function drawTold(told: unknown, progress: SyncProgress): void {
   if (received !== undefined && wanted !== undefined) progress.onBytes(received, wanted);
 }
 
+/** What a daemon did is known by its summary alone. */
+function printOutcome(outcome: SyncOutcome | Reported, args: ParsedArguments, context: CommandContext): void {
+  const { summary } = outcome;
+  const lines = "details" in outcome && args.flag("itemize-changes") ? itemizedLines(outcome.details, args) : undefined;
+  if (args.flag("json")) {
+    context.print(JSON.stringify(lines === undefined ? summary : { ...summary, changes: [...lines] }));
+    return;
+  }
+  for (const line of lines ?? []) context.print(line);
+  if (args.flag("quiet")) return;
+  if ("details" in outcome && args.flag("stats")) context.print(describeStats(statsFacts(summary, outcome.details)));
+  else context.print(describeSync(summary));
+}
+
 function report(outcome: SyncOutcome | Reported, args: ParsedArguments, context: CommandContext): number {
   const failures = outcome.failures.map((failure) =>
     "reason" in failure ? failure : { path: displayPath(failure.path), reason: messageOf(failure.error) },
   );
   for (const { path, reason } of failures) context.complain(`prsync: update of "${path}" failed: ${reason}`);
-  if (args.flag("json")) context.print(JSON.stringify(outcome.summary));
-  else if (!args.flag("quiet")) context.print(describeSync(outcome.summary));
+  printOutcome(outcome, args, context);
   if (outcome.hasTooManyRemovals) {
     context.complain("prsync: nothing was removed: more paths would have gone than --max-delete allows");
     context.complain(`prsync error: max-delete (code ${EXIT.maxDelete})`);

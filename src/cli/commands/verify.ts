@@ -88,7 +88,13 @@ async function verifyByDaemon(
 async function verifyHere(destinationPath: string, args: ParsedArguments, context: CommandContext): Promise<Verified> {
   const log = context.createLogger(logLevelOf(args));
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
-  const place = { ticket: undefined, destinationPath, peerHost: await wildcardHost(), command: "prsync verify" };
+  const place = {
+    ticket: undefined,
+    destinationPath,
+    peerHost: await wildcardHost(),
+    command: "prsync verify",
+    keepsAttributes: true,
+  };
   await using mirror = await openMirror(mirrorOptions(args, context, place), ports);
   const found = await verifyMirror(mirror, context.signal);
   const bad = found.bad.map(({ path, verdict }) => ({ path: displayPath(path), verdict }));

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { RepoPath } from "../../../src/core/repo-path.ts";
 import { localHoldings, localState, takeInventory, type InventoryScope } from "../../../src/edge/inventory.ts";
 import { StrayFiles } from "../../../src/edge/stray-files.ts";
+import { PLAIN_ATTRIBUTES } from "../../../src/plan/held-attributes.ts";
 import { Selection } from "../../../src/filter/selection.ts";
 import type { ConsideredPath } from "../../../src/plan/plan-sync.ts";
 import { contentOf, directoryEntry, fileEntry, MirrorDisk, pathOf, symlinkEntry } from "./mirror-disk.ts";
@@ -14,7 +15,8 @@ async function consider(
 ): Promise<Map<RepoPath, ConsideredPath>> {
   const selection = new Selection();
   const strays = new StrayFiles();
-  const scope = { ...disk, isWhole: false, includesForeign: false, isStrict: false, selection, strays, ...change };
+  const fixed = { selection, strays, attributes: PLAIN_ATTRIBUTES };
+  const scope = { ...disk, isWhole: false, includesForeign: false, isStrict: false, ...fixed, ...change };
   return await takeInventory(scope);
 }
 

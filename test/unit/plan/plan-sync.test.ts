@@ -19,6 +19,7 @@ const NOTHING_HELD: LocalHoldings = {
   inodeOf: () => undefined,
   contentAfter: () => undefined,
   strayLike: () => undefined,
+  contentAt: () => undefined,
 };
 
 test("same path and content is kept", () => {

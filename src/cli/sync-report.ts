@@ -1,0 +1,26 @@
+import type { SyncDetails } from "../edge/sync-details.ts";
+import type { SyncOutcome } from "../edge/sync-job.ts";
+import { itemizedLine } from "../report/itemized-change.ts";
+import type { StatsFacts } from "../report/sync-stats.ts";
+import { describeSync, type SyncSummary } from "../report/sync-summary.ts";
+import type { ParsedArguments } from "./arguments.ts";
+
+/** What `--itemize-changes` prints. */
+export function* itemizedLines(details: SyncDetails, args: ParsedArguments): Generator<string> {
+  const rules = { checksum: args.flag("checksum") };
+  for (const change of details.changes()) yield itemizedLine(change, rules);
+}
+
+/** What `--stats` tells about. */
+export function statsFacts(summary: SyncSummary, details: SyncDetails): StatsFacts {
+  const entries = details.entries();
+  const { literalBytes } = details;
+  const totalBytes = entries.fileBytes + entries.targetBytes;
+  return { summary, entries, totalBytes, changes: details.changes(), literalBytes };
+}
+
+/** What `--log-file` gets of a sync: the changes, then the summary. */
+export function* logLines({ details, summary }: SyncOutcome, args: ParsedArguments): Generator<string> {
+  yield* itemizedLines(details, args);
+  yield* describeSync(summary).split("\n");
+}

@@ -1,0 +1,52 @@
+import { isSystemError, messageOf } from "../core/errors.ts";
+import type { RepoPath } from "../core/repo-path.ts";
+import type { Release } from "../manifest/release.ts";
+import { type AttributeRules, heldMode } from "../plan/held-attributes.ts";
+import { isWholeReleaseVerified } from "./holdings-report.ts";
+import type { Mirror } from "./mirror.ts";
+
+/**
+ * The release number changes in one durable transaction with the manifest. Paths that failed, or whose removal was too
+ * much, stay noted: the next run looks at them again.
+ */
+export async function commitRelease(
+  mirror: Mirror,
+  done: {
+    readonly release: Release;
+    readonly isWhole: boolean;
+    readonly noted: readonly RepoPath[];
+    readonly isComplete: boolean;
+  },
+): Promise<void> {
+  const { index, staging, catalog, swarm, holdings, ports } = mirror;
+  setRootAttributes(mirror, done.release);
+  const settle = (): void => {
+    index.files.clearPending();
+    index.files.addPending([...done.noted, ...index.files.takeChanged()]);
+  };
+  if (index.manifest.next() === undefined) index.transaction(settle);
+  else await index.commitRelease(settle);
+  index.transaction(() => {
+    index.facts.set("sketchesSwept", index.sketches.sweep(index.facts.get("sketchesSwept") ?? 0));
+  });
+  if (done.isWhole) index.facts.set("lastWholeWalkMs", ports.clock.wallMs());
+  index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
+  staging.discardAll();
+  catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
+  holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
+}
+
+/** DEST itself may belong to somebody else; that is no reason to be without the release. */
+function setRootAttributes({ destination, attributes, ports }: Mirror, release: Release): void {
+  try {
+    destination.setRootAttributes(heldRoot(release, attributes));
+  } catch (error) {
+    if (!isSystemError(error, "EPERM", "EACCES")) throw error;
+    ports.log.warn({ reason: messageOf(error) }, "mode and time of DEST itself can't be set");
+  }
+}
+
+/** Mode and time of DEST itself. */
+export function heldRoot({ root }: Release, rules: AttributeRules): Release["root"] {
+  return { mode: heldMode(root.mode, rules, true), mtimeNs: root.mtimeNs };
+}

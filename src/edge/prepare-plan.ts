@@ -1,0 +1,140 @@
+import { formatByteSize } from "../core/byte-size.ts";
+import type { RepoPath } from "../core/repo-path.ts";
+import type { Selection } from "../filter/selection.ts";
+import type { Release } from "../manifest/release.ts";
+import { planSync, withoutRemovals, type ConsideredPath, type SyncPlan } from "../plan/plan-sync.ts";
+import type { ItemizedState } from "../report/itemized-change.ts";
+import { StoreError } from "../store/errors.ts";
+import { freeSpaceOf, shortfall } from "../store/free-space.ts";
+import { parsePublicKey } from "../trust/signing-key.ts";
+import { compareContents } from "./compare-contents.ts";
+import { SyncError } from "./errors.ts";
+import { localHoldings, takeInventory } from "./inventory.ts";
+import { dropLeftLinks } from "./left-links.ts";
+import { learnRecompressions } from "./look-inside-records.ts";
+import { withMergeFiles } from "./merge-files.ts";
+import type { Mirror } from "./mirror.ts";
+import { nextManifest } from "./next-manifest.ts";
+import { StrayFiles } from "./stray-files.ts";
+import type { SyncOptions } from "./sync-options.ts";
+import type { SyncProgress } from "./sync-progress.ts";
+
+/** What a sync is about to do, before the first byte of content. */
+export interface PreparedSync {
+  readonly release: Release;
+  /** Number of the release held until now, 0 for none. */
+  readonly previous: number;
+  /** Every path of DEST was looked at. */
+  readonly isWhole: boolean;
+  readonly selection: Selection;
+  readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+  readonly plan: SyncPlan;
+  /** Paths that stay only because the plan would have removed more than allowed. */
+  readonly spared: readonly RepoPath[];
+  /** DEST itself. */
+  readonly rootBefore: ItemizedState;
+}
+
+/** Below so many entries a whole look at DEST costs nothing worth saving. */
+const ALWAYS_WALK_BELOW_ENTRIES = 100_000;
+
+/**
+ * Trusted release → what changed in the manifest → inventory → plan. Changes nothing of DEST.
+ * @throws TrustError, NetError, SyncError, StoreError; the signal's reason
+ */
+export async function preparePlan(mirror: Mirror, options: SyncOptions, progress: SyncProgress): Promise<PreparedSync> {
+  const { signal, log } = mirror.ports;
+  progress.onStage("release");
+  const release = await fetchTrustedRelease(mirror, options);
+  const previous = mirror.index.facts.get("heldRelease") ?? 0;
+  progress.onStage("manifest");
+  await mirror.metadata.follow(release);
+  const bundles = await nextManifest(mirror, release);
+  await mirror.catalog.learn(bundles, signal);
+  await learnRecompressions({ ...mirror, log, signal });
+  progress.onStage("inventory");
+  const isWhole = isWholeLookDue(mirror, options);
+  const selection = await withMergeFiles(mirror);
+  const scope = {
+    ...mirror,
+    log,
+    isWhole,
+    includesForeign: options.plan.removal === "all",
+    isStrict: options.plan.checksum,
+    selection,
+    strays: new StrayFiles(),
+  };
+  const rootBefore = rootState(mirror, previous);
+  // What turns out changed from here on is for the next run.
+  mirror.index.files.takeChanged();
+  dropLeftLinks(mirror);
+  const considered = await takeInventory(scope);
+  if (options.plan.checksum) await compareContents(mirror, considered);
+  const wholePlan = planSync(considered.values(), localHoldings(scope, considered), options.plan);
+  const plan = withoutExcessRemovals(wholePlan, release, options);
+  progress.onPlan(plan);
+  return { release, previous, isWhole, selection, considered, plan, spared: keptBy(plan, wholePlan), rootBefore };
+}
+
+function rootState({ destination, isNewDestination }: Mirror, previous: number): ItemizedState {
+  if (isNewDestination && previous === 0) return { kind: "absent" };
+  return { kind: "directory", ...destination.rootAttributes() };
+}
+
+/** The newest signed release; its pass key admits peers from here on. */
+async function fetchTrustedRelease(mirror: Mirror, options: SyncOptions): Promise<Release> {
+  const { release, expiresMs } = await mirror.trusted.refresh(mirror.ports.signal, {
+    timestamp: options.pushedTimestamp,
+  });
+  mirror.situation.passKey = parsePublicKey(release.passKey);
+  mirror.situation.trustEndsMs = expiresMs;
+  mirror.situation.announcedRelease = Math.max(mirror.situation.announcedRelease, release.number);
+  mirror.index.facts.set("lastPollMs", mirror.ports.clock.wallMs());
+  const held = mirror.index.facts.get("heldRelease") ?? 0;
+  if (held <= release.number) return release;
+  throw new SyncError("manifest-mismatch", `this mirror holds release ${held}, central's newest is ${release.number}`);
+}
+
+function isWholeLookDue(mirror: Mirror, options: SyncOptions): boolean {
+  const { index, ports } = mirror;
+  // Both speak of all files, not of those that a release changed.
+  if (options.plan.removal === "all" || options.plan.checksum) return true;
+  const lastMs = index.facts.get("lastWholeWalkMs") ?? 0;
+  if (ports.clock.wallMs() - lastMs >= options.rescanMs) return true;
+  return index.manifest.entryCount() < ALWAYS_WALK_BELOW_ENTRIES;
+}
+
+/** The guard against a wiped release: checked against the whole plan, before the first removal. */
+function withoutExcessRemovals(plan: SyncPlan, release: Release, { maxDelete }: SyncOptions): SyncPlan {
+  const limit = maxDelete === "a-fifth" ? Math.max(1_000, Math.ceil(release.totals.entries / 5)) : maxDelete;
+  const removals = plan.decisions.filter((decision) => decision.action === "remove").length;
+  if (limit === undefined || removals <= limit) return plan;
+  return withoutRemovals(plan);
+}
+
+/** Paths that stay only because of {@link withoutExcessRemovals}. */
+function keptBy(plan: SyncPlan, wholePlan: SyncPlan): readonly RepoPath[] {
+  if (plan === wholePlan) return [];
+  return wholePlan.decisions.flatMap((decision) => (decision.action === "remove" ? [decision.path] : []));
+}
+
+/** What an interrupted run staged for a release that is no longer the newest only takes room. */
+export function discardUnplanned({ staging }: Mirror, plan: SyncPlan): void {
+  const planned = new Set(plan.contents.map(({ content }) => content));
+  for (const { content } of [...staging.parts()]) if (!planned.has(content)) staging.discard(content);
+}
+
+/** Refused before anything is fetched: a full disk half way helps nobody. */
+export function assertRoom(mirror: Mirror, plan: SyncPlan): void {
+  const wanted = plan.contents.filter(
+    ({ content, source }) => source.how !== "move" && mirror.staging.lengthOf(content) === undefined,
+  );
+  const bytes = wanted.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  const missing = shortfall(freeSpaceOf(mirror.destination.rootPath), { bytes, files: wanted.length });
+  if (missing === undefined || bytes === 0) return;
+  const what = missing.bytes > 0 ? `${formatByteSize(missing.bytes)} more` : `${missing.inodes} more inodes`;
+  throw new StoreError(
+    "disk-full",
+    `"${mirror.destination.rootPath}" needs ${what} for this release; nothing was changed`,
+  );
+}
