@@ -165,7 +165,7 @@ class Activation {
     const { staging } = this.#context;
     if (content === EMPTY_CONTENT) staging.stageWhole(EMPTY_CONTENT, new Uint8Array(0));
     const source = await staging.prepare(content, { mode: entry.mode, mtimeNs: entry.mtimeNs, keepPart });
-    if (existing?.isDirectory() === true) this.#removeDirectory(path);
+    if (existing?.isDirectory() === true) this.#clearDirectory(path);
     this.#moveInto(source, path, { isRemovable: keepPart });
     if (!keepPart) staging.forgetPlaced(content);
     const placed = this.#destination.lstat(path)!;
@@ -198,7 +198,7 @@ class Activation {
   }
 
   #makeSymlink(entry: SymlinkEntry): void {
-    if (this.#destination.lstat(entry.path)?.isDirectory() === true) this.#removeDirectory(entry.path);
+    if (this.#destination.lstat(entry.path)?.isDirectory() === true) this.#clearDirectory(entry.path);
     const { staging } = this.#context;
     const temporary = staging.temporaryPath();
     staging.directory.symlink(entry.target, temporary);
@@ -215,7 +215,7 @@ class Activation {
     if (isSameInode(existing, this.#destination.lstat(to))) return this.#rememberLinked(entry, to);
     await this.#assertHolds(to, entry.content);
     const before = this.#destination.lstat(to);
-    if (existing?.isDirectory() === true) this.#removeDirectory(path);
+    if (existing?.isDirectory() === true) this.#clearDirectory(path);
     const temporary = staging.temporaryPath();
     try {
       this.#moved.followWhile(before, () => this.#destination.link(to, temporary, { into: staging.directory }));
@@ -292,6 +292,17 @@ class Activation {
       return;
     }
     this.#context.onRemoved(path);
+  }
+
+  /** Makes way for what is no directory. @throws Error if something is in it that no release brought */
+  #clearDirectory(path: RepoPath): void {
+    try {
+      this.#removeDirectory(path);
+    } catch (error) {
+      if (!isSystemError(error, "ENOTEMPTY", "EEXIST")) throw error;
+      const advice = "move its files away, or let them go with --delete";
+      throw new Error(`a directory with other files stands there: ${advice}`, { cause: error });
+    }
   }
 
   /** Only if it is empty: what we do not know is never deleted. */
