@@ -61,6 +61,8 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
     await giver.waitFor(({ event }) => event === "synced");
   });
 
+  let fetchingDaemons = 0;
+
   afterAll(async () => {
     for (const program of [giver, central]) expect(await program.stop()).toBe(0);
     rmSync(directory, { recursive: true });
@@ -117,12 +119,12 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
       using peer = await HostilePeer.reach("admitted", target, hostile[1]!);
       peer.send(Buffer.concat([HAVE_ALL, UNCHOKE]));
       const first = await peer.nextRequest();
-      const name = `${first.piece}+${first.offset}`;
-      if (delivered.has(name)) repeated.push(name);
-      delivered.add(name);
+      const block = `${first.piece}+${first.offset}`;
+      if (delivered.has(block)) repeated.push(block);
+      delivered.add(block);
       const second = await peer.nextRequest();
       peer.send(Buffer.concat([blockFor(first), blockFor(second).subarray(0, cut)]));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await peer.hangUp(); // a reset would throw away what the daemon has not read yet
     }
     using last = await HostilePeer.reach("admitted", target, honest);
     await giveRightly(last, daemon, (request) => {
@@ -225,9 +227,9 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
     });
   }
 
-  /** A mirror that has begun, is far from its end, and knows these as volunteers of its own site. */
+  /** A new mirror that has begun, is far from its end, and knows these as volunteers of its own site. */
   async function fetchingDaemon(
-    name: string,
+    purpose: string,
     neighbours: readonly TestIdentity[],
   ): Promise<{ readonly daemon: RunningProgram; readonly target: PeerTarget; readonly destination: string }> {
     for (const identity of neighbours) {
@@ -236,6 +238,7 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
       await seeder.announce({ url: central.ready.http, repository }, identity);
       await vi.waitUntil(() => seeder.calls > 0, { timeout: 10_000 }); // central looked at the port
     }
+    const name = `${purpose}-${++fetchingDaemons}`;
     const daemon = await startDaemon(name, []);
     await vi.waitUntil(() => daemon.log.includes("stage=download"), { timeout: 30_000 });
     return { daemon, target: targetOf(daemon), destination: join(directory, name) };

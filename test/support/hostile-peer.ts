@@ -153,6 +153,12 @@ export class HostilePeer implements Disposable {
     return takenBytes;
   }
 
+  /** Ends the connection behind what was sent, and waits until the other side has read all of it and closed, too. */
+  async hangUp(): Promise<void> {
+    this.#socket.end();
+    await this.closed;
+  }
+
   [Symbol.dispose](): void {
     this.#socket.destroy();
   }
