@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CONTROL_SOCKET } from "../../central/serve.ts";
 import { assertPieceLength } from "../../core/bundle-layout.ts";
-import { formatByteSize } from "../../core/byte-size.ts";
-import { messageOf } from "../../core/errors.ts";
+import { formatByteSize, parseByteSize } from "../../core/byte-size.ts";
+import { CoreError, messageOf } from "../../core/errors.ts";
 import { displayPath, RESERVED_TOP_LEVEL_NAME } from "../../core/repo-path.ts";
 import { isBlockLength } from "../../delta/block-length.ts";
 import { realClock } from "../../net/real-clock.ts";
@@ -40,7 +40,7 @@ export const publishCommand: Command = {
       placeholder: "64K",
       help: "piece length of new bundles: a power of two, 16K to 16M",
     },
-    { name: "delta-size", kind: "text", placeholder: "sqrt|BYTES", help: "block length of signatures (default sqrt)" },
+    { name: "delta-size", kind: "text", placeholder: "sqrt|SIZE", help: "block length of signatures (default sqrt)" },
     {
       name: "look-inside-budget",
       kind: "number",
@@ -98,10 +98,19 @@ function assertPublishable(treePath: string): void {
 
 function parseDeltaSize(text: string): "sqrt" | number {
   if (text === "sqrt") return "sqrt";
-  const bytes = Number(text);
-  if (!isBlockLength(bytes))
-    throw new UsageError([`--delta-size: expected sqrt or 256 to 1048576 bytes, got "${text}"`]);
+  const bytes = bytesOf(text);
+  if (bytes === undefined || !isBlockLength(bytes))
+    throw new UsageError([`--delta-size: expected sqrt or a size from 256 to 1M, got "${text}"`]);
   return bytes;
+}
+
+function bytesOf(text: string): number | undefined {
+  try {
+    return parseByteSize(text);
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    return undefined;
+  }
 }
 
 function lookInsideBudget(args: ParsedArguments): number {

@@ -99,3 +99,12 @@ test("an empty directory name is not the current directory", async () => {
 test("an interval of nothing is refused", async () => {
   expect(await prsync("daemon", temporary(), "--interval", "0")).toMatchObject({ code: 1 });
 });
+
+test("publish takes the block length of signatures as sizes are written, and names one that can't be", async () => {
+  const [tree, state, work] = [temporary(), temporary(), temporary()];
+  const publish = (size: string): Promise<Ended> =>
+    prsync("publish", tree, "--state", state, "--work", work, "--delta-size", size);
+  expect(await publish("4K")).toMatchObject({ code: 0 });
+  expect(await publish("1e3")).toMatchObject({ code: 1 });
+  expect((await publish("100")).stderr).toContain('--delta-size: expected sqrt or a size from 256 to 1M, got "100"');
+});
