@@ -44,26 +44,41 @@ const LOOKS_PER_TURN = 2_000;
 export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath, ConsideredPath>> {
   const considered = new Map<RepoPath, ConsideredPath>();
   const { index } = scope;
-  // Left alone although something stands there: the walk must not take it for foreign.
+  // Of these neither what stands there nor what the held release says of them is looked at again.
   const leftAlone = new Set<RepoPath>();
-  const consider = (path: RepoPath, entry: Entry | undefined, isOurs: boolean): void => {
+  const consider: Consider = (path, entry, origin) => {
     if (considered.has(path) || leftAlone.has(path)) return;
     const held = entry === undefined ? undefined : heldEntry(entry, scope.attributes);
     const local = localState(scope, path);
-    const item = select({ path, entry: held, local, isOurs }, scope.selection);
-    if (item !== undefined) considered.set(path, item);
-    else if (local.kind !== "absent") leftAlone.add(path);
+    const item = select({ path, entry: held, local, isOurs: origin !== "foreign" }, scope.selection);
+    if (item === undefined) leftAlone.add(path);
+    else if (item.entry !== undefined) considered.set(path, item);
+    else considered.set(path, { ...item, isOurs: isRemovable(index, item, origin) });
   };
   let looks = 0;
   for (const { path, after } of changesOf(index)) {
-    consider(path, after, true);
+    consider(path, after, "release");
     if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
   }
   for (const path of index.files.pending()) {
-    consider(path, index.manifest.entry(path), true);
+    consider(path, index.manifest.entry(path), "noted");
   }
   if (scope.isWhole) await considerWhole(scope, considered, consider);
   return considered;
+}
+
+/** Why a path is looked at: a release says something of it, an earlier run noted it, or it only stands there. */
+type Origin = "release" | "noted" | "foreign";
+type Consider = (path: RepoPath, entry: Entry | undefined, origin: Origin) => void;
+
+/**
+ * Whether what the release lacks was brought by one: of a file there is a record then, and one that was only noted is still as
+ * recorded. All else may be somebody's own: where a release that never arrived had a file, or a selection left one alone.
+ */
+function isRemovable(index: MirrorIndex, { path, local }: ConsideredPath, origin: Origin): boolean {
+  if (origin === "foreign") return false;
+  if (local.kind !== "file") return true;
+  return origin === "noted" ? local.content !== undefined : index.files.get(path) !== undefined;
 }
 
 /** A path as a partial mirror sees it: undefined if it is left alone. */
@@ -93,7 +108,7 @@ function entryAfter(
 async function considerWhole(
   scope: InventoryScope,
   considered: ReadonlyMap<RepoPath, ConsideredPath>,
-  consider: (path: RepoPath, entry: Entry | undefined, isOurs: boolean) => void,
+  consider: Consider,
 ): Promise<void> {
   const { index } = scope;
   const seen = new Set<RepoPath>();
@@ -108,16 +123,16 @@ async function considerWhole(
       if (isStray(index, entry, found)) scope.strays.add(found.path, fileStatOf(found.stats));
       if (considered.has(found.path)) continue;
       if (entry === undefined) {
-        if (scope.includesForeign) consider(found.path, undefined, false);
+        if (scope.includesForeign) consider(found.path, undefined, "foreign");
       } else if (!isAsRecorded(scope, entry, found)) {
-        consider(found.path, entry, true);
+        consider(found.path, entry, "release");
       }
     }
   }
   let looks = 0;
   for (const entry of index.manifest.entries()) {
     if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
-    if (!seen.has(entry.path)) consider(entry.path, entry, true);
+    if (!seen.has(entry.path)) consider(entry.path, entry, "release");
   }
 }
 

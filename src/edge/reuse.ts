@@ -124,12 +124,11 @@ async function copyWhole(wanted: ContentToObtain, from: RepoPath, context: Reuse
   return false;
 }
 
+/** Of a file that nothing is recorded about nothing was claimed. */
 function noteWrong(path: RepoPath, content: ContentId, { index }: ReuseContext): void {
   const record = index.files.get(path);
-  index.transaction(() => {
-    if (record === undefined) index.files.noteChanged(path);
-    else index.files.noteFound(path, { stat: record.stat, content });
-  });
+  if (record === undefined) return;
+  index.transaction(() => index.files.noteFound(path, { stat: record.stat, content }));
 }
 
 /** Believes nothing of what an interrupted run left: its pieces are hashed again. @returns bytes that are verified */

@@ -57,6 +57,37 @@ test("a noted path is considered with its entry of the release to come", async (
   expect(considered.get(pathOf("left by a run that was cut off"))).toMatchObject({ entry: undefined, isOurs: true });
 });
 
+test("a file that no release brought is not ours because somebody noted its path or a release that never came named it", async () => {
+  const disk = await mirror();
+  disk.write("mine", "mine");
+  disk.index.files.addPending([pathOf("mine")]);
+  expect((await consider(disk)).get(pathOf("mine"))).toMatchObject({ entry: undefined, isOurs: false });
+  writeFileSync(disk.at("a"), "edited since");
+  disk.index.files.addPending([pathOf("a")]);
+  disk.announceNext(2, [fileEntry("b", "b"), fileEntry("c", "c")]);
+  expect((await consider(disk)).get(pathOf("a"))).toMatchObject({ entry: undefined, isOurs: true });
+});
+
+test("a file that a selection left alone is not ours once the release drops it", async () => {
+  const disk = new MirrorDisk();
+  await disk.holdRelease(1, [fileEntry("big", "as the release has it")]);
+  disk.write("big", "somebody's own");
+  disk.announceNext(2, []);
+  const selection = new Selection({ rules: [], ruleFiles: {}, maxSizeBytes: 5 });
+  expect((await consider(disk, { selection })).get(pathOf("big"))).toMatchObject({ entry: undefined, isOurs: false });
+});
+
+test("a path that the new release leaves alone is not made as the old one had it", async () => {
+  const disk = new MirrorDisk();
+  await disk.holdRelease(1, [fileEntry("grows", "less")]);
+  disk.announceNext(2, [fileEntry("grows", "more than the selection takes")]);
+  const considered = await consider(disk, {
+    isWhole: true,
+    selection: new Selection({ rules: [], ruleFiles: {}, maxSizeBytes: 10 }),
+  });
+  expect([...considered.keys()]).toEqual([]);
+});
+
 test("a whole look finds what changed on disk, and what is missing", async () => {
   const disk = await mirror();
   writeFileSync(disk.at("a"), "A");
