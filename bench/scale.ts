@@ -18,8 +18,8 @@ const PRSYNC = resolve(import.meta.dirname, "../bin/prsync.cjs");
 const DEFAULT_FILES = 200_000;
 const FILES_PER_DIRECTORY = 1000;
 const CHANGED_FILES = 100;
-/** A block and an inode of ext4, and our index. */
-const DISK_BYTES_PER_FILE = 6000;
+/** ext4 has an inode for every 16 KiB. */
+const DISK_BYTES_PER_FILE = 20_000;
 const CHANGE_TEXT = "changed\n";
 
 const COLUMNS: readonly Column[] = [
