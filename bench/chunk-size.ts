@@ -80,8 +80,10 @@ const BEST_COLUMNS: readonly Column[] = [
 ];
 
 const { values } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, name: { type: "string", default: "chunk-size" } },
+  options: { quick: { type: "boolean", default: false }, name: { type: "string" } },
 });
+// A part does not take the place of the whole result.
+const resultName = values.name ?? (values.quick ? "chunk-size.local" : "chunk-size");
 const cpuBefore = process.cpuUsage();
 const options = {
   seed: SEED,
@@ -102,7 +104,7 @@ console.log();
 printTable(NEW_COLUMNS, newRows);
 console.log();
 printTable(BEST_COLUMNS, bestRows);
-writeResult(values.name, {
+writeResult(resultName, {
   seed: SEED,
   swarmSeeds: options.swarmSeeds,
   cpuSeconds: cpuSeconds(),
@@ -110,7 +112,7 @@ writeResult(values.name, {
   new: newRows,
   best: bestRows,
 });
-writeFileSync(new URL(`results/${values.name}.svg`, import.meta.url), chunkSizePlot(updates, news));
+writeFileSync(new URL(`results/${resultName}.svg`, import.meta.url), chunkSizePlot(updates, news));
 
 function updateRow(cell: UpdateCell): Row {
   const { fetch, wholeFetch, targetBytes, swarmTimes } = cell;
