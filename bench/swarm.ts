@@ -1,7 +1,8 @@
 // One release to many mirrors over shaped links: wall time and bytes that central's interface sent, for PRsync, rsync from
 // central and libtorrent clients with a small tracker of ours (no other is packaged), beside the bound of Kumar and Ross.
 // `npm run bench -- swarm`, or single rows: `node bench/swarm.ts --work empty,daily --links equal --mirrors 1,5 --programs prsync`
-// after `npm run build`; `--quick` moves 8 MiB instead of 64. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
+// after `npm run build`; `--quick` moves 8 MiB instead of 64. The whole grid takes hours: `--merge` puts the rows that count into
+// the committed result, in place of the same rows of an earlier run. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
 // its own (network namespace) whose link `tc tbf` shapes to --mbit (20) each way, or as the kind of links says. rsync is run for 1 and 5 mirrors
 // and extrapolated beyond ("~"): central's link is what limits it. A row counts only if the busiest core was idle for a quarter
 // of the time or more. The mirrors hold the release before, which is a file of some bytes, or for "daily" all but 1 %. libtorrent is left out
@@ -10,7 +11,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
+import { printTable, readResult, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
 import { LINK_KINDS, SwarmLinks, type LinkKind } from "./support/swarm-links.ts";
 import {
   libtorrentSwarm,
@@ -23,6 +24,7 @@ import { swarmWork, WORK_KINDS, type WorkKind } from "./support/swarm-work.ts";
 
 const MIB = 2 ** 20;
 const MIN_IDLE = 0.25;
+const DOES_NOT_COUNT = "no: machine busy";
 const MEASURED_RSYNC = [1, 5];
 const PROGRAMS: Readonly<Record<string, SwarmProgram>> = {
   prsync: prsyncSwarm,
@@ -52,6 +54,7 @@ const { values } = parseArgs({
     mib: { type: "string" },
     mbit: { type: "string", default: "20" },
     quick: { type: "boolean", default: false },
+    merge: { type: "boolean", default: false },
   },
 });
 const totalBytes = Number(values.mib ?? (values.quick ? 8 : 64)) * MIB;
@@ -66,11 +69,32 @@ for (const work of chosen(values.work, WORK_KINDS)) {
   }
 }
 printTable(COLUMNS, rows);
-const isWhole = Object.keys(values).every(
-  (name) => name === "mbit" || !process.argv.some((word) => word.startsWith(`--${name}`)),
-);
-const result = { totalBytes, bitsPerSecond, minIdle: MIN_IDLE, rsync: await versionOf("rsync"), rows };
-writeResult(isWhole ? "swarm" : "swarm.local", result);
+const setting = { totalBytes, bitsPerSecond, minIdle: MIN_IDLE, rsync: await versionOf("rsync") };
+if (values.merge) writeResult("swarm", { ...setting, rows: mergedWith(earlierRows(), rows) });
+else writeResult("swarm.local", { ...setting, rows });
+
+/** Rows of the committed result; a result of other sizes is no company for new rows. */
+function earlierRows(): readonly Row[] {
+  const found = readResult("swarm");
+  if (found === undefined) return [];
+  if (found["totalBytes"] !== totalBytes || found["bitsPerSecond"] !== bitsPerSecond) {
+    throw new Error("--merge: the committed result is of another size or rate");
+  }
+  return found["rows"] as Row[];
+}
+
+/** In the order of the scenes; new rows that count take the place of earlier ones. */
+function mergedWith(earlier: readonly Row[], measured: readonly Row[]): readonly Row[] {
+  const sceneOf = ({ work, links, mirrors, program }: Row): string => JSON.stringify([work, links, program, mirrors]);
+  const rows = new Map(earlier.map((row) => [sceneOf(row), row]));
+  for (const row of measured) if (row["counts"] !== DOES_NOT_COUNT) rows.set(sceneOf(row), row);
+  const rank = ({ work, links, program, mirrors }: Row): number =>
+    ((WORK_KINDS.indexOf(work as WorkKind) * 10 + LINK_KINDS.indexOf(links as LinkKind)) * 10 +
+      Object.keys(PROGRAMS).indexOf(String(program).replace(" ~", ""))) *
+      1_000 +
+    Number(mirrors);
+  return [...rows.values()].toSorted((a, b) => rank(a) - rank(b));
+}
 
 /** One program with growing numbers of mirrors. */
 async function series(work: WorkKind, links: LinkKind, program: string): Promise<Row[]> {
@@ -121,7 +145,7 @@ function rowOf(
     ...ratios,
     centralSentBytes,
     idle,
-    counts: idle >= MIN_IDLE ? "yes" : "no: machine busy",
+    counts: idle >= MIN_IDLE ? "yes" : DOES_NOT_COUNT,
   };
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 
 export interface Column {
@@ -43,6 +43,12 @@ export function writeResult(name: string, result: Readonly<Record<string, unknow
   const document = { bench: name, date: new Date().toISOString(), machine: describeMachine(), ...result };
   writeFileSync(file, `${JSON.stringify(document, null, 2)}\n`);
   console.log(`\nwritten: bench/results/${name}.json`);
+}
+
+/** What {@link writeResult} wrote last under this name, or undefined. */
+export function readResult(name: string): Readonly<Record<string, unknown>> | undefined {
+  const file = new URL(`../results/${name}.json`, import.meta.url);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>) : undefined;
 }
 
 function describeMachine(): Readonly<Record<string, string | number>> {
