@@ -91,6 +91,8 @@ export function mirrorOptions(
     readonly destinationPath: string;
     readonly peerHost: string;
     readonly command: string;
+    /** A daemon's port stands in firewall rules: it is that or an error. */
+    readonly isLasting?: boolean;
     /** The command has no options about attributes: as the last run had it. */
     readonly keepsAttributes?: boolean;
     readonly isTrial?: boolean;
@@ -100,6 +102,7 @@ export function mirrorOptions(
     ...place,
     stateDirectory: stateDirectoryOf(place.destinationPath, args, context),
     peerPort: args.number("peer-port") ?? 7382,
+    takesAnyPort: place.isLasting !== true && !args.isGiven("peer-port"),
     patience: MIRROR_PATIENCE,
     ...networkLimits(args),
     selection: selectionSettings(args),

@@ -7,7 +7,7 @@ import type { SelectionSettings } from "../filter/selection.ts";
 import type { AttributeRules } from "../plan/held-attributes.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { PassAdmission } from "../net/pass-admission.ts";
-import { createSwarmNode, type SwarmNode } from "../net/swarm-node.ts";
+import type { SwarmNode } from "../net/swarm-node.ts";
 import type { SwarmLimits, SwarmNodeOptions } from "../net/swarm-options.ts";
 import { ConfinedDirectory } from "../store/confined-directory.ts";
 import { StoreError } from "../store/errors.ts";
@@ -34,6 +34,7 @@ import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
 import { UnpackingReader } from "./look-inside-serve.ts";
 import type { ObjectSource } from "./manifest-update.ts";
 import { MetadataObjects } from "./metadata-objects.ts";
+import { listenForPeers } from "./peer-port.ts";
 import { dropLeftLinks } from "./left-links.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
@@ -54,6 +55,8 @@ export interface MirrorOptions {
   readonly peerHost: string;
   /** 0 picks one. */
   readonly peerPort: number;
+  /** If another program has that port, any free one does. */
+  readonly takesAnyPort?: boolean;
   readonly patience: SourcePatience;
   readonly swarmLimits: SwarmLimits;
   /** Of HTTP and swarm together. */
@@ -329,7 +332,7 @@ async function joinSwarm(
     passKey: () => situation.passKey,
     isRevoked,
   });
-  return await createSwarmNode({
+  return await listenForPeers(options, {
     ownId: identity.volunteer,
     admission,
     isOrigin: false,

@@ -83,6 +83,7 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
     destinationPath,
     peerHost: place.host,
     command: "prsync daemon",
+    isLasting: true,
   });
   await using mirror = await openMirror(opening, ports);
   await using http = await serveCustomers(mirror, place);
