@@ -12,6 +12,7 @@ import { SwarmError, type SwarmErrorCode } from "../swarm/errors.ts";
 import { TrackerError, type TrackerErrorCode } from "../tracker/errors.ts";
 import { TrustError, type TrustErrorCode } from "../trust/errors.ts";
 import { UsageError } from "./arguments.ts";
+import { HookError } from "./hook-error.ts";
 import { RunningProgramError } from "./running-program.ts";
 
 /** Exit codes of design: rsync's where rsync has one. docs/errors.md lists which failure ends in which. */
@@ -25,6 +26,7 @@ export const EXIT = {
   disk: 11,
   malformed: 12,
   signal: 20,
+  hook: 21,
   someFilesFailed: 23,
   sourceChanged: 24,
   maxDelete: 25,
@@ -132,6 +134,7 @@ export const EXIT_CODE_TABLES: readonly {
   readonly codes: Readonly<Record<string, number>>;
 }[] = [
   { of: UsageError, codes: { usage } },
+  { of: HookError, codes: { "hook-failed": EXIT.hook } },
   { of: SyncError, codes: SYNC },
   { of: TrustError, codes: TRUST },
   { of: ManifestError, codes: MANIFEST },

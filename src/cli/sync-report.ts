@@ -4,6 +4,16 @@ import { itemizedLine } from "../report/itemized-change.ts";
 import type { StatsFacts } from "../report/sync-stats.ts";
 import { describeSync, type SyncSummary } from "../report/sync-summary.ts";
 import type { ParsedArguments } from "./arguments.ts";
+import { EXIT } from "./exit-codes.ts";
+
+/** What `sync` ends in. */
+export function exitCodeOfOutcome(outcome: {
+  readonly failures: readonly unknown[];
+  readonly hasTooManyRemovals: boolean;
+}): number {
+  if (outcome.hasTooManyRemovals) return EXIT.maxDelete;
+  return outcome.failures.length === 0 ? EXIT.ok : EXIT.someFilesFailed;
+}
 
 /** What `--itemize-changes` prints. */
 export function* itemizedLines(details: SyncDetails, args: ParsedArguments): Generator<string> {

@@ -18,6 +18,8 @@ export interface DaemonOptions {
   /** Poll at once after the start, overdue or not. */
   readonly isImmediate: boolean;
   readonly sync: SyncOptions;
+  /** Runs a sync and whatever belongs before and after it; left out: the sync alone. */
+  readonly synchronise?: typeof runSync;
 }
 
 /** Whom a daemon tells what it did. */
@@ -133,7 +135,8 @@ export class MirrorDaemon {
     this.#isMendingDue = false;
     try {
       const progress = orders[0]?.progress ?? SILENT_PROGRESS;
-      const outcome = await runSync(this.#mirror, { ...this.#options.sync, pushedTimestamp }, progress);
+      const { sync, synchronise = runSync } = this.#options;
+      const outcome = await synchronise(this.#mirror, { ...sync, pushedTimestamp }, progress);
       this.#lastSummary = outcome.summary;
       this.#lastError = undefined;
       for (const order of orders) order.resolve(outcome);

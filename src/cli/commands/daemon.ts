@@ -5,7 +5,7 @@ import { serveCustomers } from "../../edge/customer-server.ts";
 import { MirrorDaemon, type DaemonOptions } from "../../edge/daemon.ts";
 import { MIRROR_CONTROL_SOCKET, mirrorControl } from "../../edge/mirror-control.ts";
 import { openMirror, type Mirror } from "../../edge/mirror.ts";
-import type { SyncOutcome } from "../../edge/sync-job.ts";
+import { runSync, type SyncOutcome } from "../../edge/sync-job.ts";
 import { listenControl } from "../../net/control-server.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { wildcardHost } from "../../net/wildcard-host.ts";
@@ -26,6 +26,7 @@ import {
 } from "../load-options.ts";
 import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
 import { announceReady } from "../ready.ts";
+import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 import { logLines } from "../sync-report.ts";
 
 /** `prsync daemon [TICKET] DEST` */
@@ -54,6 +55,7 @@ export const daemonCommand: Command = {
     { name: "now", kind: "flag", help: "poll at once, overdue or not" },
     { name: "no-delete", kind: "flag", help: "remove nothing" },
     ...MIRROR_OPTIONS,
+    ...HOOK_OPTIONS,
     LOG_FILE_OPTION,
     STATE_OPTION,
     JSON_OPTION,
@@ -72,11 +74,15 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   const { ticket, destinationPath } = ticketAndDestination(args, context);
   const listenText = args.text("listen");
   const publicUrl = args.text("public-url");
-  const options = daemonOptions(args);
+  const log = context.createLogger(logLevelOf(args));
+  const synchronise = new SyncHooks(args, context).around(runSync, ({ message }) => {
+    log.warn({ reason: message }, "the sync is done, its hook failed");
+    if (args.flag("json")) context.print(JSON.stringify({ event: "hook-failed", reason: message }));
+  });
+  const options = { ...daemonOptions(args), synchronise };
   const customersUrl = publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url");
   const asked = listenText === undefined ? { host: "::", port: 7381 } : parseListen(listenText, "listen");
   const place = { ...asked, host: asked.host === "::" ? await wildcardHost() : asked.host };
-  const log = context.createLogger(logLevelOf(args));
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
   const opening = mirrorOptions(args, context, {
     ticket,

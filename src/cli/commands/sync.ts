@@ -16,8 +16,9 @@ import { UsageError, type ParsedArguments } from "../arguments.ts";
 import { ATTRIBUTE_OPTIONS } from "../attribute-options.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../log-file.ts";
-import { itemizedLines, logLines, statsFacts } from "../sync-report.ts";
+import { exitCodeOfOutcome, itemizedLines, logLines, statsFacts } from "../sync-report.ts";
 import { EXIT } from "../exit-codes.ts";
+import type { HookError } from "../hook-error.ts";
 import {
   JSON_OPTION,
   logLevelOf,
@@ -30,6 +31,7 @@ import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from
 import { SELECTION_OPTIONS } from "../selection-options.ts";
 import { createSyncProgress } from "../progress-line.ts";
 import { askRunning } from "../running-program.ts";
+import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 
 /** `prsync sync [TICKET] DEST` */
 export const syncCommand: Command = {
@@ -58,6 +60,7 @@ export const syncCommand: Command = {
       help: "give to others for a time, or until as much was given as taken",
     },
     ...MIRROR_OPTIONS,
+    ...HOOK_OPTIONS,
     LOG_FILE_OPTION,
     STATE_OPTION,
     JSON_OPTION,
@@ -95,15 +98,26 @@ async function synchronise(args: ParsedArguments, context: CommandContext, logFi
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
   await using mirror = await openMirror(mirrorOptions(args, context, place), ports);
   const progress = createSyncProgress(progressTerminal(args, context));
-  const outcome = await (isDryRun ? predictSync : runSync)(mirror, options, progress);
-  progress.clear();
+  let hookError: HookError | undefined;
+  const synchroniseHooked = new SyncHooks(args, context).around(runSync, (error) => (hookError = error));
+  const outcome = await (isDryRun ? predictSync : synchroniseHooked)(mirror, options, progress).finally(() => {
+    progress.clear();
+    if (hookError !== undefined) context.complain(`prsync: ${hookError.message}`);
+  });
   logFile?.write(logLines(outcome, args));
   const code = report(outcome, args, context);
   if (lingerOption !== undefined) {
     await verifyAdopted(mirror, context.signal);
     await linger(mirror, lingerOption);
   }
-  return code;
+  return hookError === undefined ? code : endingInHook(code, context);
+}
+
+/** What failed first counts. */
+function endingInHook(code: number, context: CommandContext): number {
+  if (code !== EXIT.ok) return code;
+  context.complain(`prsync error: hook-failed (code ${EXIT.hook})`);
+  return EXIT.hook;
 }
 
 function readLinger(args: ParsedArguments): Linger | undefined {
@@ -122,6 +136,7 @@ function progressTerminal(args: ParsedArguments, context: CommandContext): typeo
 const DAEMON_DECIDES: readonly string[] = [
   ...SELECTION_OPTIONS.map(({ name }) => name),
   ...ATTRIBUTE_OPTIONS.map(({ name }) => name),
+  ...HOOK_OPTIONS.map(({ name }) => name),
   "delete",
   "delete-delay",
   "itemize-changes",
@@ -190,12 +205,10 @@ function report(outcome: SyncOutcome | Reported, args: ParsedArguments, context:
   );
   for (const { path, reason } of failures) context.complain(`prsync: update of "${path}" failed: ${reason}`);
   printOutcome(outcome, args, context);
-  if (outcome.hasTooManyRemovals) {
+  const code = exitCodeOfOutcome(outcome);
+  if (code === EXIT.maxDelete) {
     context.complain("prsync: nothing was removed: more paths would have gone than --max-delete allows");
     context.complain(`prsync error: max-delete (code ${EXIT.maxDelete})`);
-    return EXIT.maxDelete;
-  }
-  if (failures.length === 0) return EXIT.ok;
-  context.complain(`prsync error: some files could not be updated (code ${EXIT.someFilesFailed})`);
-  return EXIT.someFilesFailed;
+  } else if (code !== EXIT.ok) context.complain(`prsync error: some files could not be updated (code ${code})`);
+  return code;
 }

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { CentralError } from "../../../src/central/errors.ts";
 import { EXIT, EXIT_CODE_TABLES } from "../../../src/cli/exit-codes.ts";
 import { UsageError } from "../../../src/cli/arguments.ts";
+import { HookError } from "../../../src/cli/hook-error.ts";
 import { CodecError } from "../../../src/codec/errors.ts";
 import { CoreError } from "../../../src/core/errors.ts";
 import { DeltaError } from "../../../src/delta/errors.ts";
@@ -19,6 +20,7 @@ import { TrustError } from "../../../src/trust/errors.ts";
 
 const FOLDERS = new Map<unknown, string>([
   [UsageError, "cli"],
+  [HookError, "cli"],
   [CentralError, "central"],
   [CodecError, "codec"],
   [CoreError, "core"],

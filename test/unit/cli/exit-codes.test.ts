@@ -9,7 +9,7 @@ import { StoreError } from "../../../src/store/errors.ts";
 import { TrustError } from "../../../src/trust/errors.ts";
 
 test("exit codes are those of the design", () => {
-  expect(Object.values(EXIT)).toEqual([0, 1, 2, 3, 5, 10, 11, 12, 20, 23, 24, 25, 30, 35]);
+  expect(Object.values(EXIT)).toEqual([0, 1, 2, 3, 5, 10, 11, 12, 20, 21, 23, 24, 25, 30, 35]);
 });
 
 test("the same code of two classes keeps its class's exit code", () => {
