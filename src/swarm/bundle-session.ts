@@ -1,6 +1,6 @@
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Clock, Random } from "../core/clock.ts";
-import { CHOKE_ROUND_MS, chooseUnchoked, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
+import { CHOKE_ROUND_MS, chooseUnchoked, FIRST_ROUND_MS, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
 import type { DownloadEffect } from "./download-effect.ts";
 import { SwarmError } from "./errors.ts";
 import { HaveBatch } from "./have-batch.ts";
@@ -53,6 +53,7 @@ export class BundleSession {
   #running: RunningDownload | undefined;
   #nextKey = 1;
   #chokedMs = -Infinity;
+  #roundMs = FIRST_ROUND_MS;
   #measuredSlots: number | undefined;
   /** The most this side gave to all together. */
   #capacityBytesPerSecond = 0;
@@ -152,7 +153,7 @@ export class BundleSession {
   tick(): void {
     const nowMs = this.#nowMs;
     this.#announceHaves(nowMs);
-    if (nowMs - this.#chokedMs >= CHOKE_ROUND_MS) this.#chokeRound(nowMs);
+    if (nowMs - this.#chokedMs >= this.#roundMs) this.#nextRound(nowMs);
     this.#metadata.advance(this.peers);
     if (this.#options.bandwidth !== undefined) this.#uploads.pump();
     for (const peer of [...this.#peers.values()]) {
@@ -303,7 +304,15 @@ export class BundleSession {
   }
 
   get #slots(): number {
-    return this.#measuredSlots ?? UNCHOKE_SLOTS;
+    // What was seen of the line in its first seconds is less than what it carries.
+    const least = this.#roundMs < CHOKE_ROUND_MS ? UNCHOKE_SLOTS : 0;
+    return Math.max(least, this.#measuredSlots ?? UNCHOKE_SLOTS);
+  }
+
+  #nextRound(nowMs: number): void {
+    this.#chokeRound(nowMs);
+    const isInUse = [...this.#peers.values()].some((peer) => peer.isInterested);
+    if (isInUse) this.#roundMs = Math.min(CHOKE_ROUND_MS, 2 * this.#roundMs);
   }
 
   /** @param atMs when the round counts as done: rounds between the regular ones do not delay these */

@@ -8,8 +8,10 @@ const MIN_SLOTS = 4;
 const MAX_SLOTS = 30;
 /** A piece should pass through a slot in this time: it is of use to others only when it is whole. */
 const PIECE_MS = 2_000;
-/** How often the choice is made anew. */
+/** How often the choice is made anew, */
 export const CHOKE_ROUND_MS = 10_000;
+/** but soon at first, and then after twice the time: what the line carries is not known yet, and whoever came late has no slot. */
+export const FIRST_ROUND_MS = 2_000;
 /** One slot in four goes to a peer at random, so that newcomers are served and better peers are found (BEP 3). */
 const OPTIMISTIC_SHARE = 0.25;
 /** Half of the others go to who has least, else some mirrors end long after the rest: all of them want the release. */

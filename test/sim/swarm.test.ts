@@ -44,6 +44,13 @@ test("a mirror whose only peer is slow ends about when plain download would", as
   expect(outcome.seconds).toBeLessThan(20);
 });
 
+test("who finds all places taken does not end long after the others", async () => {
+  const layout = new BundleLayout([4 * BYTES], 64 * KIB);
+  const outcome = await runScenario({ seed: 2, layout, origin: LINE, volunteers: many(20) });
+  const seconds = outcome.volunteers.map((volunteer) => volunteer.seconds!).toSorted((a, b) => a - b);
+  expect(seconds.at(-1)! / seconds[10]!).toBeLessThan(1.1);
+});
+
 test("a frozen peer and a liar delay nobody for long", async () => {
   const behaviours = ["frozen", "liar"] as const;
   const volunteers = many(8, (index) => ({ behaviour: behaviours[index] ?? "honest" }));
