@@ -9,8 +9,11 @@ export type RepoPath = string & { readonly brand: "RepoPath" };
 
 const MAX_PATH_BYTES = 64 * 1024;
 const MAX_PART_BYTES = 255;
+const SLASH = 0x2f;
+const DOT = 0x2e;
 /** The top-level name that is PRsync's own: never published, deleted, synchronised or mapped to a URL. */
 export const RESERVED_TOP_LEVEL_NAME = ".prsync";
+const RESERVED_PREFIX = `${RESERVED_TOP_LEVEL_NAME}/`;
 
 /**
  * Turns bytes from disk or from a manifest into a {@link RepoPath}.
@@ -35,17 +38,26 @@ export function repoPathFromByteString(path: string): RepoPath {
 function reasonAgainst(path: string): string | undefined {
   if (path.length === 0) return "is empty";
   if (path.length > MAX_PATH_BYTES) return `is longer than ${MAX_PATH_BYTES} bytes`;
-  for (const part of path.split("/")) {
-    if (part === "") return "is absolute or has an empty part";
-    if (part === "." || part === "..") return `has the part "${part}"`;
-    if (part.length > MAX_PART_BYTES) return `has a part longer than ${MAX_PART_BYTES} bytes`;
-  }
+  let start = 0;
   for (let i = 0; i < path.length; i++) {
     const unit = path.charCodeAt(i);
     if (unit === 0) return "contains NUL";
     if (unit > 0xff) return "is not a byte string";
+    if (unit !== SLASH) continue;
+    const reason = reasonAgainstPart(path, start, i);
+    if (reason !== undefined) return reason;
+    start = i + 1;
   }
-  return undefined;
+  return reasonAgainstPart(path, start, path.length);
+}
+
+/** Without a copy of the part: paths are checked by the million. */
+function reasonAgainstPart(path: string, start: number, end: number): string | undefined {
+  const length = end - start;
+  if (length === 0) return "is absolute or has an empty part";
+  if (length > MAX_PART_BYTES) return `has a part longer than ${MAX_PART_BYTES} bytes`;
+  if (length > 2 || path.charCodeAt(start) !== DOT || path.charCodeAt(end - 1) !== DOT) return undefined;
+  return `has the part "${path.slice(start, end)}"`;
 }
 
 /** The bytes of a path as they stand on disk. */
@@ -71,7 +83,7 @@ export function joinPath(directory: RepoPath | undefined, name: string): RepoPat
 
 /** True for `.prsync` at the top and all below it. */
 export function isReserved(path: string): boolean {
-  return path === RESERVED_TOP_LEVEL_NAME || path.startsWith(`${RESERVED_TOP_LEVEL_NAME}/`);
+  return path === RESERVED_TOP_LEVEL_NAME || path.startsWith(RESERVED_PREFIX);
 }
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -12,6 +12,7 @@ import { formatMtime, parseMtime } from "../core/time.ts";
 import { encodeByteStringField, readByteStringField } from "./byte-string-field.ts";
 import type { Entry, FileEntry } from "./entry.ts";
 import { ManifestError, refusing } from "./errors.ts";
+import { readPlainEntry } from "./plain-entry-line.ts";
 
 /** Keys of an entry in the order of their line (docs/protocol.md, "Manifest chunk"). */
 export const ENTRY_KEYS: readonly string[] = [
@@ -59,6 +60,8 @@ function encodeXattrs(xattrs: Readonly<Record<string, string>>): string {
 /** @throws ManifestError `bad-entry` for a line that is not exactly one entry as {@link encodeEntry} writes it */
 export function parseEntry(line: string): Entry {
   return refusing("bad-entry", "manifest entry", () => {
+    const plain = readPlainEntry(line);
+    if (plain !== undefined) return plain;
     const entry = readEntry(parseCanonicalObject(line));
     requireSameLine(line, encodeEntry(entry));
     return entry;
