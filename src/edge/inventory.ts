@@ -2,7 +2,7 @@ import type { BigIntStats } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { ContentId } from "../core/content-id.ts";
 import { isSystemError } from "../core/errors.ts";
-import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
 import type { Selection } from "../filter/selection.ts";
 import type { Entry } from "../manifest/entry.ts";
@@ -11,7 +11,8 @@ import type { ConsideredPath, LocalHoldings, LocalState } from "../plan/plan-syn
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { fileStatOf, isSameFileStat } from "../store/file-stat.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
-import { walkTree } from "../store/tree-walk.ts";
+import type { FileRecord } from "../store/mirror-index-files.ts";
+import { orderedWalk, type WalkedEntry } from "../store/ordered-walk.ts";
 import type { StrayFiles } from "./stray-files.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -46,10 +47,14 @@ export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath
   const { index } = scope;
   // Of these neither what stands there nor what the held release says of them is looked at again.
   const leftAlone = new Set<RepoPath>();
+  const isBelowAbsent = (path: RepoPath): boolean => {
+    const parent = parentOf(path);
+    return parent !== undefined && considered.get(parent)?.local.kind === "absent";
+  };
   const consider: Consider = (path, entry, origin) => {
     if (considered.has(path) || leftAlone.has(path)) return;
     const held = entry === undefined ? undefined : heldEntry(entry, scope.attributes);
-    const local = localState(scope, path);
+    const local = isBelowAbsent(path) ? ABSENT : localState(scope, path);
     const item = select({ path, entry: held, local, isOurs: origin !== "foreign" }, scope.selection);
     if (item === undefined) leftAlone.add(path);
     else if (item.entry !== undefined) considered.set(path, item);
@@ -105,50 +110,60 @@ function entryAfter(
   return changed === undefined ? index.manifest.entry(path) : changed.entry;
 }
 
+/** One pass over the tree, the held manifest and the records, each in path order. */
 async function considerWhole(
   scope: InventoryScope,
   considered: ReadonlyMap<RepoPath, ConsideredPath>,
   consider: Consider,
 ): Promise<void> {
   const { index } = scope;
-  const seen = new Set<RepoPath>();
-  for await (const batch of walkTree(scope.destination)) {
+  const entries = index.manifest.rows();
+  const records = index.files.rows();
+  let looks = 0;
+  const considerMissing = async (before: RepoPath | undefined): Promise<void> => {
+    for (let row = entries.takeBefore(before); row !== undefined; row = entries.takeBefore(before)) {
+      consider(row.path, row.value, "release");
+      if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
+    }
+  };
+  for await (const batch of orderedWalk(scope.destination)) {
     for (const found of batch) {
       if (found.kind === "unreadable") {
         scope.log.warn({ path: displayPath(found.path ?? ".") }, "directory can't be read, left as it is");
         continue;
       }
-      seen.add(found.path);
-      const entry = entryAfter(index, considered, found.path);
-      if (isStray(index, entry, found)) scope.strays.add(found.path, fileStatOf(found.stats));
-      if (considered.has(found.path)) continue;
+      if (entries.hasBefore(found.path)) await considerMissing(found.path);
+      const held = entries.takeAt(found.path)?.value;
+      const record = records.takeAt(found.path)?.value;
+      const changed = considered.get(found.path);
+      const entry = changed === undefined ? held : changed.entry;
+      if (isStray(record, entry, found)) scope.strays.add(found.path, fileStatOf(found.stats));
+      if (changed !== undefined) continue;
       if (entry === undefined) {
         if (scope.includesForeign) consider(found.path, undefined, "foreign");
-      } else if (!isAsRecorded(scope, entry, found)) {
+      } else if (!isAsRecorded(scope, { entry, record, found })) {
         consider(found.path, entry, "release");
       }
     }
   }
-  let looks = 0;
-  for (const entry of index.manifest.entries()) {
-    if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
-    if (!seen.has(entry.path)) consider(entry.path, entry, "release");
-  }
+  await considerMissing(undefined);
 }
 
-type FoundEntry = Exclude<Awaited<ReturnType<ReturnType<typeof walkTree>["next"]>>["value"], void | undefined>[number];
-type FoundPath = Exclude<FoundEntry, { readonly kind: "unreadable" }>;
-
-function isStray(index: MirrorIndex, entry: Entry | undefined, found: FoundPath): boolean {
-  if (found.kind !== "file" || index.files.get(found.path) !== undefined) return false;
-  const { size, mtimeNs } = fileStatOf(found.stats);
-  return !(entry?.kind === "file" && entry.size === size && isSameMtime(entry.mtimeNs, mtimeNs));
+function isStray(record: FileRecord | undefined, entry: Entry | undefined, found: WalkedEntry): boolean {
+  if (found.kind !== "file" || record !== undefined) return false;
+  return !(entry?.kind === "file" && entry.size === found.size && isSameMtime(entry.mtimeNs, found.stats.mtimeNs));
 }
 
 /** True if nothing need be decided about a path that the new release leaves as it is. */
-function isAsRecorded({ index, isStrict, attributes }: InventoryScope, entry: Entry, found: FoundPath): boolean {
+function isAsRecorded(
+  { isStrict, attributes }: InventoryScope,
+  {
+    entry,
+    record,
+    found,
+  }: { readonly entry: Entry; readonly record: FileRecord | undefined; readonly found: WalkedEntry },
+): boolean {
   if (entry.kind !== "file" || found.kind !== "file") return false;
-  const record = index.files.get(entry.path);
   if (record === undefined || (isStrict && !record.isVerified)) return false;
   const isSameFile = record.content === entry.content && isSameFileStat(record.stat, fileStatOf(found.stats));
   if (!isSameFile || !isSameMtime(found.stats.mtimeNs, entry.mtimeNs)) return false;
@@ -160,6 +175,8 @@ function hasHeldOwners(entry: Entry, found: { readonly stats: BigIntStats }, rul
   if (keepsOwner && entry.uid !== undefined && BigInt(entry.uid) !== found.stats.uid) return false;
   return !keepsGroup || entry.gid === undefined || BigInt(entry.gid) === found.stats.gid;
 }
+
+const ABSENT: LocalState = { kind: "absent" };
 
 /** What stands at a path now; its content only if it was recorded and the stat is still the same. */
 export function localState(scope: LocalScope, path: RepoPath): LocalState {
@@ -178,7 +195,7 @@ export type LocalScope = Pick<InventoryScope, "index" | "destination"> &
 
 function lookAt(scope: LocalScope, path: RepoPath): LocalState {
   const stats = scope.destination.lstat(path);
-  if (stats === undefined) return { kind: "absent" };
+  if (stats === undefined) return ABSENT;
   const mode = Number(stats.mode) & 0o7777;
   const { mtimeNs } = stats;
   const owners = { uid: Number(stats.uid), gid: Number(stats.gid) };
@@ -200,6 +217,8 @@ export function localHoldings(
   scope: LocalScope,
   considered: ReadonlyMap<RepoPath, ConsideredPath> = new Map(),
 ): LocalHoldings {
+  // Before the first sync there is nothing to be asked about, once per content.
+  const isEmpty = scope.index.files.isEmpty();
   return {
     contentAfter: (path: RepoPath) => {
       const entry = entryAfter(scope.index, considered, path);
@@ -208,7 +227,7 @@ export function localHoldings(
       const local = localState(scope, path);
       return local.kind === "file" && local.content === entry.content ? entry.content : undefined;
     },
-    holdersOf: (content: ContentId, trust: "any" | "verified") => holdersOf(scope, content, trust),
+    holdersOf: (content: ContentId, trust: "any" | "verified") => (isEmpty ? [] : holdersOf(scope, content, trust)),
     strayLike: (entry) => scope.strays?.find(entry),
     contentAt: (path: RepoPath) => {
       const local = localState(scope, path);

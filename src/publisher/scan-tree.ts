@@ -1,14 +1,13 @@
 import { messageOf } from "../core/errors.ts";
 import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
+import { orderedWalk, type WalkedEntry, type WalkedPath } from "../store/ordered-walk.ts";
 import type { PendingChanges } from "../store/publish-index-pending.ts";
 import type { PublishIndex } from "../store/publish-index.ts";
 import { pathOf, type Row } from "../store/publish-index-rows.ts";
 import { ROW_KIND } from "../store/publish-index-schema.ts";
 import { fingerprintOf, inodeKey } from "../store/publish-index-stat.ts";
-import type { WalkedEntry } from "../store/tree-walk.ts";
 import { PublisherError } from "./errors.ts";
-import { orderedWalk, type WalkedPath } from "./ordered-walk.ts";
 
 /** What a scan needs. */
 export interface ScanContext {
@@ -30,7 +29,7 @@ export interface ScanContext {
  */
 export async function scanTree(context: ScanContext): Promise<void> {
   const merge = new ScanMerge(context);
-  for await (const batch of orderedWalk(context.root, context.crossFileSystems)) {
+  for await (const batch of orderedWalk(context.root, context)) {
     for (const walked of batch) merge.accept(walked);
     context.onScan(merge.count);
   }

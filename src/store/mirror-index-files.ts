@@ -2,6 +2,7 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import { type ContentId, contentIdOf } from "../core/content-id.ts";
 import { parseRepoPath, type RepoPath, repoPathBytes } from "../core/repo-path.ts";
 import { type FileStat, isSameFileStat } from "./file-stat.ts";
+import { PathRows } from "./path-rows.ts";
 
 /** What was found out about a file of DEST, true while its stat is `stat`. */
 export interface FileRecord {
@@ -42,6 +43,7 @@ export class FileRecords {
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #pathsOf: StatementSync;
+  readonly #pathsTrusted: StatementSync;
   readonly #pathsAfter: StatementSync;
   readonly #namesOf: StatementSync;
   readonly #changed = new Set<RepoPath>();
@@ -52,6 +54,9 @@ export class FileRecords {
     this.#put = database.prepare(`INSERT OR REPLACE INTO files(path, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`);
     this.#remove = database.prepare("DELETE FROM files WHERE path = ?");
     this.#pathsOf = database.prepare("SELECT path FROM files WHERE content = ? ORDER BY verified DESC, path LIMIT ?");
+    this.#pathsTrusted = database.prepare(
+      "SELECT path FROM files WHERE content = ? AND verified >= ? ORDER BY verified DESC, path LIMIT ?",
+    );
     this.#pathsAfter = database.prepare(
       "SELECT path FROM files WHERE content = ? AND verified = ? AND path > ? ORDER BY path LIMIT ?",
     );
@@ -102,6 +107,8 @@ export class FileRecords {
   /** All paths recorded with a content, verified ones first, a page at a time: the table may change between two of them. */
   *allPathsOf(content: ContentId, trust: "any" | "verified"): Generator<RepoPath> {
     const hash = Buffer.from(content, "hex");
+    const first = this.#pathsTrusted.all(hash, trust === "verified" ? 1 : 0, PATHS_PER_PAGE);
+    if (first.length < PATHS_PER_PAGE) return yield* first.map((row) => pathOf(row));
     for (const verified of trust === "verified" ? [1] : [1, 0]) {
       let after: Uint8Array = Buffer.alloc(0);
       for (let found = PATHS_PER_PAGE; found === PATHS_PER_PAGE;) {
@@ -145,6 +152,17 @@ export class FileRecords {
   *all(): Generator<readonly [RepoPath, FileRecord]> {
     const statement = bigints(this.#database.prepare(`SELECT path, ${COLUMNS} FROM files ORDER BY path`));
     for (const row of statement.iterate()) yield [pathOf(row), recordOf(row)];
+  }
+
+  /** All records in path order; others may write meanwhile. */
+  rows(): PathRows<FileRecord> {
+    const query = `SELECT path, ${COLUMNS} FROM files WHERE path > ? ORDER BY path LIMIT ?`;
+    const page = bigints(this.#database.prepare(query));
+    return new PathRows((after, limit) =>
+      page
+        .all(repoPathBytes(after ?? ("" as RepoPath)), limit)
+        .map((row) => ({ path: pathOf(row), value: recordOf(row) })),
+    );
   }
 
   /** The next unverified paths after `after` in path order. */

@@ -10,6 +10,7 @@ import { encodeEntry, parseEntry } from "../manifest/entry-line.ts";
 import type { Entry } from "../manifest/entry.ts";
 import { type ChunkRef, encodeIndex, MAX_CHUNK_BYTES, parseIndex } from "../manifest/manifest-index.ts";
 import { StoreError } from "./errors.ts";
+import { PathRows } from "./path-rows.ts";
 import type { FactRecords } from "./mirror-index-facts.ts";
 
 /** A manifest by its index. */
@@ -111,6 +112,17 @@ export class ManifestRecords {
   entry(path: RepoPath): Entry | undefined {
     const row = this.#getEntry.get(repoPathBytes(path));
     return row === undefined ? undefined : parseEntry(row.line as string);
+  }
+
+  /** All entries of the held release in path order; others may write meanwhile. */
+  rows(): PathRows<Entry> {
+    const page = this.#database.prepare("SELECT line FROM entries WHERE path > ? ORDER BY path LIMIT ?");
+    return new PathRows((after, limit) =>
+      page.all(repoPathBytes(after ?? ("" as RepoPath)), limit).map((row) => {
+        const entry = parseEntry(row.line as string);
+        return { path: entry.path, value: entry };
+      }),
+    );
   }
 
   /** Entries of the held release in path order: all, or those below a directory. Finish before the next write. */

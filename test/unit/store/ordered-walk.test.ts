@@ -1,15 +1,18 @@
 import * as fs from "node:fs";
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { displayPath } from "../../../src/core/repo-path.ts";
-import { type UnreadablePath, type WalkedEntry, walkTree, type WalkOptions } from "../../../src/store/tree-walk.ts";
+import { ConfinedDirectory } from "../../../src/store/confined-directory.ts";
+import { orderedWalk, type WalkedPath, type WalkOptions } from "../../../src/store/ordered-walk.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
-async function collect(root: string, options?: WalkOptions): Promise<(WalkedEntry | UnreadablePath)[]> {
+async function collect(path: string, options?: WalkOptions): Promise<WalkedPath[]> {
+  using root = ConfinedDirectory.open(path);
   const all = [];
-  for await (const batch of walkTree(root, options)) all.push(...batch);
-  return all.sort((a, b) => ((a.path ?? "") < (b.path ?? "") ? -1 : 1));
+  for await (const batch of orderedWalk(root, options)) all.push(...batch);
+  return all;
 }
 
 /** What find says: path, size, permission bits, inode, type; separated by NUL. */
@@ -20,7 +23,7 @@ function findSays(root: string): string[] {
 
 const LETTER = { file: "f", directory: "d", symlink: "l", other: "p", unreadable: "?" } as const;
 
-function asFind(entry: WalkedEntry | UnreadablePath): string {
+function asFind(entry: WalkedPath): string {
   if (entry.kind === "unreadable") return `${entry.path}|?`;
   return `${entry.path}|${entry.size}|${entry.mode.toString(8)}|${entry.stats.ino}|${LETTER[entry.kind]}`;
 }
@@ -41,20 +44,52 @@ test("agrees with find on names of any bytes, kinds, sizes, modes and inodes", a
   expect(targets).toEqual(["gone\xff", "/etc"]);
 });
 
-test(".prsync at the top and skipped paths are left out with all below them", async () => {
+test(".prsync at the top is left out with all below it", async () => {
   const root = temporaryDirectory();
-  for (const name of [".prsync/staging", "a/.prsync", "skipped/inside"])
-    fs.mkdirSync(join(root, name), { recursive: true });
-  const walked = await collect(root, { skip: (path) => path === "skipped" });
+  for (const name of [".prsync/staging", "a/.prsync"]) fs.mkdirSync(join(root, name), { recursive: true });
+  const walked = await collect(root);
   expect(walked.map((entry) => entry.path)).toEqual(["a", "a/.prsync"]);
 });
+
+// Bytes around "/" and beyond ASCII: "a-" and "a." sort before "a/b", "a0" and "a\xff" after.
+const name = fc.stringMatching(/^[a\-.0\xff]{1,3}$/).filter((text) => text !== "." && text !== "..");
+const somePaths = fc.array(fc.array(name, { minLength: 1, maxLength: 4 }), { maxLength: 25 });
+
+test("all that find finds comes in the order of the path bytes", async () => {
+  await fc.assert(
+    fc.asyncProperty(somePaths, async (paths) => {
+      const root = temporaryDirectory();
+      for (const parts of paths) makeFile(`${root}/${parts.join("/")}`);
+      const found = (await collect(root)).map(asFind);
+      const sorted = findSays(root).toSorted((a, b) => (a.split("|")[0]! < b.split("|")[0]! ? -1 : 1));
+      expect(found.map(withoutSize)).toEqual(sorted.map(withoutSize));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** The size of a directory is the file system's own business. */
+function withoutSize(line: string): string {
+  return line.replace(/\|\d+\|/, "|");
+}
+
+/** A file where nothing is in the way, else nothing. */
+function makeFile(path: string): void {
+  try {
+    fs.mkdirSync(Buffer.from(dirname(path), "latin1"), { recursive: true });
+    fs.writeFileSync(Buffer.from(path, "latin1"), "");
+  } catch {
+    // A file stands where a directory would be needed, or the reverse.
+  }
+}
 
 test("a large directory comes in batches and complete", async () => {
   const root = temporaryDirectory();
   for (let i = 0; i < 3_000; i++) fs.writeFileSync(join(root, `file-${i}`), "");
   const sizes = [];
   const paths = new Set<string>();
-  for await (const batch of walkTree(root)) {
+  using opened = ConfinedDirectory.open(root);
+  for await (const batch of orderedWalk(opened)) {
     sizes.push(batch.length);
     for (const entry of batch) paths.add(entry.path!);
   }
@@ -67,7 +102,8 @@ test("files that vanish during the walk are left out, without an error", async (
   for (let i = 0; i < 2_000; i++) fs.mkdirSync(join(root, `d${i}`));
   const walked = [];
   let batches = 0;
-  for await (const batch of walkTree(root)) {
+  using opened = ConfinedDirectory.open(root);
+  for await (const batch of orderedWalk(opened)) {
     walked.push(...batch);
     if (batches++ === 0) fs.readdirSync(root).forEach((name) => fs.rmdirSync(join(root, name)));
   }
@@ -80,11 +116,15 @@ test("an unreadable directory is reported, the rest is walked", async () => {
   fs.mkdirSync(join(root, "closed"), { mode: 0o000 });
   fs.mkdirSync(join(root, "open"));
   fs.writeFileSync(join(root, "open/file"), "");
-  const module = new URL("../../../src/store/tree-walk.ts", import.meta.url).href;
+  const [walk, directory] = ["ordered-walk", "confined-directory"].map(
+    (name) => new URL(`../../../src/store/${name}.ts`, import.meta.url).href,
+  );
   const script = `
-    import { walkTree } from ${JSON.stringify(module)};
+    import { orderedWalk } from ${JSON.stringify(walk)};
+    import { ConfinedDirectory } from ${JSON.stringify(directory)};
     process.setgid(65534); process.setuid(65534);
-    for await (const batch of walkTree(${JSON.stringify(root)}))
+    using root = ConfinedDirectory.open(${JSON.stringify(root)});
+    for await (const batch of orderedWalk(root))
       for (const e of batch) console.log(e.path, e.error?.code ?? e.kind);`;
   fs.chmodSync(root, 0o755);
   const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
