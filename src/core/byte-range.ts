@@ -14,13 +14,16 @@ export function byteRange(start: number, end: number): ByteRange {
   return { start, end };
 }
 
+/** Of all empty sets; never changed. */
+const NO_BOUNDS: number[] = [];
+
 /**
  * Set of byte offsets, kept as sorted, disjoint, non-adjacent, non-empty ranges. Adding and removing cost
  * O(log n + touched ranges) plus the move of the array's tail.
  */
 export class RangeSet {
-  #starts: number[] = [];
-  #ends: number[] = [];
+  #starts: number[] = NO_BOUNDS;
+  #ends: number[] = NO_BOUNDS;
   #totalBytes = 0;
 
   static of(...ranges: readonly ByteRange[]): RangeSet {
@@ -45,6 +48,13 @@ export class RangeSet {
   add(start: number, end: number): void {
     byteRange(start, end);
     if (start === end) return;
+    if (this.#totalBytes === 0) {
+      // Such lists have no room to grow: most sets hold one range for good, and there may be millions of them.
+      this.#starts = [start];
+      this.#ends = [end];
+      this.#totalBytes = end - start;
+      return;
+    }
     // All ranges that overlap or touch [start, end) melt into one.
     const first = firstIndexWhere(this.#ends, start);
     let last = first;
@@ -64,7 +74,7 @@ export class RangeSet {
 
   remove(start: number, end: number): void {
     byteRange(start, end);
-    if (start === end) return;
+    if (start === end || this.#totalBytes === 0) return;
     const first = firstIndexWhere(this.#ends, start + 1);
     let last = first;
     const keptStarts: number[] = [];
@@ -85,6 +95,7 @@ export class RangeSet {
     }
     this.#starts.splice(first, last - first, ...keptStarts);
     this.#ends.splice(first, last - first, ...keptEnds);
+    if (this.#totalBytes === 0) this.#starts = this.#ends = NO_BOUNDS;
   }
 
   addAll(other: Iterable<ByteRange>): void {

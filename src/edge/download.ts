@@ -189,8 +189,16 @@ async function verifyPresent(
 /** Exactly the bytes that are missing, per piece, offsets within the piece. */
 function wantedRanges(bundle: MirrorBundle, group: readonly PlacedTransfer[]): Map<number, RangeSet> {
   const wanted = new Map<number, RangeSet>();
+  // Pieces of which nothing is there share one set for each length.
+  const whole = new Map<number, RangeSet>();
   for (const { transfer, place } of group) {
     for (const { piece, start, end } of piecesOf(bundle, place)) {
+      if (transfer.present.isEmpty) {
+        const ranges = whole.get(end - start) ?? RangeSet.of({ start: 0, end: end - start });
+        whole.set(end - start, ranges);
+        wanted.set(piece, ranges);
+        continue;
+      }
       const missing = [...transfer.present.missingIn(start, end)];
       if (missing.length === 0) continue;
       wanted.set(

@@ -110,16 +110,20 @@ export function planSync(
   holdings: LocalHoldings,
   options: PlanOptions,
 ): SyncPlan {
-  const decided = new Map<RepoPath, { readonly item: ConsideredPath; readonly decision: PathDecision }>();
+  const items: ConsideredPath[] = [];
+  const decided = new Map<RepoPath, PathDecision>();
   for (const item of considered) {
     const decision = decide(item, holdings, options);
-    if (decision !== undefined) decided.set(item.path, { item, decision });
+    if (decision === undefined) continue;
+    decided.set(item.path, decision);
+    items.push(item);
   }
-  const actionAt = (path: RepoPath): PathDecision["action"] => decided.get(path)?.decision.action ?? "keep";
+  const actionAt = (path: RepoPath): PathDecision["action"] => decided.get(path)?.action ?? "keep";
   const needed = new ContentCollector(holdings, options, actionAt);
   const sharing = new InodeSharing(holdings, actionAt);
   const decisions: PathDecision[] = [];
-  for (const { item, decision } of decided.values()) {
+  for (const item of items) {
+    const decision = decided.get(item.path)!;
     const final = options.sharesInodes && decision.action === "place" ? sharing.linkInstead(decision) : decision;
     decisions.push(final);
     if (final.action === "place") needed.add(final.entry, item);
@@ -251,8 +255,10 @@ export function withoutRemovals(plan: SyncPlan): SyncPlan {
 interface WantedContent {
   readonly entry: FileEntry;
   readonly paths: RepoPath[];
-  readonly basis: RepoPath[];
+  basis: RepoPath[] | undefined;
 }
+
+const FETCH: ContentSource = { how: "fetch" };
 
 /** Gathers which contents must be obtained, each once, however many paths want it. */
 class ContentCollector {
@@ -270,12 +276,13 @@ class ContentCollector {
   add(entry: FileEntry, item: ConsideredPath): void {
     let wanted = this.#wanted.get(entry.content);
     if (wanted === undefined) {
-      wanted = { entry, paths: [], basis: [] };
+      // A list that begins with an item has no room to grow: most contents have one path, and there may be millions.
+      wanted = { entry, paths: [item.path], basis: undefined };
       this.#wanted.set(entry.content, wanted);
-    }
-    wanted.paths.push(item.path);
-    const isBasis = item.local.kind === "file" && item.local.size > 0 && wanted.basis.length < MAX_BASES;
-    if (isBasis) wanted.basis.push(item.path);
+    } else wanted.paths.push(item.path);
+    if (item.local.kind !== "file" || item.local.size === 0) return;
+    if (wanted.basis === undefined) wanted.basis = [item.path];
+    else if (wanted.basis.length < MAX_BASES) wanted.basis.push(item.path);
   }
 
   contents(): ContentToObtain[] {
@@ -289,7 +296,7 @@ class ContentCollector {
 
   #sourceOf({ entry, basis }: WantedContent): ContentSource {
     const { content } = entry;
-    if (content === EMPTY_CONTENT) return { how: "fetch" };
+    if (content === EMPTY_CONTENT) return FETCH;
     let from: RepoPath | undefined;
     for (const holder of this.#holdings.holdersOf(content, "any")) {
       if (this.#isGoingAway(holder)) return { how: "move", from: holder };
@@ -297,7 +304,7 @@ class ContentCollector {
     }
     from ??= this.#holdings.strayLike(entry);
     if (from !== undefined) return { how: "copy", from };
-    return this.#options.useDelta && basis.length > 0 ? { how: "delta", basis } : { how: "fetch" };
+    return this.#options.useDelta && basis !== undefined ? { how: "delta", basis } : FETCH;
   }
 
   #isGoingAway(path: RepoPath): boolean {

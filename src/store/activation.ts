@@ -166,7 +166,9 @@ class Activation {
     if (content === EMPTY_CONTENT) staging.stageWhole(EMPTY_CONTENT, new Uint8Array(0));
     const source = await staging.prepare(content, { mode: entry.mode, mtimeNs: entry.mtimeNs, keepPart });
     if (existing?.isDirectory() === true) this.#clearDirectory(path);
-    this.#moveInto(source, path, { isRemovable: keepPart });
+    // What stood there was looked at just now, unless it went or a copy was waited for.
+    const there = keepPart || existing?.isDirectory() === true ? this.#destination.lstat(path) : existing;
+    this.#moveInto(source, path, { isRemovable: keepPart, there });
     if (!keepPart) staging.forgetPlaced(content);
     const placed = this.#destination.lstat(path)!;
     const stat = fileStatOf(placed);
@@ -203,7 +205,7 @@ class Activation {
     const temporary = staging.temporaryPath();
     staging.directory.symlink(entry.target, temporary);
     staging.directory.setMtime(temporary, entry.mtimeNs);
-    this.#moveInto(temporary, entry.path, { isRemovable: true });
+    this.#moveInto(temporary, entry.path, { isRemovable: true, there: this.#destination.lstat(entry.path) });
   }
 
   async #link(entry: FileEntry, to: RepoPath): Promise<void> {
@@ -223,7 +225,9 @@ class Activation {
       if (!isSystemError(error, "EMLINK")) throw error;
       return this.#copyLinked(entry, to, temporary);
     }
-    this.#moved.followWhile(before, () => this.#moveInto(temporary, path, { isRemovable: true }));
+    this.#moved.followWhile(before, () =>
+      this.#moveInto(temporary, path, { isRemovable: true, there: this.#destination.lstat(path) }),
+    );
     const after = this.#destination.lstat(to);
     if (before !== undefined && after !== undefined) {
       this.#context.onRestat(to, fileStatOf(before), fileStatOf(after));
@@ -253,7 +257,7 @@ class Activation {
     directory.chmod(temporary, entry.mode);
     directory.setMtime(temporary, entry.mtimeNs);
     // Not vouched for: `to` may have changed. It is hashed like any file nothing is recorded about.
-    this.#moveInto(temporary, entry.path, { isRemovable: true });
+    this.#moveInto(temporary, entry.path, { isRemovable: true, there: this.#destination.lstat(entry.path) });
   }
 
   #rememberLinked(entry: FileEntry, to: RepoPath): void {
@@ -311,10 +315,14 @@ class Activation {
   }
 
   /** @param options.isRemovable what is moved is of no use if it can't be moved; a part stays for the next run */
-  #moveInto(temporary: RepoPath, path: RepoPath, options: { readonly isRemovable: boolean }): void {
+  #moveInto(
+    temporary: RepoPath,
+    path: RepoPath,
+    options: { readonly isRemovable: boolean; readonly there: fs.BigIntStats | undefined },
+  ): void {
     const { directory } = this.#context.staging;
+    const { there } = options;
     try {
-      const there = this.#destination.lstat(path);
       this.#takeName(there, path, () => directory.rename(temporary, path, { into: this.#destination }));
     } catch (error) {
       if (options.isRemovable) directory.unlink(temporary);

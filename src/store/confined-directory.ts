@@ -111,7 +111,7 @@ export class ConfinedDirectory implements Disposable {
     using parent = this.pinDirectory(parentOf(path));
     let handle: FileHandle;
     try {
-      handle = await openHandle(leafOf(parent, path), OPEN_FOR_READING);
+      handle = await openHandle(leafOf(parent.procPath, path), OPEN_FOR_READING);
     } catch (error) {
       throw this.#openingError(error, path);
     }
@@ -201,6 +201,27 @@ export class ConfinedDirectory implements Disposable {
     this.#at(path, (leaf) => fs.lutimesSync(leaf, Date.now() / 1000, utimesSeconds(mtimeNs)));
   }
 
+  /** Both at once for a regular file, cheaper. */
+  setFileAttributes(path: RepoPath, { mode, mtimeNs }: { readonly mode: number; readonly mtimeNs: bigint }): void {
+    let descriptor: number;
+    try {
+      descriptor = this.openForReadingSync(path);
+    } catch (error) {
+      if (!isSystemError(error, "EACCES")) throw error;
+      // Its mode does not let us open it.
+      this.chmod(path, mode);
+      return this.setMtime(path, mtimeNs);
+    }
+    try {
+      fs.fchmodSync(descriptor, mode);
+      fs.futimesSync(descriptor, Date.now() / 1000, utimesSeconds(mtimeNs));
+    } catch (error) {
+      throw withShownPath(error, path);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  }
+
   /** Permission bits and modification time of the root itself. */
   rootAttributes(): { readonly mode: number; readonly mtimeNs: bigint } {
     const stats = fs.fstatSync(this.#root, { bigint: true });
@@ -234,11 +255,15 @@ export class ConfinedDirectory implements Disposable {
    * calls that do not follow symlinks may use such a path.
    */
   pinDirectory(path: RepoPath | undefined): PinnedDirectory {
-    const now = performance.now();
-    if (now - this.#lastForgotMs > MAX_DESCRIPTOR_AGE_MS) this.forgetDirectories(now);
+    this.#forgetIfOld();
     if (path === undefined) return { procPath: procPathOf(this.#root), [Symbol.dispose]: () => undefined };
     const pinned = this.#directories.pin(path) ?? this.#openDirectory(path);
     return { procPath: procPathOf(pinned.descriptor), [Symbol.dispose]: () => pinned[Symbol.dispose]() };
+  }
+
+  #forgetIfOld(): void {
+    const now = performance.now();
+    if (now - this.#lastForgotMs > MAX_DESCRIPTOR_AGE_MS) this.forgetDirectories(now);
   }
 
   /** Drops held descriptors of directories below, so that the next look-up starts at the root again. */
@@ -277,13 +302,13 @@ export class ConfinedDirectory implements Disposable {
     return current!;
   }
 
+  /** @param act is over when it returns, so that nothing need be pinned where the directory is held already */
   #at<Result>(path: RepoPath, act: (leaf: Buffer) => Result): Result {
-    using parent = this.pinDirectory(parentOf(path));
-    try {
-      return act(leafOf(parent, path));
-    } catch (error) {
-      throw withShownPath(error, path);
-    }
+    const parent = parentOf(path);
+    const held = this.#heldDescriptor(parent);
+    if (held !== undefined) return actOn(path, () => act(leafOf(procPathOf(held), path)));
+    using pinned = this.pinDirectory(parent);
+    return actOn(path, () => act(leafOf(pinned.procPath, path)));
   }
 
   #between(
@@ -293,11 +318,14 @@ export class ConfinedDirectory implements Disposable {
   ): void {
     using fromParent = this.pinDirectory(parentOf(from));
     using toParent = call.target.pinDirectory(parentOf(to));
-    try {
-      call.act(leafOf(fromParent, from), leafOf(toParent, to));
-    } catch (error) {
-      throw withShownPath(error, to);
-    }
+    actOn(to, () => call.act(leafOf(fromParent.procPath, from), leafOf(toParent.procPath, to)));
+  }
+
+  /** Undefined for a directory that is to be opened first. */
+  #heldDescriptor(directory: RepoPath | undefined): number | undefined {
+    if (directory === undefined) return this.#root;
+    this.#forgetIfOld();
+    return this.#directories.peek(directory);
   }
 
   #openingError(error: unknown, path: RepoPath): unknown {
@@ -315,8 +343,17 @@ function procPathOf(descriptor: number): string {
   return `/proc/self/fd/${descriptor}/`;
 }
 
-function leafOf(parent: PinnedDirectory, path: RepoPath): Buffer {
-  return Buffer.from(parent.procPath + baseNameOf(path), "latin1");
+/** @param parent ends in "/" */
+function leafOf(parent: string, path: RepoPath): Buffer {
+  return Buffer.from(parent + baseNameOf(path), "latin1");
+}
+
+function actOn<Result>(path: RepoPath, act: () => Result): Result {
+  try {
+    return act();
+  } catch (error) {
+    throw withShownPath(error, path);
+  }
 }
 
 function endOfPart(path: string, start: number): number {

@@ -21,6 +21,8 @@ export class DescriptorCache implements Disposable {
   readonly #capacity: number;
   /** In order of last use, oldest first. */
   readonly #cached = new Map<string, CachedDescriptor>();
+  /** Last key of {@link #cached}, unless it was dropped: the same directory is mostly used again and again. */
+  #newest: string | undefined;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -38,15 +40,23 @@ export class DescriptorCache implements Disposable {
   pin(key: string): PinnedDescriptor | undefined {
     const cached = this.#cached.get(key);
     if (cached === undefined) return undefined;
-    this.#cached.delete(key);
-    this.#cached.set(key, cached);
+    if (key !== this.#newest) this.#renew(key, cached);
     return pinOf(cached);
+  }
+
+  /** The descriptor kept under `key`, for a call that is over before anything else happens to this cache. */
+  peek(key: string): number | undefined {
+    const cached = this.#cached.get(key);
+    if (cached === undefined) return undefined;
+    if (key !== this.#newest) this.#renew(key, cached);
+    return cached.descriptor;
   }
 
   /** Takes ownership of an open descriptor and returns it pinned. `key` must not be cached. */
   add(key: string, descriptor: number): PinnedDescriptor {
     const cached: CachedDescriptor = { descriptor, pins: 0, isCached: true };
     this.#cached.set(key, cached);
+    this.#newest = key;
     const pinned = pinOf(cached);
     if (this.#cached.size > this.#capacity) this.#evictOldest();
     return pinned;
@@ -74,6 +84,12 @@ export class DescriptorCache implements Disposable {
     this.clear();
   }
 
+  #renew(key: string, cached: CachedDescriptor): void {
+    this.#cached.delete(key);
+    this.#cached.set(key, cached);
+    this.#newest = key;
+  }
+
   #evictOldest(): void {
     const oldest = this.#cached.entries().next().value;
     if (oldest !== undefined) this.#drop(oldest[0], oldest[1]);
@@ -81,6 +97,7 @@ export class DescriptorCache implements Disposable {
 
   #drop(key: string, cached: CachedDescriptor): void {
     this.#cached.delete(key);
+    if (key === this.#newest) this.#newest = undefined;
     cached.isCached = false;
     if (cached.pins === 0) closeSync(cached.descriptor);
   }

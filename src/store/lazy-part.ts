@@ -1,35 +1,43 @@
+import type { ContentId } from "../core/content-id.ts";
 import type { PinnedDescriptor } from "./descriptor-cache.ts";
 import type { PartFile } from "./staged-content.ts";
 
-/** What makes, opens and replaces a part. */
+/** What makes, opens and replaces parts. */
 export interface PartMaker {
-  make(): PinnedDescriptor;
-  pin(): PinnedDescriptor;
-  replace(): string;
+  make(content: ContentId, lengthBytes: number): PinnedDescriptor;
+  pin(content: ContentId): PinnedDescriptor;
+  replace(content: ContentId): string;
 }
 
 /** A part that may not be there yet; once it was, it is not made again. */
 export class LazyPart implements PartFile {
+  readonly #content: ContentId;
+  readonly #lengthBytes: number;
   #isMade: boolean;
-  readonly #area: PartMaker;
+  readonly #maker: PartMaker;
 
-  constructor(isMade: boolean, area: PartMaker) {
-    this.#isMade = isMade;
-    this.#area = area;
+  constructor(
+    part: { readonly content: ContentId; readonly lengthBytes: number; readonly isMade: boolean },
+    maker: PartMaker,
+  ) {
+    this.#content = part.content;
+    this.#lengthBytes = part.lengthBytes;
+    this.#isMade = part.isMade;
+    this.#maker = maker;
   }
 
   pinForWriting(): PinnedDescriptor {
-    if (this.#isMade) return this.#area.pin();
+    if (this.#isMade) return this.pin();
     this.#isMade = true;
-    return this.#area.make();
+    return this.#maker.make(this.#content, this.#lengthBytes);
   }
 
   pin(): PinnedDescriptor {
-    return this.#area.pin();
+    return this.#maker.pin(this.#content);
   }
 
   replace(): string {
     this.#isMade = true;
-    return this.#area.replace();
+    return this.#maker.replace(this.#content);
   }
 }

@@ -10,7 +10,7 @@ import { makePrivate, OWN_DIRECTORY } from "./own-directory.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile, fsyncFile } from "./file-copy.ts";
 import { ReadyCopies } from "./ready-copies.ts";
-import { LazyPart } from "./lazy-part.ts";
+import { LazyPart, type PartMaker } from "./lazy-part.ts";
 import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
@@ -55,6 +55,12 @@ export class StagingArea implements Disposable {
   readonly #threads = new StagingThreads();
   /** Contents with a part: those that lay here and those made since, placed ones too. Others need no look at the disk. */
   readonly #made = new Set<ContentId>();
+  /** One for all parts: there may be millions on their way. */
+  readonly #maker: PartMaker = {
+    make: (content, lengthBytes) => this.#create(content, lengthBytes),
+    pin: (content) => this.#pinExisting(content),
+    replace: (content) => this.#replace(content),
+  };
   #temporaries = 0;
 
   private constructor(directory: ConfinedDirectory) {
@@ -119,11 +125,7 @@ export class StagingArea implements Disposable {
   stage(content: ContentId, lengthBytes: number): StagedContent {
     this.#links.drop(content);
     const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
-    const part = new LazyPart(isThere, {
-      make: () => this.#create(content, lengthBytes),
-      pin: () => this.#pinExisting(content),
-      replace: () => this.#replace(content),
-    });
+    const part = new LazyPart({ content, lengthBytes, isMade: isThere }, this.#maker);
     return new StagedContent(content, lengthBytes, { part, threads: this.#threads });
   }
 
@@ -208,10 +210,10 @@ export class StagingArea implements Disposable {
     const source = attributes.keepPart ? await this.#copyOf(content) : this.#original(content);
     const linked = attributes.keepPart ? undefined : this.#links.statOf(content);
     try {
-      this.directory.chmod(source, attributes.mode);
       // Else nothing could tell any more if somebody wrote to it just now.
-      const isSet = linked !== undefined && isSameMtime(linked.mtimeNs, attributes.mtimeNs);
-      if (!isSet) this.directory.setMtime(source, attributes.mtimeNs);
+      const isTimeSet = linked !== undefined && isSameMtime(linked.mtimeNs, attributes.mtimeNs);
+      if (isTimeSet) this.directory.chmod(source, attributes.mode);
+      else this.directory.setFileAttributes(source, attributes);
       return source;
     } catch (error) {
       throw isSystemError(error, "ENOENT") ? missing(content, error) : error;
