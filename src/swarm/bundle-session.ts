@@ -1,6 +1,5 @@
 import type { Bitfield } from "../core/bitfield.ts";
 import type { Clock, Random } from "../core/clock.ts";
-import { CHOKE_ROUND_MS, chooseUnchoked, FIRST_ROUND_MS, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
 import type { DownloadEffect } from "./download-effect.ts";
 import { SwarmError } from "./errors.ts";
 import { HaveBatch } from "./have-batch.ts";
@@ -15,6 +14,7 @@ import { type DownloadCall, RunningDownload, type SourcePatience } from "./runni
 import { SessionPeer } from "./session-peer.ts";
 import type { SiteView } from "./site-view.ts";
 import type { SwarmLog } from "./swarm-log.ts";
+import { UnchokeSlots } from "./unchoke-slots.ts";
 import type { PeerWire, PeerWireListener } from "./wire/peer-wire.ts";
 
 /** How often {@link BundleSession.tick} wants to be called while it has connections or a download. */
@@ -48,15 +48,11 @@ export class BundleSession {
   readonly #options: BundleSessionOptions;
   readonly #peers = new Map<number, SessionPeer>();
   readonly #uploads: PeerUploads;
+  readonly #slots: UnchokeSlots;
   readonly #metadata: MetadataExchange;
   readonly #haves = new HaveBatch();
   #running: RunningDownload | undefined;
   #nextKey = 1;
-  #chokedMs = -Infinity;
-  #roundMs = FIRST_ROUND_MS;
-  #measuredSlots: number | undefined;
-  /** The most this side gave to all together. */
-  #capacityBytesPerSecond = 0;
 
   constructor(bundle: SwarmBundle, options: BundleSessionOptions) {
     this.bundle = bundle;
@@ -65,6 +61,11 @@ export class BundleSession {
     const { clock, log, onUploaded } = options;
     const budget = options.bandwidth?.upload;
     this.#uploads = new PeerUploads(this.#peers, { bundle, clock, log, ledger, budget, onUploaded });
+    this.#slots = new UnchokeSlots(this.#peers, {
+      random: options.random,
+      pieceLength: bundle.layout.pieceLength,
+      onChoked: (peer) => this.#uploads.choke(peer),
+    });
     this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));
   }
 
@@ -153,7 +154,7 @@ export class BundleSession {
   tick(): void {
     const nowMs = this.#nowMs;
     this.#announceHaves(nowMs);
-    if (nowMs - this.#chokedMs >= this.#roundMs) this.#nextRound(nowMs);
+    this.#slots.tick(nowMs);
     this.#metadata.advance(this.peers);
     if (this.#options.bandwidth !== undefined) this.#uploads.pump();
     for (const peer of [...this.#peers.values()]) {
@@ -227,7 +228,7 @@ export class BundleSession {
     this.#uploads.disconnected(peer.key);
     this.#metadata.disconnected(peer);
     if (this.#running !== undefined) this.#run(this.#running.state.removePeer(peer.key, this.#nowMs));
-    this.#fillSlots();
+    this.#slots.fill(this.#nowMs);
   }
 
   #run(effects: readonly DownloadEffect[] = []): void {
@@ -290,72 +291,8 @@ export class BundleSession {
   }
 
   #interestChanged(peer: SessionPeer, isInterested: boolean): void {
-    peer.isInterested = isInterested;
     if (isInterested) peer.activeMs = this.#nowMs;
-    const unchokedCount = [...this.#peers.values()].filter((other) => !other.isChoked).length;
-    if (isInterested && peer.isChoked && unchokedCount < this.#slots) this.#unchoke(peer);
-    else if (!isInterested) this.#fillSlots();
-  }
-
-  /** A slot may have become free for somebody who waits. */
-  #fillSlots(): void {
-    const isSomebodyWaiting = [...this.#peers.values()].some((peer) => peer.isInterested && peer.isChoked);
-    if (isSomebodyWaiting) this.#chokeRound(this.#chokedMs);
-  }
-
-  get #slots(): number {
-    // What was seen of the line in its first seconds is less than what it carries.
-    const least = this.#roundMs < CHOKE_ROUND_MS ? UNCHOKE_SLOTS : 0;
-    return Math.max(least, this.#measuredSlots ?? UNCHOKE_SLOTS);
-  }
-
-  #nextRound(nowMs: number): void {
-    this.#chokeRound(nowMs);
-    const isInUse = [...this.#peers.values()].some((peer) => peer.isInterested);
-    if (isInUse) this.#roundMs = Math.min(CHOKE_ROUND_MS, 2 * this.#roundMs);
-  }
-
-  /** @param atMs when the round counts as done: rounds between the regular ones do not delay these */
-  #chokeRound(atMs: number): void {
-    this.#chokedMs = atMs;
-    const nowMs = this.#nowMs;
-    this.#measureSlots(nowMs);
-    const rated = [...this.#peers.values()].map((peer) => ({
-      key: peer.key,
-      isInterested: peer.isInterested,
-      givesBytesPerSecond: peer.pipeline.bytesPerSecond(nowMs),
-      takesBytesPerSecond: peer.uploadRate.bytesPerSecond(nowMs),
-      heldCount: peer.held.count,
-    }));
-    const unchoked = chooseUnchoked(rated, this.#options.random, this.#slots);
-    for (const peer of this.#peers.values()) {
-      if (unchoked.has(peer.key) && peer.isChoked) this.#unchoke(peer);
-      else if (!unchoked.has(peer.key) && !peer.isChoked) this.#choke(peer);
-    }
-  }
-
-  #measureSlots(nowMs: number): void {
-    let bytesPerSecond = 0;
-    let servedCount = 0;
-    for (const { uploadRate, isChoked } of this.#peers.values()) {
-      bytesPerSecond += uploadRate.bytesPerSecond(nowMs);
-      if (!isChoked) servedCount++;
-    }
-    this.#capacityBytesPerSecond = Math.max(this.#capacityBytesPerSecond, bytesPerSecond);
-    // A line that was not full yet says nothing about what it carries.
-    if (servedCount < this.#slots) return;
-    this.#measuredSlots = slotsFor(this.#capacityBytesPerSecond, this.bundle.layout.pieceLength);
-  }
-
-  #unchoke(peer: SessionPeer): void {
-    peer.isChoked = false;
-    peer.wire.sendUnchoke();
-  }
-
-  #choke(peer: SessionPeer): void {
-    peer.isChoked = true;
-    peer.wire.sendChoke();
-    this.#uploads.choke(peer);
+    this.#slots.interestChanged(peer, isInterested, this.#nowMs);
   }
 
   #announceHaves(nowMs: number): void {

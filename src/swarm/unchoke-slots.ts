@@ -1,0 +1,95 @@
+import type { Random } from "../core/clock.ts";
+import { CHOKE_ROUND_MS, chooseUnchoked, FIRST_ROUND_MS, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
+import type { SessionPeer } from "./session-peer.ts";
+
+export interface UnchokeSlotsOptions {
+  readonly random: Random;
+  readonly pieceLength: number;
+  /** The peer lost its slot, and was told so. */
+  readonly onChoked: (peer: SessionPeer) => void;
+}
+
+/** The slots of one bundle: how many its line carries, and which peers have one. */
+export class UnchokeSlots {
+  readonly #peers: ReadonlyMap<number, SessionPeer>;
+  readonly #options: UnchokeSlotsOptions;
+  #roundAtMs = -Infinity;
+  #roundMs = FIRST_ROUND_MS;
+  #measured: number | undefined;
+  /** The most this side gave to all together. */
+  #capacityBytesPerSecond = 0;
+
+  constructor(peers: ReadonlyMap<number, SessionPeer>, options: UnchokeSlotsOptions) {
+    this.#peers = peers;
+    this.#options = options;
+  }
+
+  interestChanged(peer: SessionPeer, isInterested: boolean, nowMs: number): void {
+    peer.isInterested = isInterested;
+    if (!isInterested) return this.fill(nowMs);
+    if (peer.isChoked && this.#servedCount < this.#count) unchoke(peer);
+  }
+
+  /** A slot may have become free for somebody who waits. */
+  fill(nowMs: number): void {
+    const isSomebodyWaiting = [...this.#peers.values()].some((peer) => peer.isInterested && peer.isChoked);
+    if (isSomebodyWaiting) this.#choose(nowMs);
+  }
+
+  /** Call about ten times a second: holds a round when one is due. */
+  tick(nowMs: number): void {
+    if (nowMs - this.#roundAtMs < this.#roundMs) return;
+    this.#roundAtMs = nowMs;
+    this.#choose(nowMs);
+    const isInUse = [...this.#peers.values()].some((peer) => peer.isInterested);
+    if (isInUse) this.#roundMs = Math.min(CHOKE_ROUND_MS, 2 * this.#roundMs);
+  }
+
+  get #count(): number {
+    // What was seen of the line in its first seconds is less than what it carries.
+    const least = this.#roundMs < CHOKE_ROUND_MS ? UNCHOKE_SLOTS : 0;
+    return Math.max(least, this.#measured ?? UNCHOKE_SLOTS);
+  }
+
+  get #servedCount(): number {
+    let count = 0;
+    for (const { isChoked } of this.#peers.values()) if (!isChoked) count++;
+    return count;
+  }
+
+  #choose(nowMs: number): void {
+    this.#measure(nowMs);
+    const rated = [...this.#peers.values()].map((peer) => ({
+      key: peer.key,
+      isInterested: peer.isInterested,
+      givesBytesPerSecond: peer.pipeline.bytesPerSecond(nowMs),
+      takesBytesPerSecond: peer.uploadRate.bytesPerSecond(nowMs),
+      heldCount: peer.held.count,
+    }));
+    const chosen = chooseUnchoked(rated, this.#options.random, this.#count);
+    for (const peer of this.#peers.values()) {
+      if (chosen.has(peer.key) && peer.isChoked) unchoke(peer);
+      else if (!chosen.has(peer.key) && !peer.isChoked) this.#choke(peer);
+    }
+  }
+
+  #measure(nowMs: number): void {
+    let bytesPerSecond = 0;
+    for (const { uploadRate } of this.#peers.values()) bytesPerSecond += uploadRate.bytesPerSecond(nowMs);
+    this.#capacityBytesPerSecond = Math.max(this.#capacityBytesPerSecond, bytesPerSecond);
+    // A line that was not full yet says nothing about what it carries.
+    if (this.#servedCount < this.#count) return;
+    this.#measured = slotsFor(this.#capacityBytesPerSecond, this.#options.pieceLength);
+  }
+
+  #choke(peer: SessionPeer): void {
+    peer.isChoked = true;
+    peer.wire.sendChoke();
+    this.#options.onChoked(peer);
+  }
+}
+
+function unchoke(peer: SessionPeer): void {
+  peer.isChoked = false;
+  peer.wire.sendUnchoke();
+}
