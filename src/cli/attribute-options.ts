@@ -10,6 +10,14 @@ export const ATTRIBUTE_OPTIONS: readonly OptionSpec[] = [
     short: "p",
     help: "set-user-id and set-group-id bits too (other bits always are kept)",
   },
+  { name: "owner", kind: "flag", short: "o", help: "users of files, as far as releases name them (only root can)" },
+  {
+    name: "group",
+    kind: "flag",
+    short: "g",
+    help: "groups of files, as far as releases name them and this user is in them",
+  },
+  { name: "numeric-ids", kind: "flag", help: "users and groups go by number, not by name (always so)" },
   { name: "times", kind: "flag", short: "t", help: "keep modification times (always so)" },
   { name: "links", kind: "flag", short: "l", help: "keep symlinks as symlinks (always so)" },
   { name: "hard-links", kind: "flag", short: "H", help: "keep hard links (always so)" },
@@ -21,8 +29,17 @@ export const ATTRIBUTE_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
-/** @param umask of this process, for `--chmod` clauses that name nobody. @throws UsageError */
-export function attributeRules(args: ParsedArguments, umask: number): AttributeRules {
+/** What this process may do, and does by default. */
+export interface ProcessRights {
+  /** For `--chmod` clauses that name nobody. */
+  readonly umask: number;
+  readonly isRoot: boolean;
+  /** That this user is in. */
+  readonly groups: readonly number[];
+}
+
+/** @throws UsageError */
+export function attributeRules(args: ParsedArguments, { umask, isRoot, groups }: ProcessRights): AttributeRules {
   const clauses = args.rules.filter(({ name }) => name === "chmod").map(({ value }) => value);
   const modeChanges = clauses.map((text) => parseModeChanges(text, umask));
   const bad = clauses.filter((_, index) => modeChanges[index] === undefined);
@@ -30,7 +47,8 @@ export function attributeRules(args: ParsedArguments, umask: number): AttributeR
   return {
     keepsSetIds: args.flag("perms"),
     modeChanges: modeChanges.flatMap((changes) => changes ?? []),
-    keepsOwner: false,
-    keepsGroup: false,
+    keepsOwner: args.flag("owner") && isRoot,
+    keepsGroup: args.flag("group"),
+    ...(args.flag("group") && !isRoot && { ownGroups: groups }),
   };
 }

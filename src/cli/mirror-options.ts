@@ -5,7 +5,7 @@ import type { MirrorOptions } from "../edge/mirror.ts";
 import type { SyncOptions } from "../edge/sync-options.ts";
 import { MIRROR_PATIENCE } from "../edge/download.ts";
 import { parseTicket, TICKET_PREFIX, type Ticket } from "../trust/ticket.ts";
-import { ATTRIBUTE_OPTIONS, attributeRules } from "./attribute-options.ts";
+import { ATTRIBUTE_OPTIONS, attributeRules, type ProcessRights } from "./attribute-options.ts";
 import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { stateDirectoryOf } from "./load-options.ts";
@@ -106,8 +106,16 @@ export function mirrorOptions(
     patience: MIRROR_PATIENCE,
     ...networkLimits(args),
     selection: selectionSettings(args),
-    attributes: place.keepsAttributes === true ? undefined : attributeRules(args, process.umask()),
+    attributes: place.keepsAttributes === true ? undefined : attributeRules(args, rightsOf(args, context)),
   };
+}
+
+/** As with rsync, who can't give files away still gets the rest; unlike rsync's, this is told. */
+function rightsOf(args: ParsedArguments, context: CommandContext): ProcessRights {
+  const isRoot = process.geteuid!() === 0;
+  if (args.flag("owner") && !isRoot && !args.flag("quiet"))
+    context.complain("prsync: note: only root can give files to other users; --owner changes nothing");
+  return { umask: process.umask(), isRoot, groups: [process.getegid!(), ...process.getgroups!()] };
 }
 
 export function syncOptions(

@@ -6,7 +6,7 @@ import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
 import type { Selection } from "../filter/selection.ts";
 import type { Entry } from "../manifest/entry.ts";
-import { type AttributeRules, heldEntry, heldMode } from "../plan/held-attributes.ts";
+import { type AttributeRules, heldEntry, heldMode, mayGiveTo } from "../plan/held-attributes.ts";
 import type { ConsideredPath, LocalHoldings, LocalState } from "../plan/plan-sync.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { fileStatOf, isSameFileStat } from "../store/file-stat.ts";
@@ -171,9 +171,8 @@ function isAsRecorded(
 }
 
 function hasHeldOwners(entry: Entry, found: { readonly stats: BigIntStats }, rules: AttributeRules): boolean {
-  const { keepsOwner, keepsGroup } = rules;
-  if (keepsOwner && entry.uid !== undefined && BigInt(entry.uid) !== found.stats.uid) return false;
-  return !keepsGroup || entry.gid === undefined || BigInt(entry.gid) === found.stats.gid;
+  if (rules.keepsOwner && entry.uid !== undefined && BigInt(entry.uid) !== found.stats.uid) return false;
+  return entry.gid === undefined || !mayGiveTo(entry.gid, rules) || BigInt(entry.gid) === found.stats.gid;
 }
 
 const ABSENT: LocalState = { kind: "absent" };

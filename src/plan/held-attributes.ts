@@ -11,6 +11,8 @@ export interface AttributeRules {
   readonly keepsOwner: boolean;
   /** rsync --group. */
   readonly keepsGroup: boolean;
+  /** Groups that this user may give files to; left out: all. */
+  readonly ownGroups?: readonly number[];
 }
 
 /** Modes without set-id bits, nobody's ownership: what `sync` means without options. */
@@ -38,10 +40,17 @@ export function heldEntry(entry: Entry, rules: AttributeRules): Entry {
 
 type Writable<Type> = Type extends unknown ? { -readonly [Key in keyof Type]: Type[Key] } : never;
 
-function withOwners(entry: Entry, { keepsOwner, keepsGroup }: AttributeRules): Entry {
-  if ((entry.uid === undefined || keepsOwner) && (entry.gid === undefined || keepsGroup)) return entry;
+function withOwners(entry: Entry, rules: AttributeRules): Entry {
+  const takesOwner = entry.uid === undefined || rules.keepsOwner;
+  const takesGroup = entry.gid === undefined || mayGiveTo(entry.gid, rules);
+  if (takesOwner && takesGroup) return entry;
   const owned: Writable<Entry> = { ...entry };
-  if (!keepsOwner) delete owned.uid;
-  if (!keepsGroup) delete owned.gid;
+  if (!takesOwner) delete owned.uid;
+  if (!takesGroup) delete owned.gid;
   return owned;
+}
+
+/** As rsync: a group that this user is no member of is left as it comes. */
+export function mayGiveTo(gid: number, { keepsGroup, ownGroups }: AttributeRules): boolean {
+  return keepsGroup && (ownGroups === undefined || ownGroups.includes(gid));
 }

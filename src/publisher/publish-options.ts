@@ -16,18 +16,21 @@ export interface PublishOptions {
   readonly lookInsideBudgetCpuSeconds: number;
   /** Publish what lies on file systems mounted inside TREE, too. */
   readonly crossFileSystems: boolean;
+  /** Entries name user and group (numbers); undefined: as the publish before had it. */
+  readonly keepsOwners: boolean | undefined;
   readonly clock: Clock;
 }
 
 export const DEFAULT_PUBLISH_OPTIONS: Pick<
   PublishOptions,
-  "swarmSizeBytes" | "deltaSize" | "lookInsideBudgetCpuSeconds" | "crossFileSystems"
+  "swarmSizeBytes" | "deltaSize" | "lookInsideBudgetCpuSeconds" | "crossFileSystems" | "keepsOwners"
 > = {
   swarmSizeBytes: 64 * 1024,
   deltaSize: "sqrt",
   // About 2 GB of what level 9 unpacks to.
   lookInsideBudgetCpuSeconds: 120,
   crossFileSystems: false,
+  keepsOwners: undefined,
 };
 
 /** Told at most about ten times a second, and once at the end of each phase. */

@@ -23,6 +23,7 @@ import { ThrottledProgress } from "./progress.ts";
 import { outcomeOf } from "./publish-outcome.ts";
 import type { PublishOptions, PublishOutcome, PublishProgress } from "./publish-options.ts";
 import { HashRecorder } from "./record-hashed.ts";
+import { rememberOwners } from "./remembered-owners.ts";
 import { acquirePublishLock, recoverPublish } from "./recover-publish.ts";
 import { scanTree } from "./scan-tree.ts";
 import { settleFailures } from "./settle-failures.ts";
@@ -44,7 +45,8 @@ export async function publishTree(options: PublishOptions, progress: PublishProg
   const { index, signedRelease, wasRebuilt } = await recoverPublish(options.workDirectory, repository, options.clock);
   using _index = index;
   using retained = RetainedContents.open(options.workDirectory);
-  const run = new PublishRun({ options, root, repository, index, retained, signedRelease }, progress);
+  const keepsOwners = await rememberOwners(options);
+  const run = new PublishRun({ options, root, repository, index, retained, signedRelease, keepsOwners }, progress);
   if (wasRebuilt && signedRelease > 0) run.warn("the index was lost or of another state: all of TREE is read again");
   return await run.publish();
 }
@@ -56,6 +58,7 @@ interface RunContext {
   readonly index: PublishIndex;
   readonly retained: RetainedContents;
   readonly signedRelease: number;
+  readonly keepsOwners: boolean;
 }
 
 class PublishRun {
@@ -130,6 +133,7 @@ class PublishRun {
         index,
         pending: this.#pending,
         crossFileSystems: options.crossFileSystems,
+        keepsOwners: this.#context.keepsOwners,
         mayBeEmpty: signedRelease === 0 || signedRelease === index.appliedRelease,
         onScan: (count) => this.#progress.onScan(count),
         warn: (line) => this.warn(line),

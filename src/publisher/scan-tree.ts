@@ -15,6 +15,8 @@ export interface ScanContext {
   readonly index: PublishIndex;
   readonly pending: PendingChanges;
   readonly crossFileSystems: boolean;
+  /** Entries name user and group. */
+  readonly keepsOwners: boolean;
   /** False if there is a signed release that the index does not know: then an empty TREE is suspect in any case. */
   readonly mayBeEmpty: boolean;
   /** Called now and then with the number of paths seen. */
@@ -51,7 +53,7 @@ class ScanMerge {
     this.#context = context;
     this.#old = context.index.database
       .prepare(
-        `SELECT path, kind, stat, link, c.retained_inode AS own FROM entries e
+        `SELECT path, kind, stat, link, uid, c.retained_inode AS own FROM entries e
         LEFT JOIN contents c ON c.id = e.content ORDER BY path`,
       )
       .iterate() as Iterator<Row>;
@@ -129,9 +131,12 @@ class ScanMerge {
     const link = kind === "file" && stats.nlink - ownLinks > 1n ? this.#groupOf(walked) : undefined;
     const stat = fingerprintOf(stats);
     const oldLink = old === undefined || old.link === null ? undefined : pathOf(old.link);
-    if (old?.kind === ROW_KIND[kind] && old.stat === stat && oldLink === link) return;
+    const { keepsOwners, pending } = this.#context;
+    const isAsOwned = keepsOwners === (typeof old?.uid === "number");
+    if (old?.kind === ROW_KIND[kind] && old.stat === stat && oldLink === link && isAsOwned) return;
     const { mode, size, target } = walked;
-    this.#context.pending.put({ path, kind, mode, mtimeNs: stats.mtimeNs, size, stat, target, link });
+    const owners = keepsOwners ? { uid: Number(stats.uid), gid: Number(stats.gid) } : undefined;
+    pending.put({ path, kind, mode, mtimeNs: stats.mtimeNs, size, stat, target, link, owners });
   }
 
   /**

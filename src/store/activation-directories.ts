@@ -1,10 +1,11 @@
 import { isSystemError } from "../core/errors.ts";
 import { parentOf, type RepoPath } from "../core/repo-path.ts";
-import type { ConfinedDirectory } from "./confined-directory.ts";
+import type { ConfinedDirectory, OwnerIds } from "./confined-directory.ts";
 import { DurabilityBatch, syncFileSystem } from "./durability.ts";
+import { setOwners } from "./owners.ts";
 
 /** Final attributes of a directory. */
-export interface DirectoryAttributes {
+export interface DirectoryAttributes extends OwnerIds {
   readonly mode: number;
   readonly mtimeNs: bigint;
 }
@@ -87,7 +88,8 @@ export class TouchedDirectories {
     if (stats?.isDirectory() !== true) return;
     const attributes = this.#final.get(path) ?? this.#attributesOf(path);
     const mode = attributes?.mode ?? this.#originalModes.get(path);
-    if (mode !== undefined && mode !== (Number(stats.mode) & 0o7777)) this.#destination.chmod(path, mode);
+    const isOwned = attributes === undefined || !setOwners(this.#destination, path, attributes);
+    if (mode !== undefined && (!isOwned || mode !== (Number(stats.mode) & 0o7777))) this.#destination.chmod(path, mode);
     if (attributes !== undefined) this.#destination.setMtime(path, attributes.mtimeNs);
   }
 

@@ -15,6 +15,7 @@ import { type FileStat, fileStatOf, isSameFileStat } from "./file-stat.ts";
 import { type HashedFile, LinkTargets } from "./link-targets.ts";
 import type { FileRecord } from "./mirror-index-files.ts";
 import { MovingFiles } from "./moving-file.ts";
+import { setOwners } from "./owners.ts";
 import type { StagingArea } from "./staging.ts";
 
 /** What an activation needs, and whom it tells. The callbacks are synchronous; the index writes them in batches. */
@@ -165,6 +166,7 @@ class Activation {
     const { staging } = this.#context;
     if (content === EMPTY_CONTENT) staging.stageWhole(EMPTY_CONTENT, new Uint8Array(0));
     const source = await staging.prepare(content, { mode: entry.mode, mtimeNs: entry.mtimeNs, keepPart });
+    if (setOwners(staging.directory, source, entry)) staging.directory.chmod(source, entry.mode);
     if (existing?.isDirectory() === true) this.#clearDirectory(path);
     // What stood there was looked at just now, unless it went or a copy was waited for.
     const there = keepPart || existing?.isDirectory() === true ? this.#destination.lstat(path) : existing;
@@ -204,6 +206,7 @@ class Activation {
     const { staging } = this.#context;
     const temporary = staging.temporaryPath();
     staging.directory.symlink(entry.target, temporary);
+    setOwners(staging.directory, temporary, entry);
     staging.directory.setMtime(temporary, entry.mtimeNs);
     this.#moveInto(temporary, entry.path, { isRemovable: true, there: this.#destination.lstat(entry.path) });
   }
@@ -254,6 +257,7 @@ class Activation {
     } finally {
       fs.closeSync(descriptor);
     }
+    setOwners(directory, temporary, entry);
     directory.chmod(temporary, entry.mode);
     directory.setMtime(temporary, entry.mtimeNs);
     // Not vouched for: `to` may have changed. It is hashed like any file nothing is recorded about.
@@ -271,6 +275,7 @@ class Activation {
     const before = this.#destination.lstat(path);
     const isAsDecided = entry.kind === "file" ? before?.isFile() : before?.isSymbolicLink();
     if (isAsDecided !== true) throw new Error(`no ${entry.kind} there any more`);
+    setOwners(this.#destination, path, entry);
     if (entry.kind === "file") this.#destination.chmod(path, entry.mode);
     this.#destination.setMtime(path, entry.mtimeNs);
     const after = this.#destination.lstat(path);

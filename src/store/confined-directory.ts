@@ -25,6 +25,15 @@ const MAX_DESCRIPTOR_AGE_MS = 1_000;
 
 const fsyncDescriptor = promisify(fsync);
 
+/** chown(2): leave as it is. */
+const UNCHANGED = -1;
+
+/** Numbers of a user and a group. */
+export interface OwnerIds {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /** Where an operation with two paths ends, if not in the same confined directory (a staging area, for instance). */
 export interface OtherDirectory {
   readonly into: ConfinedDirectory;
@@ -194,6 +203,11 @@ export class ConfinedDirectory implements Disposable {
         fs.closeSync(descriptor);
       }
     });
+  }
+
+  /** Sets owner and group, each if told, of a file, directory or the symlink itself. Set-id bits may get lost. */
+  chown(path: RepoPath, { uid = UNCHANGED, gid = UNCHANGED }: OwnerIds): void {
+    this.#at(path, (leaf) => fs.lchownSync(leaf, uid, gid));
   }
 
   /** Sets the modification time of a file, directory or the symlink itself; see {@link utimesSeconds} for precision. */

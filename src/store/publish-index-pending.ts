@@ -17,6 +17,8 @@ export interface ScannedPath {
   readonly target?: string | undefined;
   /** First path of its hard-link group. */
   readonly link?: RepoPath | undefined;
+  /** Left out where the release is to have none. */
+  readonly owners?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** A file whose content has to be read. */
@@ -36,17 +38,18 @@ export interface HashedRow {
   readonly stat: StatFingerprint;
 }
 
-const UPSERT = `INSERT INTO pending(path, kind, mode, mtime, size, target, link, stat, generation, failure)
-  VALUES(:path, :kind, :mode, :mtime, :size, :target, :link, :stat, :generation, :failure)
+const UPSERT = `INSERT INTO pending(path, kind, mode, mtime, size, target, link, stat, uid, gid, generation, failure)
+  VALUES(:path, :kind, :mode, :mtime, :size, :target, :link, :stat, :uid, :gid, :generation, :failure)
   ON CONFLICT(path) DO UPDATE SET
     content = CASE WHEN kind = excluded.kind AND stat = excluded.stat THEN content ELSE NULL END,
     kind = excluded.kind, mode = excluded.mode, mtime = excluded.mtime, size = excluded.size,
-    target = excluded.target, link = excluded.link, stat = excluded.stat, generation = excluded.generation,
+    target = excluded.target, link = excluded.link, stat = excluded.stat, uid = excluded.uid, gid = excluded.gid, generation = excluded.generation,
     failure = excluded.failure`;
 
 /** Pending and old row of a path say the same in a manifest. */
 const IS_SAME = `e.kind = p.kind AND e.mode IS p.mode AND e.mtime = p.mtime AND e.size IS p.size
-  AND e.content IS p.content AND e.target IS p.target AND e.link IS p.link`;
+  AND e.content IS p.content AND e.target IS p.target AND e.link IS p.link
+  AND e.uid IS p.uid AND e.gid IS p.gid`;
 
 /**
  * What the next release changes (table `pending`), from the scan to the signature. Rows of an interrupted publish are
@@ -79,6 +82,8 @@ export class PendingChanges {
       target: optionalBlob(scanned.target),
       link: optionalBlob(scanned.link),
       stat: scanned.stat,
+      uid: scanned.owners?.uid ?? null,
+      gid: scanned.owners?.gid ?? null,
       generation: this.#generation,
       failure: null,
     });
@@ -95,7 +100,7 @@ export class PendingChanges {
   }
 
   #putBare(path: RepoPath, kind: number, failure: string | null): void {
-    const nothing = { mode: null, mtime: null, size: null, target: null, link: null, stat: null };
+    const nothing = { mode: null, mtime: null, size: null, target: null, link: null, stat: null, uid: null, gid: null };
     this.#upsert.run({ ...nothing, path: repoPathBytes(path), kind, generation: this.#generation, failure });
   }
 
@@ -106,6 +111,7 @@ export class PendingChanges {
   endScan(pieceLength: number): void {
     const { database } = this.#index;
     database.prepare("DELETE FROM pending WHERE generation <> ?").run(this.#generation);
+    database.exec(TAKE_UNCHANGED);
     database.exec(TAKE_MOVED);
     database.prepare("DELETE FROM pieces WHERE piece_length <> ?").run(pieceLength);
     database.exec(`UPDATE pending SET content = NULL WHERE content IN (SELECT c.id FROM contents c
@@ -169,8 +175,8 @@ export class PendingChanges {
     database.prepare("UPDATE entries SET stat = NULL WHERE path = ?").run(bytes);
     database
       .prepare(
-        `INSERT INTO pending(path, kind, mode, mtime, size, content, generation)
-        SELECT path, kind, mode, mtime, size, content, ? FROM entries WHERE path = ? AND link IS NOT NULL`,
+        `INSERT INTO pending(path, kind, mode, mtime, size, content, uid, gid, generation)
+        SELECT path, kind, mode, mtime, size, content, uid, gid, ? FROM entries WHERE path = ? AND link IS NOT NULL`,
       )
       .run(this.#generation, bytes);
   }
@@ -199,8 +205,8 @@ export class PendingChanges {
     const { database } = this.#index;
     database
       .prepare(
-        `INSERT INTO pending(path, kind, mode, mtime, size, content, stat, generation)
-        SELECT path, kind, mode, mtime, size, content, stat, ? FROM entries AS m
+        `INSERT INTO pending(path, kind, mode, mtime, size, content, stat, uid, gid, generation)
+        SELECT path, kind, mode, mtime, size, content, stat, uid, gid, ? FROM entries AS m
         WHERE link IN (SELECT path FROM pending)
         AND NOT EXISTS(SELECT 1 FROM pending p WHERE p.path = m.path) AND NOT ${IS_GOOD_LINK}`,
       )
@@ -225,6 +231,10 @@ export class PendingChanges {
   }
 }
 
+/** A file that is the same and was scanned all the same, for its owners, is not read again. */
+const TAKE_UNCHANGED = `UPDATE pending SET content = e.content FROM entries e WHERE e.path = pending.path AND e.stat = pending.stat
+  AND pending.kind = ${ROW_KIND.file} AND e.kind = ${ROW_KIND.file} AND pending.content IS NULL AND failure IS NULL`;
+
 /**
  * A path that is new, with inode, size, mtime and ctime of one that is gone: a directory above it was renamed, which changes
  * nothing of the file itself. (A rename of the file changes its ctime: it is read again.)
@@ -246,12 +256,12 @@ const IS_GOOD_LINK = `(EXISTS(SELECT 1 FROM pending f WHERE f.path = m.link AND 
     AND f.link IS NULL AND f.content = m.content))`;
 
 const NEXT_ENTRIES = `SELECT n.*, c.sha256 AS sha256 FROM (
-  SELECT path, kind, mode, mtime, size, content, target, link FROM pending WHERE kind <> ${ROW_KIND.removed}
-  UNION ALL SELECT path, kind, mode, mtime, size, content, target, link FROM entries e
+  SELECT path, kind, mode, mtime, size, content, target, link, uid, gid FROM pending WHERE kind <> ${ROW_KIND.removed}
+  UNION ALL SELECT path, kind, mode, mtime, size, content, target, link, uid, gid FROM entries e
   WHERE NOT EXISTS(SELECT 1 FROM pending p WHERE p.path = e.path) ORDER BY path) n
   LEFT JOIN contents c ON c.id = n.content ORDER BY n.path`;
 
-const SIDES = ["kind", "mode", "mtime", "size", "target", "link"];
+const SIDES = ["kind", "mode", "mtime", "size", "target", "link", "uid", "gid"];
 
 const CHANGES = `SELECT p.path AS path,
   ${SIDES.map((column) => `e.${column} AS old_${column}, p.${column} AS new_${column}`).join(", ")},

@@ -210,8 +210,8 @@ export class IndexedReleases {
         INSERT OR IGNORE INTO touched SELECT e.content FROM entries e JOIN pending p ON p.path = e.path
           WHERE e.content IS NOT NULL;
         DELETE FROM entries WHERE path IN (SELECT path FROM pending WHERE kind = ${ROW_KIND.removed});
-        INSERT OR REPLACE INTO entries(path, kind, mode, mtime, size, content, target, link, stat)
-          SELECT path, kind, mode, mtime, size, content, target, link, stat FROM pending
+        INSERT OR REPLACE INTO entries(path, kind, mode, mtime, size, content, target, link, stat, uid, gid)
+          SELECT path, kind, mode, mtime, size, content, target, link, stat, uid, gid FROM pending
           WHERE kind <> ${ROW_KIND.removed};
         UPDATE contents SET dropped_release = NULL, dropped_ms = NULL WHERE dropped_release IS NOT NULL
           AND id IN (SELECT content FROM pending WHERE content IS NOT NULL);

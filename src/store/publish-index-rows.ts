@@ -8,7 +8,8 @@ import { ROW_KIND } from "./publish-index-schema.ts";
 export type Row = Record<string, SQLOutputValue>;
 
 /** Columns that {@link entryOfRow} needs; `c` is the joined row of `contents`. */
-export const ENTRY_COLUMNS = "path, kind, mode, mtime, e.size AS size, content, target, link, c.sha256 AS sha256";
+export const ENTRY_COLUMNS =
+  "path, kind, mode, mtime, e.size AS size, content, target, link, uid, gid, c.sha256 AS sha256";
 
 export function byteStringOf(blob: SQLOutputValue | undefined): string {
   const bytes = blob as Uint8Array;
@@ -37,8 +38,15 @@ export function entryOfRow(row: Row): Entry {
   const path = pathOf(row.path);
   const mtimeNs = BigInt(row.mtime as string);
   const mode = Number(row.mode);
-  if (row.kind === ROW_KIND.directory) return { kind: "directory", path, mode, mtimeNs };
-  if (row.kind === ROW_KIND.symlink) return { kind: "symlink", path, mtimeNs, target: byteStringOf(row.target) };
-  const file = { kind: "file", path, mode, mtimeNs, size: Number(row.size), content: contentOf(row.sha256) } as const;
+  const owners = ownersOf(row);
+  if (row.kind === ROW_KIND.directory) return { kind: "directory", path, mode, mtimeNs, ...owners };
+  if (row.kind === ROW_KIND.symlink)
+    return { kind: "symlink", path, mtimeNs, target: byteStringOf(row.target), ...owners };
+  const [size, content] = [Number(row.size), contentOf(row.sha256)];
+  const file = { kind: "file", path, mode, mtimeNs, size, content, ...owners } as const;
   return row.link === null ? file : { ...file, link: pathOf(row.link) };
+}
+
+function ownersOf({ uid, gid }: Row): Pick<Entry, "uid" | "gid"> {
+  return uid === null || uid === undefined ? {} : { uid: Number(uid), gid: Number(gid) };
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** Raised when a table changes its meaning; an index of another version is rebuilt, since all of it can be. */
-export const PUBLISH_INDEX_VERSION = 4;
+export const PUBLISH_INDEX_VERSION = 5;
 
 /** Values of the column `kind`: an entry's kind, or (in `pending` only) the removal of the path. */
 export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as const;
@@ -10,7 +10,7 @@ export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as con
  * The publisher's index. Hashes and paths are BLOBs, so that SQLite's memcmp order is the manifest's order.
  *
  * - `entries`: the manifest of the applied release; `stat` is what the path looked like when its content was read
- *   (publish-index-stat.ts), NULL if the path must be read again.
+ *   (publish-index-stat.ts), NULL if the path must be read again; `uid` and `gid` are NULL where releases have no owners.
  * - `pending`: what the next release changes, and the cache of hashes of a publish that was interrupted.
  * - `contents`: every content that is live or retained. `bundle`, `ordinal`: where it lies; `retained`: stat of the
  *   copy under contents/, NULL if there is none; `dropped_release`: first release without it.
@@ -24,11 +24,12 @@ export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as con
 const SCHEMA = `
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entries(path BLOB PRIMARY KEY, kind INTEGER NOT NULL, mode INTEGER, mtime TEXT NOT NULL, size INTEGER,
-  content INTEGER, target BLOB, link BLOB, stat TEXT) WITHOUT ROWID;
+  content INTEGER, target BLOB, link BLOB, stat TEXT, uid INTEGER, gid INTEGER) WITHOUT ROWID;
 CREATE INDEX entries_content ON entries(content) WHERE content IS NOT NULL;
 CREATE INDEX entries_link ON entries(link) WHERE link IS NOT NULL;
 CREATE TABLE pending(path BLOB PRIMARY KEY, kind INTEGER NOT NULL, mode INTEGER, mtime TEXT, size INTEGER,
-  content INTEGER, target BLOB, link BLOB, stat TEXT, generation INTEGER NOT NULL, failure TEXT) WITHOUT ROWID;
+  content INTEGER, target BLOB, link BLOB, stat TEXT, uid INTEGER, gid INTEGER, generation INTEGER NOT NULL,
+  failure TEXT) WITHOUT ROWID;
 CREATE INDEX pending_link ON pending(link) WHERE link IS NOT NULL;
 CREATE TABLE contents(id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, bundle INTEGER,
   ordinal INTEGER, retained TEXT, retained_inode TEXT, dropped_release INTEGER, dropped_ms INTEGER);

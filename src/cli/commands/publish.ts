@@ -50,6 +50,12 @@ export const publishCommand: Command = {
     { name: "no-look-inside", kind: "flag", help: "don't look into compressed files" },
     { name: "one-file-system", kind: "flag", short: "x", help: "default; mount points in TREE are left out" },
     { name: "cross-file-systems", kind: "flag", help: "publish what is mounted inside TREE, too" },
+    {
+      name: "owners",
+      kind: "flag",
+      help: "releases name user and group of each path, as numbers; remembered for TREE",
+    },
+    { name: "no-owners", kind: "flag", help: "they don't any more (default)" },
     WORK_OPTION,
     STATE_OPTION,
     JSON_OPTION,
@@ -77,6 +83,7 @@ async function runPublish(args: ParsedArguments, context: CommandContext): Promi
       deltaSize,
       lookInsideBudgetCpuSeconds: lookInsideBudget(args),
       crossFileSystems: args.flag("cross-file-systems"),
+      keepsOwners: readOwners(args),
       clock: realClock,
     },
     progress,
@@ -111,6 +118,12 @@ function bytesOf(text: string): number | undefined {
     if (!(error instanceof CoreError)) throw error;
     return undefined;
   }
+}
+
+function readOwners(args: ParsedArguments): boolean | undefined {
+  const [keeps, drops] = [args.flag("owners"), args.flag("no-owners")];
+  if (keeps && drops) throw new UsageError(["--owners and --no-owners contradict each other"]);
+  return keeps || drops ? keeps : undefined;
 }
 
 function lookInsideBudget(args: ParsedArguments): number {
