@@ -2,21 +2,28 @@ import type { WriteStream } from "node:tty";
 import { formatByteSize } from "../core/byte-size.ts";
 import type { SyncProgress } from "../edge/sync-progress.ts";
 import type { PublishProgress } from "../publisher/publish-options.ts";
+import { describeProgress } from "../report/progress-bar.ts";
+import { TransferRate } from "../report/transfer-rate.ts";
 
 const MIN_INTERVAL_MS = 100;
 
+/** A terminal. */
+export type ProgressStream = Pick<WriteStream, "columns"> & { write(text: string): unknown };
+
 /** One line on a terminal that is drawn over and over; without a terminal it draws nothing. */
 class ProgressLine {
-  readonly #stream: Pick<WriteStream, "write"> | undefined;
+  readonly #stream: ProgressStream | undefined;
+  readonly #nowMs: () => number;
   #lastMs = -Infinity;
   #isDrawn = false;
 
-  constructor(stream: Pick<WriteStream, "write"> | undefined) {
+  constructor(stream: ProgressStream | undefined, nowMs: () => number) {
     this.#stream = stream;
+    this.#nowMs = nowMs;
   }
 
   draw(text: string, isUrgent = false): void {
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     if (this.#stream === undefined || (!isUrgent && nowMs - this.#lastMs < MIN_INTERVAL_MS)) return;
     this.#lastMs = nowMs;
     this.#isDrawn = true;
@@ -30,10 +37,8 @@ class ProgressLine {
 }
 
 /** Draws how far a publish is. @param stream a terminal, or undefined for silence */
-export function createPublishProgress(
-  stream: Pick<WriteStream, "write"> | undefined,
-): PublishProgress & { clear(): void } {
-  const line = new ProgressLine(stream);
+export function createPublishProgress(stream: ProgressStream | undefined): PublishProgress & { clear(): void } {
+  const line = new ProgressLine(stream, () => performance.now());
   return {
     onPhase: (name) => line.draw(`${name} …`, true),
     onScan: (count) => line.draw(`scan … ${count} paths`),
@@ -43,24 +48,28 @@ export function createPublishProgress(
   };
 }
 
-/** Draws how far a sync is, with rate and time left. @param stream a terminal, or undefined for silence */
-export function createSyncProgress(stream: Pick<WriteStream, "write"> | undefined): SyncProgress & { clear(): void } {
-  const line = new ProgressLine(stream);
-  let startMs = performance.now();
+/**
+ * Draws how far a sync is: a bar of all that comes from elsewhere, with rate and time left.
+ * @param stream a terminal, or undefined for silence
+ */
+export function createSyncProgress(
+  stream: ProgressStream | undefined,
+  nowMs: () => number = () => performance.now(),
+): SyncProgress & { clear(): void } {
+  const line = new ProgressLine(stream, nowMs);
+  let rate = new TransferRate();
   return {
     onStage: (stage) => {
-      startMs = performance.now();
+      rate = new TransferRate();
       line.draw(`${stage} …`, true);
     },
     onPlan: (plan) => line.draw(`plan: ${plan.contents.length} contents to obtain`, true),
-    onBytes: (received, wanted) => {
-      const seconds = Math.max(0.001, (performance.now() - startMs) / 1000);
-      const rate = received / seconds;
-      const left = rate > 0 ? Math.ceil((wanted - received) / rate) : undefined;
-      const ends = left === undefined ? "" : `, ${left} s left`;
-      line.draw(
-        `download … ${formatByteSize(received)} of ${formatByteSize(wanted)}, ${formatByteSize(rate)}/s${ends}`,
-      );
+    onBytes: (doneBytes, totalBytes) => {
+      const ms = nowMs();
+      rate.note(ms, doneBytes);
+      const bytesPerSecond = rate.bytesPerSecond(ms, doneBytes);
+      const isDone = doneBytes >= totalBytes;
+      line.draw(describeProgress("download", { doneBytes, totalBytes, bytesPerSecond }, stream?.columns ?? 80), isDone);
     },
     clear: () => line.clear(),
   };
