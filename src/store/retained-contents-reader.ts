@@ -1,4 +1,4 @@
-import { fstatSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import { isSystemError } from "../core/errors.ts";
@@ -9,13 +9,14 @@ import { IndexedContents, type IndexedContent } from "./publish-index-contents.t
 import { pathOf } from "./publish-index-rows.ts";
 import { fingerprintOf, type StatFingerprint } from "./publish-index-stat.ts";
 import { verifyHandle, type RetainedContents } from "./retained-contents.ts";
+import { readWhole, SmallReads } from "./small-reads.ts";
 
 /** A content opened for reading. */
 export interface OpenedContent extends AsyncDisposable {
   readonly lengthBytes: number;
   /**
    * Bytes [start, start + length), fewer at the end of the content.
-   * @throws StoreError `content-changed` if the file was touched since it was opened: open the content again
+   * @throws StoreError `content-changed` if a file was touched since it was opened and is not small: open the content again
    */
   read(start: number, length: number): Promise<Uint8Array>;
 }
@@ -54,12 +55,29 @@ class ContentFile implements OpenedContent {
   }
 }
 
+/** A small content that was read whole: whatever becomes of its file, these are its bytes. */
+class ContentBytes implements OpenedContent {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get lengthBytes(): number {
+    return this.#bytes.length;
+  }
+
+  read(start: number, length: number): Promise<Uint8Array> {
+    return Promise.resolve(this.#bytes.subarray(start, start + length));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
 /** The empty content needs no file. */
-const OPENED_EMPTY: OpenedContent = {
-  lengthBytes: 0,
-  read: () => Promise.resolve(new Uint8Array(0)),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
+const OPENED_EMPTY: OpenedContent = new ContentBytes(new Uint8Array(0));
 
 /** A copy that is not as it was recorded. */
 interface Recheck {
@@ -80,6 +98,7 @@ export class ContentReader {
   readonly #contents: IndexedContents;
   readonly #retained: RetainedContents;
   readonly #treePath: string;
+  readonly #smallReads = new SmallReads();
   /** Copies that were (or are being) hashed because their stat was not the recorded one, the oldest first. */
   readonly #rechecked = new Map<ContentId, Recheck>();
 
@@ -95,7 +114,27 @@ export class ContentReader {
     if (content === EMPTY_CONTENT) return OPENED_EMPTY;
     const indexed = this.#contents.find(content);
     if (indexed === undefined) return undefined;
-    return (await this.#openRetained(indexed)) ?? this.#openInTree(indexed);
+    return this.#readSmall(indexed) ?? (await this.#openRetained(indexed)) ?? this.#openInTree(indexed);
+  }
+
+  /** Undefined if it is large, not as it was recorded, or on a disk that lets one wait. */
+  #readSmall({ content, lengthBytes, retained }: IndexedContent): OpenedContent | undefined {
+    if (lengthBytes > SmallReads.MAX_BYTES || retained === undefined || !this.#smallReads.isQuick) return undefined;
+    const bytes = this.#smallReads.run(() => this.#readRetained(content, lengthBytes, retained));
+    return bytes === undefined ? undefined : new ContentBytes(bytes);
+  }
+
+  #readRetained(content: ContentId, lengthBytes: number, stat: StatFingerprint): Uint8Array | undefined {
+    const descriptor = this.#retained.openSync(content);
+    if (descriptor === undefined) return undefined;
+    try {
+      const bytes = readWhole(descriptor, lengthBytes);
+      // Checked after reading, as in ContentFile.
+      const isSame = fingerprintOf(fstatSync(descriptor, { bigint: true })) === stat;
+      return isSame && bytes.length === lengthBytes ? bytes : undefined;
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   async #openRetained(indexed: IndexedContent): Promise<OpenedContent | undefined> {

@@ -141,8 +141,17 @@ export class RetainedContents implements Disposable {
     try {
       return await this.#directory.openForReading(contentPath(content));
     } catch (error) {
-      if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
-      if (error instanceof StoreError && error.code === "not-a-file") return undefined;
+      if (isNoCopy(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** As {@link open}, but a bare descriptor at once. */
+  openSync(content: ContentId): number | undefined {
+    try {
+      return this.#directory.openForReadingSync(contentPath(content));
+    } catch (error) {
+      if (isNoCopy(error)) return undefined;
       throw error;
     }
   }
@@ -179,6 +188,11 @@ export async function verifyHandle(handle: FileHandle, content: ContentId): Prom
   const after = await handle.stat({ bigint: true });
   const isSame = fingerprintOf(before) === fingerprintOf(after) && contentIdOf(digest.digest()) === content;
   return isSame ? inodeStatOf(after) : undefined;
+}
+
+function isNoCopy(error: unknown): boolean {
+  if (isSystemError(error, "ENOENT", "ENOTDIR")) return true;
+  return error instanceof StoreError && error.code === "not-a-file";
 }
 
 function contentPath(content: ContentId): RepoPath {
