@@ -311,8 +311,7 @@ export class Download {
     if (peer.isChoking || peer.isExhausted || peer.offeredCount === 0) return;
     if (this.#unwrittenBytes > MAX_UNWRITTEN_BYTES) return;
     const room = peer.pipeline.room(nowMs);
-    if (room === 0) return;
-    let picked = 0;
+    if (!room.isLeft) return;
     for (const [progress, block] of pickBlocks(this.#view, peer, { room, nowMs })) {
       if (!this.#budget.mayAsk(block.request.lengthBytes, nowMs)) return;
       this.#pieces.ask(progress, block, { key: peer.key, dueMs: nowMs + peer.pipeline.queueMs(nowMs) });
@@ -320,9 +319,8 @@ export class Download {
       if (peer.isOrigin) this.#noteAskedOfOrigin(block.request);
       else if (!peer.isNear) this.#border.noteAsked(block.request.piece, block.request.lengthBytes);
       this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
-      picked++;
     }
-    peer.isExhausted = picked < room;
+    peer.isExhausted = room.isLeft;
   }
 
   #noteAskedOfOrigin({ piece, lengthBytes }: BlockRequest): void {

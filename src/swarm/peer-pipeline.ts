@@ -1,13 +1,14 @@
 import { MAX_PIECE_LENGTH } from "../core/bundle-layout.ts";
 import { MAX_REQUEST_BYTES } from "./block-requests.ts";
 import { RateMeter } from "./rate-meter.ts";
+import { RequestRoom } from "./request-room.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** Enough to keep a link of 10 Mbit/s and 100 ms busy before anything was measured. */
 export const MIN_PIPELINE_DEPTH = 8;
 /** Once a peer was measured: a piece of 64 KiB. More would keep pieces of a slow peer from being spread for seconds. */
 export const MEASURED_MIN_DEPTH = 4;
-/** 4 MiB under way; what other clients' request queues certainly take. */
+/** 4 MiB under way, or as many small files; what other clients' request queues certainly take. */
 export const MAX_PIPELINE_DEPTH = 256;
 /** Requests kept waiting at the peer on top of what the delay needs: covers pauses of both event loops and disks. */
 const RESERVE_MS = 300;
@@ -26,12 +27,15 @@ interface OpenRequest {
 }
 
 /**
- * Requests under way to one peer, and how many there should be: measured rate × (shortest delay seen + a reserve). A
- * peer that stays silent for {@link SILENCE_MS} is trusted with a single request until it answers again.
+ * Requests under way to one peer, and how many there should be: measured rate × (shortest delay seen + a reserve), in bytes
+ * and in requests, so that small files keep the line as busy as large ones. A peer that stays silent for {@link SILENCE_MS}
+ * is trusted with a single request until it answers again.
  */
 export class PeerPipeline {
   readonly #open = new Map<number, OpenRequest>();
+  #openBytes = 0;
   readonly #rate: RateMeter;
+  readonly #requestRate: RateMeter;
   #shortestDelayMs = MAX_DELAY_MS;
   #progressMs: number;
   #isSnubbed = false;
@@ -39,6 +43,7 @@ export class PeerPipeline {
 
   constructor(nowMs: number) {
     this.#rate = new RateMeter(nowMs);
+    this.#requestRate = new RateMeter(nowMs);
     this.#progressMs = nowMs;
   }
 
@@ -55,27 +60,32 @@ export class PeerPipeline {
     return this.#rate.bytesPerSecond(nowMs);
   }
 
-  /** How many requests should be open. */
+  /** How many requests should be open, if they are as long as those that were answered. */
   depth(nowMs: number): number {
     if (this.#isSnubbed) return 1;
-    const wantedBytes = (this.bytesPerSecond(nowMs) * (this.#shortestDelayMs + RESERVE_MS)) / 1000;
-    const leastDepth = this.#isMeasured ? MEASURED_MIN_DEPTH : MIN_PIPELINE_DEPTH;
-    return Math.min(MAX_PIPELINE_DEPTH, Math.max(leastDepth, Math.ceil(wantedBytes / MAX_REQUEST_BYTES)));
+    const wanted = Math.ceil((this.#requestRate.bytesPerSecond(nowMs) * this.#coveredMs) / 1000);
+    return Math.min(MAX_PIPELINE_DEPTH, Math.max(this.#leastDepth, wanted));
   }
 
   /** How long the peer will need for what it was asked for already; 0 if nothing is known of its speed. */
   queueMs(nowMs: number): number {
     const rate = this.bytesPerSecond(nowMs);
-    return rate < 1 ? 0 : Math.min(MAX_QUEUE_MS, ((this.#open.size * MAX_REQUEST_BYTES) / rate) * 1000);
+    if (rate < 1) return 0;
+    const requestRate = this.#requestRate.bytesPerSecond(nowMs);
+    return Math.min(MAX_QUEUE_MS, Math.max(this.#openBytes / rate, this.#open.size / requestRate) * 1000);
   }
 
-  room(nowMs: number): number {
-    return Math.max(0, this.depth(nowMs) - this.#open.size);
+  /** What may be asked for on top of what is open. */
+  room(nowMs: number): RequestRoom {
+    return new RequestRoom(this.depth(nowMs) - this.#open.size, this.#depthBytes(nowMs) - this.#openBytes);
   }
 
   sent(request: BlockRequest, nowMs: number): void {
     if (this.#open.size === 0) this.#progressMs = nowMs;
-    this.#open.set(keyOf(request.piece, request.offset), { request, sentMs: nowMs });
+    const key = keyOf(request.piece, request.offset);
+    this.#drop(key);
+    this.#open.set(key, { request, sentMs: nowMs });
+    this.#openBytes += request.lengthBytes;
   }
 
   /** The request a block answers; undefined if none is open for it. */
@@ -83,8 +93,9 @@ export class PeerPipeline {
     const key = keyOf(piece, offset);
     const open = this.#open.get(key);
     if (open === undefined) return undefined;
-    this.#open.delete(key);
+    this.#drop(key);
     this.#rate.add(open.request.lengthBytes, nowMs);
+    this.#requestRate.add(1, nowMs);
     this.#shortestDelayMs = Math.min(this.#shortestDelayMs, nowMs - open.sentMs);
     this.#progressMs = nowMs;
     this.#isSnubbed = false;
@@ -94,7 +105,7 @@ export class PeerPipeline {
 
   /** Rejected or cancelled. */
   forget(request: BlockRequest): boolean {
-    return this.#open.delete(keyOf(request.piece, request.offset));
+    return this.#drop(keyOf(request.piece, request.offset));
   }
 
   /** When the request was sent; undefined if it is not open. */
@@ -119,7 +130,29 @@ export class PeerPipeline {
   takeAll(): BlockRequest[] {
     const all = [...this.#open.values()].map((open) => open.request);
     this.#open.clear();
+    this.#openBytes = 0;
     return all;
+  }
+
+  get #leastDepth(): number {
+    return this.#isMeasured ? MEASURED_MIN_DEPTH : MIN_PIPELINE_DEPTH;
+  }
+
+  /** What is open should last for so long. */
+  get #coveredMs(): number {
+    return this.#shortestDelayMs + RESERVE_MS;
+  }
+
+  #depthBytes(nowMs: number): number {
+    if (this.#isSnubbed) return 1;
+    return Math.max(this.#leastDepth * MAX_REQUEST_BYTES, (this.bytesPerSecond(nowMs) * this.#coveredMs) / 1000);
+  }
+
+  #drop(key: number): boolean {
+    const open = this.#open.get(key);
+    if (open === undefined) return false;
+    this.#openBytes -= open.request.lengthBytes;
+    return this.#open.delete(key);
   }
 }
 

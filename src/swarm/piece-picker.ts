@@ -3,6 +3,7 @@ import type { DownloadPeer } from "./download-peer.ts";
 import type { OriginPolicy } from "./origin-policy.ts";
 import type { PieceAvailability } from "./piece-availability.ts";
 import type { BlockState, PieceProgress } from "./piece-progress.ts";
+import type { RequestRoom } from "./request-room.ts";
 
 /** In the endgame a block is asked for again once its piece made no progress for so long; earlier costs more than it brings. */
 export const ENDGAME_IDLE_MS = 500;
@@ -26,7 +27,7 @@ export interface PickerView {
 }
 
 /**
- * The next blocks to ask a peer for, at most `room`: rest of the pieces it has begun, then new pieces (rarest first; from
+ * The next blocks to ask a peer for, while `room` is left: rest of the pieces it has begun, then new pieces (rarest first; from
  * the origin those nobody offers), then free blocks of other peers' pieces, at last blocks others are slow to bring.
  */
 export function* pickBlocks(
@@ -34,12 +35,12 @@ export function* pickBlocks(
   peer: DownloadPeer,
   options: PickOptions,
 ): Generator<[PieceProgress, BlockState]> {
-  let room = options.room;
+  const { room } = options;
   const take = function* (progress: PieceProgress): Generator<[PieceProgress, BlockState]> {
     for (const block of progress.blocks) {
-      if (room === 0 || progress.freeCount === 0) return;
+      if (!room.isLeft || progress.freeCount === 0) return;
       if (block.isReceived || block.askedOf.size > 0) continue;
-      room--;
+      room.take(block.request.lengthBytes);
       yield [progress, block];
     }
   };
@@ -50,18 +51,19 @@ export function* pickBlocks(
     const isResting = peer.isOrigin && view.originPolicy.isResting(progress.piece, options.nowMs);
     if (progress.owner === peer.key && !isResting) yield* take(progress);
   }
-  while (room > 0) {
+  while (room.isLeft) {
     const piece = pickNewPiece(view, peer, options.nowMs);
     if (piece === undefined) break;
     yield* take(view.begin(piece, peer.key));
   }
-  if (room > 0)
+  if (room.isLeft)
     for (const progress of begun) if (mayHelp(view, peer, { progress, nowMs: options.nowMs })) yield* take(progress);
-  if (room > 0 && view.availability.openCount === 0) yield* pickSlowBlocks(view, peer, { ...options, room });
+  if (room.isLeft && view.availability.openCount === 0) yield* pickSlowBlocks(view, peer, options);
 }
 
 export interface PickOptions {
-  readonly room: number;
+  /** What is picked is taken from it. */
+  readonly room: RequestRoom;
   readonly nowMs: number;
 }
 
@@ -97,15 +99,15 @@ function* pickSlowBlocks(
   peer: DownloadPeer,
   options: PickOptions,
 ): Generator<[PieceProgress, BlockState]> {
-  let room = options.room;
+  const { room } = options;
   for (const progress of view.active.values()) {
     const isIdle = options.nowMs - progress.progressMs >= ENDGAME_IDLE_MS;
     if (!peer.held.has(progress.piece) || !mayHelp(view, peer, { progress, nowMs: options.nowMs })) continue;
     for (const block of progress.blocks) {
-      if (room === 0) return;
+      if (!room.isLeft) return;
       if (block.isReceived || block.askedOf.has(peer.key) || block.askedOf.size >= ENDGAME_COPIES) continue;
       if (!isIdle && options.nowMs - block.dueMs < ENDGAME_AGE_MS) continue;
-      room--;
+      room.take(block.request.lengthBytes);
       yield [progress, block];
     }
   }

@@ -15,12 +15,16 @@ function request(index: number): { piece: number; offset: number; lengthBytes: n
 }
 
 /** Runs a peer that answers `perSecond` blocks a second, each `delayMs` after its request, for `seconds`. */
-function runSteady(pipeline: PeerPipeline, pace: { perSecond: number; delayMs: number; seconds: number }): number {
+function runSteady(
+  pipeline: PeerPipeline,
+  pace: { perSecond: number; delayMs: number; seconds: number; lengthBytes?: number },
+): number {
   const gapMs = 1000 / pace.perSecond;
+  const lengthBytes = pace.lengthBytes ?? BLOCK;
   let nowMs = 0;
   for (let index = 0; index < pace.perSecond * pace.seconds; index++) {
     nowMs = index * gapMs;
-    pipeline.sent(request(index), nowMs - pace.delayMs);
+    pipeline.sent({ ...request(index), lengthBytes }, nowMs - pace.delayMs);
     pipeline.arrived(index, 0, nowMs);
   }
   return nowMs;
@@ -44,6 +48,43 @@ test("the depth stays within its bounds", () => {
   expect(slow.depth(runSteady(slow, { perSecond: 2, delayMs: 10, seconds: 10 }))).toBe(MEASURED_MIN_DEPTH);
 });
 
+/** Blocks of this length that may be asked for now. */
+function roomFor(pipeline: PeerPipeline, lengthBytes: number, nowMs: number): number {
+  const room = pipeline.room(nowMs);
+  let count = 0;
+  for (; room.isLeft; count++) room.take(lengthBytes);
+  return count;
+}
+
+test("small files are asked for as long ahead as large ones", () => {
+  const pipeline = new PeerPipeline(0);
+  const nowMs = runSteady(pipeline, { perSecond: 400, delayMs: 200, seconds: 10, lengthBytes: 150 });
+  expect(roomFor(pipeline, 150, nowMs)).toBeGreaterThanOrEqual(190);
+  expect(roomFor(pipeline, 150, nowMs)).toBeLessThanOrEqual(210);
+  expect(pipeline.queueMs(nowMs)).toBe(0);
+  for (let index = 0; index < 200; index++) pipeline.sent({ piece: index, offset: 1, lengthBytes: 150 }, nowMs);
+  expect(pipeline.queueMs(nowMs)).toBeGreaterThan(450);
+  expect(pipeline.queueMs(nowMs)).toBeLessThan(550);
+});
+
+test("after many small files no more bytes of a large one are asked for than at the beginning", () => {
+  const pipeline = new PeerPipeline(0);
+  const nowMs = runSteady(pipeline, { perSecond: 400, delayMs: 200, seconds: 10, lengthBytes: 150 });
+  expect(roomFor(pipeline, BLOCK, nowMs)).toBeLessThanOrEqual(MIN_PIPELINE_DEPTH);
+});
+
+test("what is open counts in bytes until it came, was forgotten or taken out", () => {
+  const pipeline = new PeerPipeline(0);
+  const before = roomFor(pipeline, BLOCK, 0);
+  for (let index = 0; index < 3; index++) pipeline.sent(request(index), 0);
+  pipeline.sent(request(2), 0);
+  expect(roomFor(pipeline, BLOCK, 0)).toBe(before - 3);
+  pipeline.forget(request(0));
+  expect(roomFor(pipeline, BLOCK, 0)).toBe(before - 2);
+  pipeline.takeAll();
+  expect(roomFor(pipeline, BLOCK, 0)).toBe(before);
+});
+
 test("what a peer was asked for is expected when its rate lets it come, within limits", () => {
   const pipeline = new PeerPipeline(0);
   pipeline.sent(request(500), 0);
@@ -63,7 +104,7 @@ test("a silent peer loses all its requests and is tried with one, until it answe
   expect(pipeline.takeLate(SILENCE_MS + 1).length).toBe(8);
   expect(pipeline.depth(SILENCE_MS + 1)).toBe(1);
   pipeline.sent(request(9), SILENCE_MS + 2);
-  expect(pipeline.room(SILENCE_MS + 2)).toBe(0);
+  expect(pipeline.room(SILENCE_MS + 2).isLeft).toBe(false);
   expect(pipeline.arrived(9, 0, SILENCE_MS + 20)).toEqual(request(9));
   expect(pipeline.depth(SILENCE_MS + 20)).toBeGreaterThanOrEqual(MEASURED_MIN_DEPTH);
 });
