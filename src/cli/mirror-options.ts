@@ -4,13 +4,14 @@ import { isSystemError } from "../core/errors.ts";
 import type { MirrorOptions } from "../edge/mirror.ts";
 import type { SyncOptions } from "../edge/sync-options.ts";
 import { MIRROR_PATIENCE } from "../edge/download.ts";
+import { MAX_PATTERN_BYTES } from "../filter/path-pattern.ts";
 import { parseTicket, TICKET_PREFIX, type Ticket } from "../trust/ticket.ts";
 import { ATTRIBUTE_OPTIONS, attributeRules, type ProcessRights } from "./attribute-options.ts";
 import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { stateDirectoryOf } from "./load-options.ts";
 import { NETWORK_OPTIONS, networkLimits } from "./network-options.ts";
-import { SELECTION_OPTIONS, selectionSettings } from "./selection-options.ts";
+import { SELECTION_OPTIONS, selectionSettings, toByteString } from "./selection-options.ts";
 
 /** Options that `sync` and `daemon` share. */
 export const MIRROR_OPTIONS: readonly OptionSpec[] = [
@@ -47,6 +48,12 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
     kind: "duration",
     placeholder: "24h",
     help: "look at every file of DEST if the last whole look is older; 0 always",
+  },
+  {
+    name: "last",
+    kind: "rule",
+    placeholder: "PATTERN",
+    help: "update what matches after all else, as the index files of package managers always are",
   },
   ...SELECTION_OPTIONS,
   ...ATTRIBUTE_OPTIONS,
@@ -110,6 +117,14 @@ export function mirrorOptions(
   };
 }
 
+/** @throws UsageError */
+function lastPatterns(args: ParsedArguments): string[] {
+  const patterns = args.rules.filter(({ name }) => name === "last").map(({ value }) => toByteString(value));
+  const long = patterns.filter((pattern) => pattern.length > MAX_PATTERN_BYTES);
+  if (long.length > 0) throw new UsageError([`--last: a pattern has at most ${MAX_PATTERN_BYTES} bytes`]);
+  return patterns;
+}
+
 /** As with rsync, who can't give files away still gets the rest; unlike rsync's, this is told. */
 function rightsOf(args: ParsedArguments, context: CommandContext): ProcessRights {
   const isRoot = process.geteuid!() === 0;
@@ -136,5 +151,6 @@ export function syncOptions(
     savesTraffic: args.flag("save-traffic"),
     rescanMs: args.number("rescan") ?? DAY_MS,
     maxDelete: args.number("max-delete") ?? defaults.maxDelete,
+    last: lastPatterns(args),
   };
 }

@@ -44,7 +44,7 @@ export function selectionSettings(args: ParsedArguments): SelectionSettings | un
 }
 
 /** Names on the command line are UTF-8; paths are compared byte by byte. */
-function toByteString(text: string): string {
+export function toByteString(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 

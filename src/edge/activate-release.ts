@@ -1,7 +1,6 @@
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { messageOf } from "../core/errors.ts";
 import { isSameMtime } from "../core/time.ts";
-import { isMetadataPath } from "../plan/metadata-class.ts";
 import type { PathDecision, SyncPlan } from "../plan/plan-sync.ts";
 import { activate, type PathFailure } from "../store/activation.ts";
 import { lateStepsFrom, orderSteps, type ActivationStep } from "../store/activation-order.ts";
@@ -23,6 +22,8 @@ export interface ActivationJob {
   readonly entryOf: (path: RepoPath) => Entry | undefined;
   /** Contents that could not be obtained: their paths stay as they are, further names of them too. */
   readonly unavailable: ReadonlySet<string>;
+  /** Paths that come last. */
+  readonly isMetadata: (path: RepoPath) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -49,12 +50,12 @@ export async function activateRelease(
   await makeDurable(staged, job);
   job.index.transaction(() => job.index.files.addPending(steps.flatMap(placedPath)));
   const adoption = recordAdopted(plan.decisions, job);
-  const ordered = orderSteps(steps, { isMetadata: isMetadataPath });
+  const ordered = orderSteps(steps, job);
   let removed = 0;
   const records = new RecordBatch(job.index);
   try {
     const { failures, leftAlone, heldBack } = await activate(ordered, {
-      lateFrom: lateStepsFrom(ordered, { isMetadata: isMetadataPath }),
+      lateFrom: lateStepsFrom(ordered, job),
       isIncomplete: job.unavailable.size > 0,
       destination: job.destination,
       staging: job.staging,

@@ -2,6 +2,7 @@ import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Entry } from "../manifest/entry.ts";
 import { heldEntry } from "../plan/held-attributes.ts";
+import { metadataPaths } from "../plan/metadata-class.ts";
 import type { ConsideredPath, ContentToObtain, PathDecision, SyncPlan } from "../plan/plan-sync.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
 import type { PathFailure } from "../store/activation.ts";
@@ -76,7 +77,8 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     progress.onStage("download");
     const { reused, failed } = await fetchMissing(mirror, local, { progress, findsBy: options.findsBy });
     progress.onStage("activate");
-    const activated = await activatePlan(mirror, { plan, reused, considered, failed });
+    const isMetadata = metadataPaths(options.last);
+    const activated = await activatePlan(mirror, { plan, reused, considered, failed, isMetadata });
     const failures = [...activated.failures, ...unobtained(plan, failed)];
     const failedPaths = [...failures.map(({ path }) => path), ...activated.heldBack];
     // What no release brought is not noted: the next run would take it for its own.
@@ -113,6 +115,7 @@ interface PlannedWork {
   readonly reused: readonly ReusedContent[];
   readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
   readonly failed: readonly DownloadFailure[];
+  readonly isMetadata: (path: RepoPath) => boolean;
 }
 
 async function activatePlan(mirror: Mirror, work: PlannedWork): Promise<ActivatedRelease> {
@@ -132,6 +135,7 @@ async function activatePlan(mirror: Mirror, work: PlannedWork): Promise<Activate
     signal: mirror.ports.signal,
     entryOf,
     unavailable,
+    isMetadata: work.isMetadata,
   });
 }
 

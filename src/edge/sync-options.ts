@@ -11,6 +11,8 @@ export interface SyncOptions {
   readonly findsBy: "blocks" | "pieces";
   /** Go by way of inner contents whenever that takes fewer bytes, however long it takes. */
   readonly savesTraffic: boolean;
+  /** Patterns of paths that come last, with the index files of package managers. */
+  readonly last: readonly string[];
   /** timestamp.json that came with a release event. */
   readonly pushedTimestamp?: Uint8Array | undefined;
 }

@@ -1,4 +1,5 @@
 import { baseNameOf, type RepoPath } from "../core/repo-path.ts";
+import { PathPattern } from "../filter/path-pattern.ts";
 
 /**
  * Files by which package managers find everything else. They change last, so that a customer who reads one finds all it
@@ -22,4 +23,10 @@ const PACMAN_DATABASE = /\.(?:db|files)(?:\.tar\.(?:gz|zst|xz))?(?:\.sig)?$/;
 export function isMetadataPath(path: RepoPath): boolean {
   const name = baseNameOf(path);
   return METADATA_NAMES.has(name) || METADATA_NAME_START.test(name) || PACMAN_DATABASE.test(name);
+}
+
+/** The same, with patterns of the operator's own (`--last`, byte strings as in filter rules). */
+export function metadataPaths(patterns: readonly string[]): (path: RepoPath) => boolean {
+  const own = patterns.map((pattern) => new PathPattern(pattern));
+  return (path) => isMetadataPath(path) || own.some((pattern) => pattern.matches(path, false));
 }

@@ -146,6 +146,7 @@ const DAEMON_DECIDES: readonly string[] = [
   "checksum",
   "size-only",
   "max-delete",
+  "last",
   "rescan",
   "save-traffic",
   "bwlimit",

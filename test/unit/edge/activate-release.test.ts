@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { activateRelease, type ActivatedRelease, type ActivationJob } from "../../../src/edge/activate-release.ts";
 import type { ReusedContent } from "../../../src/edge/reuse.ts";
 import type { FileEntry } from "../../../src/manifest/entry.ts";
+import { isMetadataPath } from "../../../src/plan/metadata-class.ts";
 import type { PathDecision } from "../../../src/plan/plan-sync.ts";
 import { contentOf, fileEntry, MirrorDisk, pathOf } from "./mirror-disk.ts";
 
@@ -24,6 +25,7 @@ async function activate(
     ...disk,
     entryOf: () => undefined,
     unavailable: new Set<string>(),
+    isMetadata: isMetadataPath,
     signal: new AbortController().signal,
   };
   return await activateRelease({ decisions, contents: [] }, staged, { ...job, ...change });
@@ -71,7 +73,8 @@ test("a hard link to a path that could not be updated is not made of the old fil
   const entry = newEntry("b", { content: contentOf("new a"), link: pathOf("a") });
   const link: PathDecision = { action: "link", entry, to: pathOf("a"), replaces: "file" };
   const { staging, index, destination, log } = disk;
-  const job = { index, destination, staging, log, entryOf: () => undefined, unavailable: new Set<string>() };
+  const parts = { index, destination, staging, log, isMetadata: isMetadataPath };
+  const job = { ...parts, entryOf: () => undefined, unavailable: new Set<string>() };
   // Its staged part went: nothing is staged here.
   const plan = { decisions: [place("a"), link], contents: [] };
   const { failures } = await activateRelease(plan, [], { ...job, signal: new AbortController().signal });

@@ -20,6 +20,7 @@ export const SYNC_OPTIONS: SyncOptions = {
   savesTraffic: false,
   rescanMs: 86_400_000,
   maxDelete: undefined,
+  last: [],
 };
 
 /** Time that runs faster: a second of it passes in a fiftieth. */
