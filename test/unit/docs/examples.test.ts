@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parseArguments } from "../../../src/cli/arguments.ts";
+import { COMMANDS } from "../../../src/cli/commands.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const guide = readFileSync(join(root, "docs/admin-guide.md"), "utf8");
+const examples = readdirSync(join(root, "docs/examples")).map((name) => ({
+  name,
+  text: readFileSync(join(root, "docs/examples", name), "utf8"),
+}));
+
+test("the admin guide shows each example as it is", () => {
+  expect(examples.length).toBe(5);
+  expect(examples.filter(({ text }) => !guide.includes(`\`\`\`\n${text}\`\`\``)).map(({ name }) => name)).toEqual([]);
+});
+
+test("each command line of an example is one that the program takes", () => {
+  const lines = examples.flatMap(({ text }) =>
+    [...text.matchAll(/(?:^|[ /])prsync ([a-z]+ .*)$/gm)].map(([, words]) => words!),
+  );
+  const commands = lines.map((line) => {
+    const [name, ...words] = line.split(" ");
+    parseArguments(
+      words,
+      COMMANDS.find((command) => command.name === name)!,
+    );
+    return name;
+  });
+  expect(commands.toSorted()).toEqual(["daemon", "serve", "sync", "sync"]);
+});
+
+test("the package holds them", () => {
+  const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
+  expect(files).toContain("docs");
+});
