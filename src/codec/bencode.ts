@@ -23,11 +23,14 @@ export interface BencodeSpan {
   readonly end: number;
 }
 
+/** What can be encoded: a value, or one whose lists give their items one by one, so that they need not be in memory together. */
+export type BencodeSource = number | Uint8Array | Iterable<BencodeSource> | ReadonlyMap<string, BencodeSource>;
+
 /** Canonical bytes: keys in byte order. Values come from our own code, so a wrong one is a bug, not an error. */
-export function encodeBencode(value: BencodeValue): Uint8Array {
-  const parts: Uint8Array[] = [];
-  appendValue(parts, value);
-  return Buffer.concat(parts);
+export function encodeBencode(value: BencodeSource): Uint8Array {
+  const encoder = new Encoder();
+  encoder.append(value);
+  return encoder.bytes;
 }
 
 /**
@@ -79,27 +82,63 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-function appendValue(parts: Uint8Array[], value: BencodeValue): void {
-  if (typeof value === "number") {
-    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new RangeError(`bencode of the number ${value}`);
-    parts.push(Buffer.from(`i${value}e`, "latin1"));
-  } else if (value instanceof Uint8Array) {
-    parts.push(Buffer.from(`${value.length}:`, "latin1"), value);
-  } else if (Array.isArray(value)) {
-    parts.push(Buffer.of(LIST));
-    for (const item of value) appendValue(parts, item);
-    parts.push(Buffer.of(END));
-  } else {
-    parts.push(Buffer.of(DICTIONARY));
-    for (const key of [...value.keys()].sort()) {
-      const keyBytes = Buffer.from(key, "latin1");
-      // Above latin1 two different keys would become the same bytes.
-      if (keyBytes.toString("latin1") !== key)
-        throw new RangeError(`bencode key ${JSON.stringify(key)} is no byte string`);
-      parts.push(Buffer.from(`${keyBytes.length}:`, "latin1"), keyBytes);
-      appendValue(parts, value.get(key)!);
+const NO_BYTE_STRING = /[^\0-\xff]/;
+const FIRST_CAPACITY = 256;
+
+/** Writes into one growing buffer: a large dictionary has a million tokens. */
+class Encoder {
+  #buffer = Buffer.allocUnsafe(FIRST_CAPACITY);
+  #length = 0;
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  append(value: BencodeSource): void {
+    if (typeof value === "number") {
+      if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new RangeError(`bencode of the number ${value}`);
+      this.#text(`i${value}e`);
+    } else if (value instanceof Uint8Array) {
+      this.#text(`${value.length}:`);
+      this.#raw(value);
+    } else if (value instanceof Map) {
+      this.#dictionary(value as ReadonlyMap<string, BencodeSource>);
+    } else {
+      this.#text("l");
+      for (const item of value as Iterable<BencodeSource>) this.append(item);
+      this.#text("e");
     }
-    parts.push(Buffer.of(END));
+  }
+
+  #dictionary(fields: ReadonlyMap<string, BencodeSource>): void {
+    this.#text("d");
+    for (const key of [...fields.keys()].sort()) {
+      // Above latin1 two different keys would become the same bytes.
+      if (NO_BYTE_STRING.test(key)) throw new RangeError(`bencode key ${JSON.stringify(key)} is no byte string`);
+      this.#text(`${key.length}:${key}`);
+      this.append(fields.get(key)!);
+    }
+    this.#text("e");
+  }
+
+  /** @param text a byte string */
+  #text(text: string): void {
+    this.#reserve(text.length);
+    this.#length += this.#buffer.write(text, this.#length, "latin1");
+  }
+
+  #raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  #reserve(moreBytes: number): void {
+    const wanted = this.#length + moreBytes;
+    if (wanted <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(wanted, 2 * this.#buffer.length));
+    larger.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = larger;
   }
 }
 

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { bencodeSpan, decodeBencode, encodeBencode } from "../codec/bencode.ts";
-import type { BencodeDictionary, BencodeValue } from "../codec/bencode.ts";
+import type { BencodeDictionary, BencodeSource, BencodeValue } from "../codec/bencode.ts";
 import { BundleLayout, MAX_BUNDLE_CONTENTS } from "../core/bundle-layout.ts";
 import { contentIdOf, type ContentId } from "../core/content-id.ts";
 import { displayPath, textOfByteString, type RepoPath } from "../core/repo-path.ts";
@@ -37,21 +37,9 @@ const PADDING_DIRECTORY = ".pad";
  */
 export function buildInfoDictionary(info: BundleInfo): Uint8Array {
   checkInfo(info);
-  const files: BencodeValue[] = [];
-  for (const file of info.files) {
-    files.push(
-      dictionary({
-        length: file.lengthBytes,
-        path: torrentPathParts(file.path).map(bytesOf),
-        sha256: Buffer.from(file.content, "hex"),
-      }),
-    );
-    const padding = paddingAfter(file.lengthBytes, info.pieceLength);
-    if (padding > 0) files.push(paddingFile(padding));
-  }
   return encodeBencode(
-    dictionary({
-      files,
+    dictionary<BencodeSource>({
+      files: filesAndPadding(info),
       name: Buffer.from(info.name, "utf8"),
       "piece length": info.pieceLength,
       pieces: info.pieceHashes,
@@ -60,9 +48,21 @@ export function buildInfoDictionary(info: BundleInfo): Uint8Array {
   );
 }
 
+function* filesAndPadding({ files, pieceLength }: BundleInfo): Generator<BencodeDictionary> {
+  for (const file of files) {
+    yield dictionary<BencodeValue>({
+      length: file.lengthBytes,
+      path: torrentPathParts(file.path).map(bytesOf),
+      sha256: Buffer.from(file.content, "hex"),
+    });
+    const padding = paddingAfter(file.lengthBytes, pieceLength);
+    if (padding > 0) yield paddingFile(padding);
+  }
+}
+
 function paddingFile(lengthBytes: number): BencodeDictionary {
   const path = [bytesOf(PADDING_DIRECTORY), bytesOf(String(lengthBytes))];
-  return dictionary({ attr: bytesOf("p"), length: lengthBytes, path });
+  return dictionary<BencodeValue>({ attr: bytesOf("p"), length: lengthBytes, path });
 }
 
 function paddingAfter(lengthBytes: number, pieceLength: number): number {
@@ -175,7 +175,7 @@ export function extractInfo(torrent: Uint8Array): Uint8Array {
   return torrent.subarray(span.start, span.end);
 }
 
-function dictionary(fields: Readonly<Record<string, BencodeValue>>): BencodeDictionary {
+function dictionary<Value extends BencodeSource>(fields: Readonly<Record<string, Value>>): Map<string, Value> {
   return new Map(Object.entries(fields));
 }
 
