@@ -11,6 +11,8 @@ interface Waiting {
 
 /** More threads than this only fight for the disk; two read ahead of each other even on one core. */
 const MAX_THREADS = 8;
+/** What a thread makes is sent at once and garbage then: more room only lets more of it lie about. */
+const MAX_YOUNG_MEGABYTES = 8;
 
 /**
  * Threads that hash files. One batch per thread at a time, the rest waits in order. A thread that dies fails the
@@ -82,5 +84,6 @@ export class HashWorkerPool implements AsyncDisposable {
 /** The one place that starts threads: `.ts` where types are stripped in development, `.js` in dist. */
 function startHashWorker(): Worker {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  return new Worker(new URL(`./hash-worker${extension}`, import.meta.url));
+  const resourceLimits = { maxYoungGenerationSizeMb: MAX_YOUNG_MEGABYTES };
+  return new Worker(new URL(`./hash-worker${extension}`, import.meta.url), { resourceLimits });
 }

@@ -1,4 +1,3 @@
-import type { ContentId } from "../core/content-id.ts";
 import { type ContentRecord, encodeRecordsIndex } from "../manifest/content-records.ts";
 import type { MetadataFileName } from "../manifest/metadata-bundle.ts";
 import type { IndexedContents } from "../store/publish-index-contents.ts";
@@ -24,41 +23,32 @@ export interface MetadataFileProducer {
   readonly parts: (context: MetadataFileContext) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
-/** A content of the release and the row that the index has of it. */
-export interface NewContent {
-  readonly row: number;
-  readonly content: ContentId;
-  readonly lengthBytes: number;
-}
-
-/** Contents that lie in bundles since this release, in bundle order. */
-export function* newContents({ bundlesAdded, contents }: MetadataFileContext): Generator<NewContent> {
-  for (const { contentRows } of bundlesAdded) {
-    for (const row of contentRows) {
-      const { content, lengthBytes } = contents.byRow(row)!;
-      yield { row, content, lengthBytes };
-    }
-  }
+/** Rows in the index of the contents that lie in bundles since this release, in bundle order. */
+export function* newContentRows({ bundlesAdded }: MetadataFileContext): Generator<number> {
+  for (const { contentRows } of bundlesAdded) yield* contentRows;
 }
 
 /**
- * The parts of a file of content records (manifest/content-records.ts): the lengths of all are asked for first, then
- * the bytes one by one. No part if there is no record.
+ * The parts of a file of content records (manifest/content-records.ts) about the new contents: the lengths of all are asked for
+ * first, then the bytes one by one. No part if there is no record.
  *
- * @param lengthOf bytes of the record of a content, 0 for none
+ * @param lengthOf bytes of the record of a content, by its row; 0 for none
  * @param bytesOf exactly so many bytes
  */
 export function* contentRecordParts(
-  contents: Iterable<NewContent>,
-  lengthOf: (content: NewContent) => number,
-  bytesOf: (content: NewContent) => Uint8Array,
+  context: MetadataFileContext,
+  lengthOf: (row: number) => number,
+  bytesOf: (row: number) => Uint8Array,
 ): Generator<Uint8Array> {
-  const records: (ContentRecord & NewContent)[] = [];
-  for (const content of contents) {
-    const lengthBytes = lengthOf(content);
-    if (lengthBytes > 0) records.push({ ...content, lengthBytes });
+  const rows: number[] = [];
+  const records: ContentRecord[] = [];
+  for (const row of newContentRows(context)) {
+    const lengthBytes = lengthOf(row);
+    if (lengthBytes === 0) continue;
+    rows.push(row);
+    records.push({ content: context.contents.byRow(row)!.content, lengthBytes });
   }
   if (records.length === 0) return;
   yield encodeRecordsIndex(records);
-  for (const record of records) yield bytesOf(record);
+  for (const row of rows) yield bytesOf(row);
 }

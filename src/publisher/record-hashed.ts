@@ -41,6 +41,7 @@ export class HashRecorder {
       mtimeNs: source.mtimeNs,
       size,
       stat: fingerprintOf(source),
+      isGroup: hashed.stats.nlink > 1n,
     });
     return true;
   }

@@ -1,13 +1,13 @@
 import { METADATA_FILES } from "../manifest/metadata-bundle.ts";
-import { contentRecordParts, type MetadataFileProducer, newContents } from "./metadata-file.ts";
+import { contentRecordParts, type MetadataFileProducer } from "./metadata-file.ts";
 
 /** The similarity sketches of all new contents that have one. */
 export const sketchFile: MetadataFileProducer = {
   name: METADATA_FILES.sketches,
   parts: (context) =>
     contentRecordParts(
-      newContents(context),
-      ({ row }) => context.contents.sketchOfRow(row)?.length ?? 0,
-      ({ row }) => context.contents.sketchOfRow(row)!,
+      context,
+      (row) => context.contents.sketchOfRow(row)?.length ?? 0,
+      (row) => context.contents.sketchOfRow(row)!,
     ),
 };

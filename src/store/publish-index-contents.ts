@@ -30,8 +30,8 @@ export class IndexedContents {
     const found = this.find(content);
     if (found !== undefined) return found;
     const insert = this.#index.prepare("INSERT INTO contents(sha256, size) VALUES(?, ?)");
-    insert.run(hexBlob(content), lengthBytes);
-    return this.find(content)!;
+    const { lastInsertRowid } = insert.run(hexBlob(content), lengthBytes);
+    return { row: Number(lastInsertRowid), content, lengthBytes, retained: undefined, isPlaced: false };
   }
 
   /** Contents whose retained copy is this inode: at most one is right, the one its bytes hash to now. */

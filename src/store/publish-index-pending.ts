@@ -36,6 +36,8 @@ export interface HashedRow {
   readonly mtimeNs: bigint;
   readonly size: number;
   readonly stat: StatFingerprint;
+  /** The file may have other names in the tree. */
+  readonly isGroup: boolean;
 }
 
 const UPSERT = `INSERT INTO pending(path, kind, mode, mtime, size, target, link, stat, uid, gid, generation, failure)
@@ -149,7 +151,7 @@ export class PendingChanges {
     const path = repoPathBytes(file.path);
     const values = [hashed.contentRow, hashed.mode, hashed.mtimeNs.toString(), hashed.size, hashed.stat] as const;
     this.#complete.run(...values, path);
-    this.#completeGroup.run(...values, path, file.stat);
+    if (hashed.isGroup) this.#completeGroup.run(...values, path, file.stat);
   }
 
   fail(path: RepoPath, failure: string): void {

@@ -57,6 +57,14 @@ export class RetainedContents implements Disposable {
   retain(content: ContentId, source: HashedSource, recorded: StatFingerprint | undefined): RetainOutcome {
     if (this.#foreignDevices.has(source.stats.dev)) return impossible("on another file system");
     const path = contentPath(content);
+    if (recorded === undefined) {
+      try {
+        return this.#make(path, source);
+      } catch (error) {
+        // Left by a publish that was killed.
+        if (!isSystemError(error, "EEXIST")) throw error;
+      }
+    }
     const present = this.#directory.lstat(path);
     if (present !== undefined) {
       const isOurs = present.ino === source.stats.ino && present.dev === source.stats.dev;
@@ -64,6 +72,11 @@ export class RetainedContents implements Disposable {
       if (isOurs) return this.#checked(source, present);
       this.#directory.unlink(path);
     }
+    return this.#make(path, source);
+  }
+
+  /** @throws system errors; `EEXIST` if something has the name already */
+  #make(path: RepoPath, source: HashedSource): RetainOutcome {
     return this.#clone(path, source) ?? this.#link(path, source);
   }
 
