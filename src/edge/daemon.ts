@@ -9,6 +9,7 @@ import { runSync, type SyncOutcome } from "./sync-job.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import { SILENT_PROGRESS, type SyncProgress } from "./sync-progress.ts";
 import type { Mirror } from "./mirror.ts";
+import { Scrub } from "./scrub.ts";
 import { verifyAdopted } from "./verify-held.ts";
 import { Waker } from "./waker.ts";
 
@@ -18,6 +19,8 @@ export interface DaemonOptions {
   /** Poll at once after the start, overdue or not. */
   readonly isImmediate: boolean;
   readonly sync: SyncOptions;
+  /** Read every file again within so many milliseconds; left out: never. */
+  readonly scrubPeriodMs?: number;
   /** Runs a sync and whatever belongs before and after it; left out: the sync alone. */
   readonly synchronise?: typeof runSync;
 }
@@ -91,7 +94,7 @@ export class MirrorDaemon {
     situation.onChanged = () => this.#mendSoon();
     const stop = (): void => this.#waker.wake();
     signal.addEventListener("abort", stop);
-    const following = this.#followEvents();
+    const following = [this.#followEvents(), this.#scrub()];
     const first = {
       lastPollMs: index.facts.get("lastPollMs"),
       nowMs: clock.wallMs(),
@@ -107,7 +110,7 @@ export class MirrorDaemon {
     signal.removeEventListener("abort", stop);
     this.#cancelMending?.();
     for (const order of this.#orders.splice(0)) order.reject(stopping());
-    await Promise.all([following, this.#verifying]);
+    await Promise.all([...following, this.#verifying]);
   }
 
   /** False if what woke us was settled by the sync that ran meanwhile: a release is told by event, announce and poll. */
@@ -181,6 +184,22 @@ export class MirrorDaemon {
     } catch (error) {
       if (ports.signal.aborted) return;
       ports.log.warn({ reason: messageOf(error) }, "looking at adopted files failed, the next sync goes on");
+    }
+  }
+
+  /** A scrub that fails, on a full disk for instance, ends no daemon. */
+  async #scrub(): Promise<void> {
+    const { scrubPeriodMs } = this.#options;
+    if (scrubPeriodMs === undefined) return;
+    const { ports } = this.#mirror;
+    while (!ports.signal.aborted) {
+      try {
+        await new Scrub(this.#mirror, scrubPeriodMs, () => this.#mendSoon()).run();
+      } catch (error) {
+        if (ports.signal.aborted) return;
+        ports.log.warn({ reason: messageOf(error) }, "the scrub failed, it goes on later");
+        await this.#waker.pause(retryDelayMs(1, ports.random), ports.signal);
+      }
     }
   }
 

@@ -22,6 +22,8 @@ export interface IndexFacts {
   readonly sketchesSwept: number;
   /** How fast bytes came in the last download of some length, or in a shorter one that was faster. */
   readonly downloadBytesPerSecond: number;
+  /** JSON: how far the scrub is that is under way. */
+  readonly scrubRound: string;
   /** JSON: how fast this host compresses, by settings, and when that was measured. */
   readonly recompressionTrials: string;
 }

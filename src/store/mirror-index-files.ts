@@ -175,6 +175,14 @@ export class FileRecords {
       .map((row) => pathOf(row));
   }
 
+  /** The recorded path that follows `path` ("" begins); undefined after the last. */
+  after(path: RepoPath): RepoPath | undefined {
+    const row = this.#database
+      .prepare("SELECT path FROM files WHERE path > ? ORDER BY path LIMIT 1")
+      .get(repoPathBytes(path));
+    return row === undefined ? undefined : pathOf(row);
+  }
+
   /** Paths that an activation is about to put there: if it is cut off, the next run must look at them. */
   addPending(paths: Iterable<RepoPath>): void {
     const insert = this.#database.prepare("INSERT OR IGNORE INTO pending(path) VALUES (?)");
@@ -187,6 +195,10 @@ export class FileRecords {
       .prepare("SELECT path FROM pending ORDER BY path")
       .all()
       .map((row) => pathOf(row));
+  }
+
+  isPending(path: RepoPath): boolean {
+    return this.#database.prepare("SELECT 1 FROM pending WHERE path = ?").get(repoPathBytes(path)) !== undefined;
   }
 
   clearPending(): void {

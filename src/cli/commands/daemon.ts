@@ -53,6 +53,12 @@ export const daemonCommand: Command = {
       help: "between two polls of central; events come in between",
     },
     { name: "now", kind: "flag", help: "poll at once, overdue or not" },
+    {
+      name: "scrub",
+      kind: "duration",
+      placeholder: "30d",
+      help: "read every file again within that time, mend what is bad (default: never)",
+    },
     { name: "no-delete", kind: "flag", help: "remove nothing" },
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
@@ -113,7 +119,11 @@ function daemonOptions(args: ParsedArguments): DaemonOptions {
   const removal = args.flag("no-delete") ? "none" : "ours";
   const pollIntervalMs = args.number("interval") ?? FOUR_HOURS_MS;
   if (pollIntervalMs < SHORTEST_INTERVAL_MS) throw new UsageError(["--interval: expected at least 1s"]);
+  const scrubPeriodMs = args.number("scrub") ?? 0;
+  if (scrubPeriodMs > 0 && scrubPeriodMs < SHORTEST_INTERVAL_MS)
+    throw new UsageError(["--scrub: expected at least 1s"]);
   return {
+    ...(scrubPeriodMs > 0 && { scrubPeriodMs }),
     pollIntervalMs,
     isImmediate: args.flag("now"),
     sync: syncOptions(args, { removal, maxDelete: "a-fifth" }),

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { MirrorDaemon, type DaemonOptions } from "../../../src/edge/daemon.ts";
 import type { Mirror } from "../../../src/edge/mirror.ts";
@@ -158,6 +158,39 @@ test("adopted files are hashed while new releases go on, and a wrong one is mend
   expect(readFileSync(fixture.at("wrong"), "utf8")).toBe("wrong");
   await pause(500);
   expect(synced).toHaveLength(2);
+});
+
+test("a scrub finds what the disk changed behind size and time, and it is mended", async () => {
+  const source = await central({ a: "right", b: "right too", c: "another" });
+  const fixture = new MirrorFixture(source);
+  const { synced, mirror } = await Running.start(fixture, { scrubPeriodMs: 1_000 });
+  await until(() => synced.length === 1 && mirror.holdings.isComplete);
+  const rotten = fixture.at("b");
+  const { mtimeMs } = statSync(rotten);
+  writeFileSync(rotten, "wrong too");
+  utimesSync(rotten, mtimeMs / 1_000, mtimeMs / 1_000);
+  await until(() => readFileSync(rotten, "utf8") === "right too");
+  expect(readFileSync(fixture.at("a"), "utf8")).toBe("right");
+});
+
+test("a scrub goes on where the last run was", async () => {
+  const source = await central({ a: "1", b: "2", c: "3" });
+  const fixture = new MirrorFixture(source);
+  const first = await Running.start(fixture, { scrubPeriodMs: 500 });
+  const after = ({ mirror }: Running): string | undefined => {
+    const told = mirror.index.facts.get("scrubRound");
+    return told === undefined ? undefined : (JSON.parse(told) as { after: string }).after;
+  };
+  await until(() => first.synced.length === 1);
+  await pause(1_500);
+  await first.stop();
+  const second = await Running.start(fixture, { scrubPeriodMs: 24 * HOURS_MS });
+  const stopped = after(second)!;
+  expect(["a", "b", "c"]).toContain(stopped);
+  await pause(200);
+  await second.stop();
+  const third = await Running.start(fixture);
+  expect(after(third)).toBe(stopped);
 });
 
 test("a central that is down is retried with backoff, a person's order at once and with the reason", async () => {
