@@ -83,11 +83,10 @@ export class HoldingsReporter {
   }
 }
 
-/** True if every file of the held release, not only of a selection, is on disk and hashed. Reads all records: for the end of a sync, not in between. */
+/** True if every file of the held release, not only of a selection, is on disk and hashed. Counts all records: for the end of a sync, not in between. */
 export function isWholeReleaseVerified(index: MirrorIndex, selection: Selection): boolean {
   if (!selection.isEverything) return false;
-  const { files, verifiedFiles } = index.files.totals();
-  if (files !== verifiedFiles || files < index.manifest.fileCount()) return false;
+  if (index.files.hasUnverified() || index.files.count() < index.manifest.fileCount()) return false;
   return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");
 }
 

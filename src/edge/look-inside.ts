@@ -117,10 +117,10 @@ function usableRecompression(
   { catalog, index }: LookInsideContext,
 ): Recompression | undefined {
   if (source.how !== "delta" && source.how !== "fetch") return undefined;
-  // What an interrupted run left of the compressed bytes is worth more than a guess.
-  if (index.staged.get(content) !== undefined) return undefined;
   const recompression = index.recompressions.get(content);
   if (recompression === undefined) return undefined;
+  // What an interrupted run left of the compressed bytes is worth more than a guess.
+  if (index.staged.get(content) !== undefined) return undefined;
   const { inner, innerLengthBytes } = recompression;
   const isFetchable = catalog.placeOf(inner)?.lengthBytes === innerLengthBytes;
   return isFetchable && isSigned(innerLengthBytes) && lengthBytes > 0 ? recompression : undefined;

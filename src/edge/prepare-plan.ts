@@ -101,7 +101,7 @@ function isWholeLookDue(mirror: Mirror, options: SyncOptions): boolean {
   if (options.plan.removal === "all" || options.plan.checksum) return true;
   const lastMs = index.facts.get("lastWholeWalkMs") ?? 0;
   if (ports.clock.wallMs() - lastMs >= options.rescanMs) return true;
-  return index.manifest.entryCount() < ALWAYS_WALK_BELOW_ENTRIES;
+  return !index.manifest.hasEntries(ALWAYS_WALK_BELOW_ENTRIES);
 }
 
 /** The guard against a wiped release: checked against the whole plan, before the first removal. */

@@ -232,6 +232,15 @@ export class FileRecords {
     return this.#database.prepare("SELECT 1 FROM files LIMIT 1").get() === undefined;
   }
 
+  /** Some file was believed by size and time. */
+  hasUnverified(): boolean {
+    return this.#database.prepare("SELECT 1 FROM files WHERE verified = 0 LIMIT 1").get() !== undefined;
+  }
+
+  count(): number {
+    return Number(this.#database.prepare("SELECT count(*) AS n FROM files").get()!.n);
+  }
+
   /** Files whose content another file has too, and what that saves: read from all records. */
   duplicates(): DuplicateTotals {
     const row = this.#database.prepare(DUPLICATES).get()!;

@@ -24,6 +24,8 @@ export interface ManifestVersion {
 const SLOT = { held: 0, next: 1 } as const;
 type Slot = keyof typeof SLOT;
 const ROWS_PER_TURN = 5_000;
+/** About 7 MB. */
+const MAX_REMEMBERED_PAIRS = 10_000;
 
 /**
  * Tables `chunks`, `chunk_refs`, `entries`: the manifest of the held (activated) release, and the one of the release
@@ -37,6 +39,7 @@ export class ManifestRecords {
   readonly #getEntry: StatementSync;
   readonly #getChunk: StatementSync;
   readonly #putChunk: StatementSync;
+  #remembered: { readonly between: string; readonly pairs: readonly EntryPair[] } | undefined;
 
   constructor(database: DatabaseSync, facts: FactRecords) {
     this.#database = database;
@@ -83,10 +86,21 @@ export class ManifestRecords {
     this.#facts.set("nextIndex", version.index);
   }
 
-  /** What differs between the held release and the next, in path order; reads only chunks that differ. */
+  /**
+   * What differs between the held release and the next, in path order; reads only chunks that differ. As long as it is little it is
+   * remembered: a sync asks when it plans and when it is done.
+   */
   *changes(): Generator<EntryPair> {
+    const [held, next] = [this.held(), this.next()];
+    const between = `${held?.index} ${next?.index}`;
+    if (this.#remembered?.between === between) return yield* this.#remembered.pairs;
+    const pairs: EntryPair[] = [];
     const load = (ref: ChunkRef): Entry[] => this.loadChunk(ref.sha256);
-    yield* diffEntryPairs(this.held()?.refs ?? [], this.next()?.refs ?? [], load);
+    for (const pair of diffEntryPairs(held?.refs ?? [], next?.refs ?? [], load)) {
+      if (pairs.length <= MAX_REMEMBERED_PAIRS) pairs.push(pair);
+      yield pair;
+    }
+    this.#remembered = pairs.length <= MAX_REMEMBERED_PAIRS ? { between, pairs } : undefined;
   }
 
   /** See {@link MirrorIndex.commitRelease}, which makes it one transaction. */
@@ -103,6 +117,7 @@ export class ManifestRecords {
     this.#writeRefs("next", []);
     this.#facts.set("heldRelease", next.release);
     this.#facts.set("heldIndex", next.index);
+    this.#remembered = undefined;
     this.#facts.forget("nextRelease");
     this.#facts.forget("nextIndex");
     this.#database.exec("DELETE FROM chunks WHERE sha256 NOT IN (SELECT sha256 FROM chunk_refs)");
@@ -174,8 +189,10 @@ export class ManifestRecords {
     return Number(this.#database.prepare("SELECT count(*) AS n FROM entries WHERE content IS NOT NULL").get()!.n);
   }
 
-  entryCount(): number {
-    return Number(this.#database.prepare("SELECT count(*) AS n FROM entries").get()!.n);
+  /** True if the held release has at least so many entries; counts no further. */
+  hasEntries(count: number): boolean {
+    const query = "SELECT count(*) AS n FROM (SELECT 1 FROM entries LIMIT ?)";
+    return Number(this.#database.prepare(query).get(count)!.n) === count;
   }
 
   #put(entry: Entry): void {

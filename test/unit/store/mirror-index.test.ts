@@ -97,9 +97,9 @@ test("a failure while a release is committed leaves the old one", async () => {
   });
   await expect(failing).rejects.toThrow("stop");
   expect(index.manifest.held()!.release).toBe(1);
-  expect(index.manifest.entryCount()).toBe(300);
+  expect([...index.manifest.entries()].length).toBe(300);
   await index.commitRelease();
-  expect([index.manifest.held()!.release, index.manifest.entryCount()]).toEqual([2, 400]);
+  expect([index.manifest.held()!.release, [...index.manifest.entries()].length]).toEqual([2, 400]);
 });
 
 test("kill -9 in the middle of a commit leaves the old release, and the next run completes it", async () => {
@@ -118,9 +118,9 @@ test("kill -9 in the middle of a commit leaves the old release, and the next run
   const child = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
   expect(child.signal).toBe("SIGKILL");
   const index = openIndex(file);
-  expect([index.manifest.held()!.release, index.manifest.entryCount()]).toEqual([1, 300]);
+  expect([index.manifest.held()!.release, [...index.manifest.entries()].length]).toEqual([1, 300]);
   await index.commitRelease();
-  expect([index.manifest.held()!.release, index.manifest.entryCount()]).toEqual([2, 20_000]);
+  expect([index.manifest.held()!.release, [...index.manifest.entries()].length]).toEqual([2, 20_000]);
 });
 
 test("records of files count only for the same stat", () => {
