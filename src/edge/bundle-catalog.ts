@@ -70,7 +70,7 @@ export class BundleCatalog {
 
   /** The newest bundle that has a content; undefined if none does. */
   placeOf(content: ContentId): ContentPlace | undefined {
-    return this.#index.bundles.placesOf(content).at(-1);
+    return this.#index.bundles.newestPlaceOf(content);
   }
 
   row(number: number): BundleRow | undefined {

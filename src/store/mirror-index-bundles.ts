@@ -18,7 +18,7 @@ export class BundleRecords {
   readonly #byInfoHash: StatementSync;
   readonly #putContent: StatementSync;
   readonly #contents: StatementSync;
-  readonly #places: StatementSync;
+  readonly #newestPlace: StatementSync;
   readonly #info: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -30,8 +30,8 @@ export class BundleRecords {
       "INSERT OR REPLACE INTO bundle_contents(bundle, ordinal, content, length) VALUES (?, ?, ?, ?)",
     );
     this.#contents = database.prepare("SELECT content, length FROM bundle_contents WHERE bundle = ? ORDER BY ordinal");
-    this.#places = database.prepare(
-      "SELECT bundle, ordinal, length FROM bundle_contents WHERE content = ? ORDER BY bundle",
+    this.#newestPlace = database.prepare(
+      "SELECT bundle, ordinal, length FROM bundle_contents WHERE content = ? ORDER BY bundle DESC LIMIT 1",
     );
     this.#info = database.prepare("SELECT bytes FROM infos WHERE info_hash = ?");
   }
@@ -79,17 +79,17 @@ export class BundleRecords {
     }));
   }
 
-  /** Bundles (as far as their tables are known) that hold a content, by number. */
-  placesOf(content: ContentId): BundlePlace[] {
-    return this.#places.all(Buffer.from(content, "hex")).map((row) => ({
-      bundle: Number(row.bundle),
-      ordinal: Number(row.ordinal),
-      lengthBytes: Number(row.length),
-    }));
+  /** The place in the newest bundle (as far as their tables are known) that holds a content; undefined if none does. */
+  newestPlaceOf(content: ContentId): BundlePlace | undefined {
+    const row = this.#newestPlace.get(Buffer.from(content, "hex"));
+    if (row === undefined) return undefined;
+    return { bundle: Number(row.bundle), ordinal: Number(row.ordinal), lengthBytes: Number(row.length) };
   }
 
   /** Ordinals of the contents of a bundle that a verified file of DEST has or unpacks to, ascending. */
   heldOrdinals(bundle: number): number[] {
+    // Before the first sync each content of each bundle would be looked for in vain.
+    if (this.#database.prepare("SELECT 1 FROM files LIMIT 1").get() === undefined) return [];
     const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND (EXISTS
       (SELECT 1 FROM files AS f WHERE f.content = b.content AND f.verified = 1) OR EXISTS
       (SELECT 1 FROM recompressions AS r JOIN files AS f ON f.content = r.content

@@ -209,20 +209,18 @@ test("bundles, their tables and info dictionaries", () => {
   index.transaction(() => {
     bundles.put(bundle);
     bundles.putContents(3, contents);
+    bundles.putContents(2, contents.toReversed());
     bundles.putInfo(bundle.infoHash, Buffer.from("d4:name3:r-1e"));
   });
   expect(bundles.all()).toEqual([bundle]);
   expect(bundles.byInfoHash(bundle.infoHash)).toEqual(bundle);
   expect(bundles.contentsOf(3)).toEqual(contents);
-  expect(bundles.placesOf(contentOf("y"))).toEqual([{ bundle: 3, ordinal: 1, lengthBytes: 7 }]);
+  expect(bundles.newestPlaceOf(contentOf("y"))).toEqual({ bundle: 3, ordinal: 1, lengthBytes: 7 });
   expect(Buffer.from(bundles.info(bundle.infoHash)!).toString()).toBe("d4:name3:r-1e");
   bundles.remove(3);
-  expect([
-    bundles.get(3),
-    bundles.contentsOf(3),
-    bundles.placesOf(contentOf("y")),
-    bundles.info(bundle.infoHash),
-  ]).toEqual([undefined, [], [], undefined]);
+  expect([bundles.get(3), bundles.contentsOf(3), bundles.info(bundle.infoHash)]).toEqual([undefined, [], undefined]);
+  expect(bundles.newestPlaceOf(contentOf("y"))).toEqual({ bundle: 2, ordinal: 0, lengthBytes: 7 });
+  expect(bundles.newestPlaceOf(contentOf("z"))).toBeUndefined();
 });
 
 test("staged pieces survive a restart", () => {
