@@ -83,6 +83,8 @@ export class ParsedArguments {
 export interface ArgumentSpec {
   readonly positionals: readonly PositionalSpec[];
   readonly options: readonly OptionSpec[];
+  /** What to say of options that do not exist but may be expected, by name or letter. */
+  readonly explains?: ReadonlyMap<string, string>;
 }
 
 /** Splits the words after the command's name. @throws UsageError naming all problems together */
@@ -94,7 +96,8 @@ export function parseArguments(words: readonly string[], spec: ArgumentSpec): Pa
   for (const token of tokens) {
     const option = spec.options.find((candidate) => candidate.name === token.name);
     if (option === undefined) {
-      problems.push(`unknown option ${token.rawName}`);
+      const why = spec.explains?.get(token.name);
+      problems.push(why === undefined ? `unknown option ${token.rawName}` : `${token.rawName}: ${why}`);
       continue;
     }
     const value = readValue(option, token, problems);

@@ -26,6 +26,7 @@ import {
 } from "../load-options.ts";
 import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
 import { announceReady } from "../ready.ts";
+import { RSYNC_WORDS } from "../rsync-words.ts";
 import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 import { logLines } from "../sync-report.ts";
 
@@ -38,6 +39,7 @@ export const daemonCommand: Command = {
     "files and serves them over HTTP. Removes exactly what earlier releases brought and the new one lacks. The ticket is needed\n" +
     "only the first time. A central that is down is retried for ever.",
   positionals: [{ name: "TICKET", isOptional: true }, { name: "DEST" }],
+  explains: RSYNC_WORDS,
   options: [
     {
       name: "listen",

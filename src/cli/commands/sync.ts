@@ -31,6 +31,7 @@ import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from
 import { SELECTION_OPTIONS } from "../selection-options.ts";
 import { createSyncProgress } from "../progress-line.ts";
 import { askRunning } from "../running-program.ts";
+import { RSYNC_WORDS } from "../rsync-words.ts";
 import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 
 /** `prsync sync [TICKET] DEST` */
@@ -42,6 +43,7 @@ export const syncCommand: Command = {
     "`prsync daemon` on DEST it asks that to sync now. The ticket is needed only the first time; it may be @FILE, - or\n" +
     "PRSYNC_TICKET. Without --delete nothing is removed.",
   positionals: [{ name: "TICKET", isOptional: true }, { name: "DEST" }],
+  explains: RSYNC_WORDS,
   options: [
     { name: "delete", kind: "flag", help: "remove everything in DEST that the release lacks" },
     { name: "delete-delay", kind: "flag", help: "as --delete: removals always come last" },
