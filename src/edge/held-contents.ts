@@ -7,6 +7,7 @@ import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { StoreError } from "../store/errors.ts";
 import { fileStatOf, isSameFileStat, type FileStat } from "../store/file-stat.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
+import { SmallReads } from "../store/small-reads.ts";
 import type { HeldContentReader } from "./mirror-bundle.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -31,6 +32,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
   readonly #index: MirrorIndex;
   readonly #log: SyncLog;
   readonly #onChanged: (path: RepoPath) => void;
+  readonly #smallReads = new SmallReads();
   readonly #open = new Map<ContentId, OpenFile>();
   /** Paths that this program itself is changing: their records follow in a moment. */
   #expected: ReadonlySet<RepoPath> = new Set();
@@ -137,7 +139,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     file.users++;
     try {
       const bytes = Buffer.allocUnsafe(length);
-      let done = 0;
+      let done = this.#smallReads.fill(file.handle.fd, bytes, offset);
       while (done < length) {
         const { bytesRead } = await file.handle.read(bytes, done, length - done, offset + done);
         if (bytesRead === 0) return undefined;

@@ -21,24 +21,32 @@ export interface OpenedContent extends AsyncDisposable {
   read(start: number, length: number): Promise<Uint8Array>;
 }
 
+/** An open file and the stat that goes with its bytes. */
+interface TrustedFile {
+  readonly handle: FileHandle;
+  readonly stat: StatFingerprint;
+}
+
 /** An open file that is a certain content as long as its stat stays as it is. */
 class ContentFile implements OpenedContent {
   readonly lengthBytes: number;
   readonly #content: ContentId;
   readonly #handle: FileHandle;
   readonly #stat: StatFingerprint;
+  readonly #smallReads: SmallReads;
 
-  constructor(indexed: IndexedContent, handle: FileHandle, stat: StatFingerprint) {
+  constructor(indexed: IndexedContent, { handle, stat }: TrustedFile, smallReads: SmallReads) {
     this.#content = indexed.content;
     this.lengthBytes = indexed.lengthBytes;
     this.#handle = handle;
     this.#stat = stat;
+    this.#smallReads = smallReads;
   }
 
   async read(start: number, length: number): Promise<Uint8Array> {
     const wanted = Math.max(0, Math.min(length, this.lengthBytes - start));
     const bytes = Buffer.allocUnsafe(wanted);
-    let filled = 0;
+    let filled = this.#smallReads.fill(this.#handle.fd, bytes, start);
     while (filled < wanted) {
       const { bytesRead } = await this.#handle.read(bytes, filled, wanted - filled, start + filled);
       if (bytesRead === 0) break;
@@ -142,7 +150,7 @@ export class ContentReader {
     if (handle === undefined) return undefined;
     try {
       const stat = await this.#trustedStat(indexed, handle);
-      if (stat !== undefined) return new ContentFile(indexed, handle, stat);
+      if (stat !== undefined) return new ContentFile(indexed, { handle, stat }, this.#smallReads);
     } catch (error) {
       await handle.close();
       throw error;
@@ -186,8 +194,9 @@ export class ContentReader {
     try {
       using tree = ConfinedDirectory.open(this.#treePath);
       for (const row of rows) {
-        const handle = await openIfSame(tree, pathOf(row.path), row.stat as StatFingerprint);
-        if (handle !== undefined) return new ContentFile(indexed, handle, row.stat as StatFingerprint);
+        const stat = row.stat as StatFingerprint;
+        const handle = await openIfSame(tree, pathOf(row.path), stat);
+        if (handle !== undefined) return new ContentFile(indexed, { handle, stat }, this.#smallReads);
       }
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "root-unusable") throw error;

@@ -6,12 +6,12 @@ const SLOW_READ_MS = 2;
 const PAUSE_FACTOR = 9;
 
 /**
- * Whether small files are read on the spot, which costs a fifth of four trips to the thread pool (open, stat, read, close), as
- * long as the file system answers from memory.
+ * Whether small reads are done on the spot as long as the file system answers from memory. A trip to the thread pool costs ten
+ * times as much as 16 KiB of such a read, and a small file takes four of them (open, stat, read, close).
  */
 export class SmallReads {
-  /** Up to this length a file is read whole and at once. */
-  static readonly MAX_BYTES: number = 64 * 1024;
+  /** What is read at once: the longest read for a peer. */
+  static readonly MAX_BYTES: number = 128 * 1024;
   readonly #nowMs: () => number;
   #resumeMs = -Infinity;
 
@@ -21,6 +21,15 @@ export class SmallReads {
 
   get isQuick(): boolean {
     return this.#nowMs() >= this.#resumeMs;
+  }
+
+  /**
+   * Fills `bytes` from a position of an open file.
+   * @returns how many of them, fewer at its end; 0 if nothing was done, for the thread pool should be asked
+   */
+  fill(descriptor: number, bytes: Uint8Array, position: number): number {
+    if (bytes.length > SmallReads.MAX_BYTES || !this.isQuick) return 0;
+    return this.run(() => fillFrom(descriptor, bytes, position));
   }
 
   /** Carries out a read on the spot and notes how long it took. */
@@ -39,11 +48,15 @@ export class SmallReads {
 /** The first `lengthBytes` of an open file, fewer if it is shorter. */
 export function readWhole(descriptor: number, lengthBytes: number): Uint8Array {
   const bytes = Buffer.allocUnsafe(lengthBytes);
+  return bytes.subarray(0, fillFrom(descriptor, bytes, 0));
+}
+
+function fillFrom(descriptor: number, bytes: Uint8Array, position: number): number {
   let filled = 0;
-  while (filled < lengthBytes) {
-    const count = fs.readSync(descriptor, bytes, filled, lengthBytes - filled, filled);
+  while (filled < bytes.length) {
+    const count = fs.readSync(descriptor, bytes, filled, bytes.length - filled, position + filled);
     if (count === 0) break;
     filled += count;
   }
-  return bytes.subarray(0, filled);
+  return filled;
 }

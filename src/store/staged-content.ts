@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import type { ContentId } from "../core/content-id.ts";
 import type { PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
+import type { SmallReads } from "./small-reads.ts";
 import type { ExpectedHash, ReceivedBytes } from "./staging-task.ts";
 import type { StagingThreads } from "./staging-threads.ts";
 
@@ -38,17 +39,19 @@ export class StagedContent {
   readonly lengthBytes: number;
   readonly #part: PartFile;
   readonly #threads: StagingThreads;
+  readonly #smallReads: SmallReads;
   readonly #key = nextKey++;
 
   constructor(
     content: ContentId,
     lengthBytes: number,
-    on: { readonly part: PartFile; readonly threads: StagingThreads },
+    on: { readonly part: PartFile; readonly threads: StagingThreads; readonly smallReads: SmallReads },
   ) {
     this.content = content;
     this.lengthBytes = lengthBytes;
     this.#part = on.part;
     this.#threads = on.threads;
+    this.#smallReads = on.smallReads;
   }
 
   /** @throws StoreError `staged-missing` if the part was placed or discarded; system errors of the disk */
@@ -66,7 +69,7 @@ export class StagedContent {
     this.#assertInside(offset, length);
     using part = this.#part.pin();
     const bytes = Buffer.allocUnsafe(length);
-    for (let done = 0; done < length;) {
+    for (let done = this.#smallReads.fill(part.descriptor, bytes, offset); done < length;) {
       const { bytesRead } = await read(part.descriptor, bytes, done, length - done, offset + done);
       if (bytesRead === 0) throw new StoreError("staged-missing", `staged part of ${this.content} was cut short`);
       done += bytesRead;

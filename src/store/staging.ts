@@ -11,6 +11,7 @@ import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile, fsyncFile } from "./file-copy.ts";
 import { ReadyCopies } from "./ready-copies.ts";
 import { LazyPart, type PartMaker } from "./lazy-part.ts";
+import { SmallReads } from "./small-reads.ts";
 import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
@@ -53,6 +54,7 @@ export class StagingArea implements Disposable {
   /** Copies for calls of {@link prepare} to come that keep the part. */
   readonly copies: ReadyCopies;
   readonly #threads = new StagingThreads();
+  readonly #smallReads = new SmallReads();
   /** Contents with a part: those that lay here and those made since, placed ones too. Others need no look at the disk. */
   readonly #made = new Set<ContentId>();
   /** One for all parts: there may be millions on their way. */
@@ -126,7 +128,7 @@ export class StagingArea implements Disposable {
     this.#links.drop(content);
     const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
     const part = new LazyPart({ content, lengthBytes, isMade: isThere }, this.#maker);
-    return new StagedContent(content, lengthBytes, { part, threads: this.#threads });
+    return new StagedContent(content, lengthBytes, { part, threads: this.#threads, smallReads: this.#smallReads });
   }
 
   /** Whether the content or a part of it may be here; false is certain. */

@@ -1,5 +1,8 @@
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { SmallReads } from "../../../src/store/small-reads.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 
 /** Reads that take so long each, `gapMs` apart; @returns how many of them were done on the spot */
 function onTheSpot(tookMs: number, { count, gapMs }: { count: number; gapMs: number }): number {
@@ -36,4 +39,17 @@ test("a read that fails counts as well", () => {
   expect(reads.isQuick).toBe(false);
   nowMs += 45;
   expect(reads.isQuick).toBe(true);
+});
+
+test("a small read gives what the file has at that place, a large one is left to the thread pool", () => {
+  const path = join(temporaryDirectory(), "file");
+  writeFileSync(path, "0123456789");
+  const descriptor = openSync(path, "r");
+  const reads = new SmallReads();
+  const bytes = Buffer.alloc(4);
+  expect(reads.fill(descriptor, bytes, 5)).toBe(4);
+  expect(bytes.toString()).toBe("5678");
+  expect(reads.fill(descriptor, bytes, 8)).toBe(2);
+  expect(reads.fill(descriptor, new Uint8Array(SmallReads.MAX_BYTES + 1), 0)).toBe(0);
+  closeSync(descriptor);
 });
