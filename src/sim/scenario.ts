@@ -188,6 +188,7 @@ class ScenarioRun {
       speed: volunteer.speed,
       end: {
         ...(tamper === undefined ? {} : { tamper }),
+        ...(volunteer.site === undefined ? {} : { site: volunteer.site }),
         onPayload: (from, bytes) => this.#count(site, from, bytes),
       },
     });
