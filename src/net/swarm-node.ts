@@ -230,6 +230,7 @@ class TcpSwarmNode implements SwarmNode {
       pendingCount: dialling.size,
       isAllowed: () => true,
       needsOrigin: session.needsOrigin,
+      sites: this.#sessions.sites,
     };
     for (const peer of dialPlan.choose(situation, this.#options.clock.monotonicMs())) void this.#call(active, peer);
   }
