@@ -3,6 +3,7 @@ import type { SwarmNode } from "../net/swarm-node.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { BorderReport } from "../tracker/site-balance.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { ReleaseEvents } from "./release-events.ts";
@@ -37,6 +38,8 @@ export interface CentralStatus {
     readonly syncing: number;
     readonly current: number;
   };
+  /** Payload that crossed the borders of sites, as their volunteers tell it; what came from the origin is in `downloadedBytes`. */
+  readonly sites: readonly ({ readonly site: string } & BorderReport)[];
   /** Bundles of the release, by number; the metainfo of each is at {@link torrentPath}. */
   readonly bundles: readonly BundleStatus[];
   readonly subscribers: number;
@@ -79,6 +82,7 @@ export function centralStatus(context: StatusContext): CentralStatus {
       syncing: heard.filter(({ isSyncing }) => isSyncing).length,
       current: heard.filter(isCurrent).length,
     },
+    sites: [...live.balance.totals].map(([site, totals]) => ({ site, ...totals })),
     bundles: [...tree.bundleNumbers()].map(([number, infoHash]) => ({ number, infoHash })),
     subscribers: context.events.subscriberCount,
     swarm: { connections: node().connections().length, counters: node().counters },
