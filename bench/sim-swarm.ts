@@ -2,6 +2,7 @@
 // `npm run bench -- sim-swarm`, or `node bench/sim-swarm.ts --volunteers 40,200 --size 16M --piece 256K --only sites`.
 // Time is set beside the Kumar–Ross bound (lines without headers); bytes across sites with locality (`balanced`, as central
 // does it), with `plain` locality (what sites gave counts for nothing) and with `none`. All lines 20 Mbit/s down.
+// 1,000 volunteers take from five to twenty minutes a row: `--only sites --locality plain --merge` puts single rows into the committed result.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { BundleLayout } from "../src/core/bundle-layout.ts";
@@ -10,7 +11,7 @@ import type { LinkSpeed } from "../src/sim/network.ts";
 import { runScenario, type ScenarioOutcome, type ScenarioVolunteer } from "../src/sim/scenario.ts";
 import type { Locality } from "../src/sim/sim-tracker.ts";
 import { barsSvg } from "./support/bars-svg.ts";
-import { printTable, writeResult, type Column, type Row } from "./support/report.ts";
+import { printTable, readResult, writeResult, type Column, type Row } from "./support/report.ts";
 
 const DOWN = 2_500_000;
 const EQUAL: LinkSpeed = { upBytesPerSecond: DOWN, downBytesPerSecond: DOWN, delayMs: 5 };
@@ -39,6 +40,8 @@ const { values } = parseArgs({
     /** Sites × members of the case of unequal sites. */
     unequal: { type: "string", default: "1x500,5x50,50x5" },
     only: { type: "string" },
+    locality: { type: "string" },
+    merge: { type: "boolean", default: false },
     name: { type: "string", default: "sim-swarm" },
   },
 });
@@ -61,12 +64,14 @@ const unequal = values.unequal.split(",").flatMap((group) => {
     site: `${members}: ${Math.floor(index / members)}`,
   }));
 });
-for (const locality of ["plain", "balanced"] as const) await measure(`unequal sites`, locality, QUARTER, unequal);
+for (const locality of ["plain", "balanced"] as const)
+  await measure(`unequal sites ${values.unequal}`, locality, QUARTER, unequal);
 
 printTable(COLUMNS, rows);
-writeResult(values.name, { seed, sizeBytes: layout.totalLengthBytes, pieceBytes: layout.pieceLength, rows });
+const all = values.merge ? mergedWith(readResult(values.name)?.["rows"] as Row[] | undefined, rows) : rows;
+writeResult(values.name, { rows: all });
 mkdirSync(new URL("results/", import.meta.url), { recursive: true });
-const bars = rows.map((row) => ({
+const bars = all.map((row) => ({
   label: `${row["case"]}, ${row["volunteers"]}, ${row["locality"]}`,
   value: Number(row["acrossCopies"]),
 }));
@@ -75,6 +80,14 @@ writeFileSync(
   barsSvg("Copies of the content that crossed borders of sites", bars),
 );
 
+/** New rows take the place of those of the same scene. */
+function mergedWith(earlier: readonly Row[] = [], measured: readonly Row[]): readonly Row[] {
+  const sceneOf = (row: Row): string =>
+    JSON.stringify(["case", "volunteers", "locality", "sizeBytes", "pieceBytes", "seed"].map((key) => row[key]));
+  const merged = new Map([...earlier, ...measured].map((row) => [sceneOf(row), row]));
+  return [...merged.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+}
+
 async function measure(
   name: string,
   locality: Locality,
@@ -82,6 +95,7 @@ async function measure(
   volunteers: readonly ScenarioVolunteer[],
 ): Promise<void> {
   if (values.only !== undefined && !name.includes(values.only)) return;
+  if (values.locality !== undefined && values.locality !== locality) return;
   const before = process.cpuUsage();
   const outcome = await runScenario({ seed, layout, origin, volunteers, locality });
   const { user, system } = process.cpuUsage(before);
@@ -90,6 +104,9 @@ async function measure(
     case: name,
     volunteers: volunteers.length,
     locality,
+    seed,
+    sizeBytes: layout.totalLengthBytes,
+    pieceBytes: layout.pieceLength,
     originCopies: outcome.originCopies,
     seconds: outcome.seconds,
     toBound: outcome.seconds / outcome.boundSeconds,

@@ -13,6 +13,8 @@ const STRANGERS_FACTOR = 1.2;
 /** All peers together give less than this share of the best they gave, for so long: then the border counts for nothing. */
 const STARVING_SHARE = 0.3;
 const STARVING_MS = 3_000;
+/** Where sites share the work, a piece comes late anyway, and lines that send a quarter of what they receive are no famine. */
+const STARVING_SHARE_OF_SHARERS = 0.03;
 
 /** What the policy looks at in a connection. */
 export interface BorderPeer {
@@ -83,7 +85,8 @@ export class BorderPolicy {
   noteRate(bytesPerSecond: number, peers: Iterable<BorderPeer>, nowMs: number): void {
     this.#neighbours = [...peers].filter((peer) => peer.isNear).map((peer) => peer.peerId);
     this.#bestBytesPerSecond = Math.max(this.#bestBytesPerSecond, bytesPerSecond);
-    if (bytesPerSecond >= this.#bestBytesPerSecond * STARVING_SHARE) {
+    const share = this.sharesWork ? STARVING_SHARE_OF_SHARERS : STARVING_SHARE;
+    if (bytesPerSecond >= this.#bestBytesPerSecond * share) {
       this.#starvingSinceMs = undefined;
       this.#budget.close();
       return;

@@ -4,8 +4,11 @@ import { ORIGIN_GATEWAY, type SiteView } from "./site-view.ts";
 const MIN_PIECES_PER_SITE = 4;
 /** The volunteer whose task it is asks other sites than the home once a piece was to be had there for so long, */
 const OTHER_SITE_MS = 15_000;
-/** its neighbours ask the home after this time and their turn, */
-const NEIGHBOUR_MS = 10_000;
+/**
+ * its neighbours ask the home after this time and their turn: in a site of 100 a piece needs longer than 10 s to come round. The
+ * tracker gives the task to another as soon as it knows that somebody left.
+ */
+const NEIGHBOUR_MS = 60_000;
 /** and a piece of which the own site is home, and which others got first, is asked of these after this time. */
 const OWN_HOME_MS = 5_000;
 /** No piece of a home appeared for so long: whoever wants them asks the origin. */
