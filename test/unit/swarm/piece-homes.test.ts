@@ -55,12 +55,12 @@ test("the origin is asked by the one of the home whose task it is, by others onc
   expect(idle.mayUseOrigin(60_001)).toBe(true);
 });
 
-test("whose task it is asks the home at once; others, and other sites, have their turn later and later", () => {
+test("whose task it is asks the home at once, then other sites; its neighbours do so much later", () => {
   // Piece 2 is at home in "c".
   const waitMs = (own: PieceHomes, site: string): number => own.waitMs(2, site, 1_000);
   const task = homes("a", ["c"]);
   const neighbour = homes("a", ["d"]);
-  const waits = [waitMs(task, "c"), waitMs(neighbour, "c"), waitMs(task, "d"), waitMs(neighbour, "d")];
+  const waits = [waitMs(task, "c"), waitMs(task, "d"), waitMs(neighbour, "c"), waitMs(neighbour, "d")];
   expect(waits[0]).toBe(0);
   expect(waits).toEqual([...waits].sort((a, b) => a - b));
   expect(new Set(waits).size).toBe(4);
