@@ -30,8 +30,11 @@ export async function commitRelease(
     index.facts.set("sketchesSwept", index.sketches.sweep(index.facts.get("sketchesSwept") ?? 0));
   });
   if (done.isWhole) index.facts.set("lastWholeWalkMs", ports.clock.wallMs());
-  index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
-  staging.discardAll();
+  // What could not be placed is not fetched again by the next run, which drops what it has no use for.
+  if (done.isComplete) {
+    index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
+    staging.discardAll();
+  }
   catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
   holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
 }

@@ -9,7 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Mirror } from "../../../src/edge/mirror.ts";
 import { runSync } from "../../../src/edge/sync-job.ts";
@@ -74,6 +74,25 @@ test("an empty mirror ends exact, whole, and with figures that add up", async ()
   expect(summary.bytes.fromOrigin).toBeGreaterThan(300_000);
   expect(summary.bytes.fromOrigin).toBeLessThan(330_000);
   expect(mirror.holdings.isComplete).toBe(true);
+});
+
+test("what could not be placed is not fetched again", async () => {
+  const image = randomBytesOf(3, 400_000);
+  const { fixture, mirror } = await world({ image, other: "x" }, (before) => {
+    mkdirSync(before.at("image"), { recursive: true });
+    writeFileSync(join(before.at("image"), "somebody's own"), "mine");
+  });
+  const first = await sync(mirror);
+  expect(first.failures.map(({ path }) => path)).toEqual(["image"]);
+  const second = await sync(mirror);
+  expect(second.failures).toHaveLength(1);
+  expect(second.summary.bytes.fromOrigin).toBeLessThan(1_000);
+  rmSync(fixture.at("image"), { recursive: true });
+  const third = await sync(mirror);
+  expect(third.failures).toEqual([]);
+  expect(third.summary.bytes.fromOrigin).toBeLessThan(1_000);
+  expect(readFileSync(fixture.at("image")).equals(image)).toBe(true);
+  expect([...mirror.staging.parts()]).toEqual([]);
 });
 
 test("a second sync with nothing new keeps everything and receives metadata alone", async () => {
