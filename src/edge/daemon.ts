@@ -1,6 +1,7 @@
 import type { CancelTimer } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
+import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { SyncError } from "./errors.ts";
 import { isWholeReleaseVerified } from "./holdings-report.ts";
 import { firstPollDelayMs, nextPollDelayMs, retryDelayMs } from "./polling.ts";
@@ -61,11 +62,15 @@ export class MirrorDaemon {
   #isMendingDue = false;
   #lastSummary: SyncSummary | undefined;
   #lastError: string | undefined;
+  /** Ends what runs beside the syncs. */
+  readonly #end = new AbortController();
+  readonly #signal: AbortSignal;
 
   constructor(mirror: Mirror, options: DaemonOptions, report: DaemonReport) {
     this.#mirror = mirror;
     this.#options = options;
     this.#report = report;
+    this.#signal = AbortSignal.any([mirror.ports.signal, this.#end.signal]);
     this.#waker = new Waker(mirror.ports.clock);
   }
 
@@ -86,15 +91,28 @@ export class MirrorDaemon {
     });
   }
 
-  /** Returns once the signal aborts. */
+  /** Returns once the signal aborts. @throws StoreError `index-damaged`: the next start builds the index anew */
   async run(): Promise<void> {
+    const { signal } = this.#mirror.ports;
+    const stop = (): void => this.#waker.wake();
+    signal.addEventListener("abort", stop);
+    const following = [this.#followEvents(), this.#scrub()];
+    try {
+      await this.#syncAlways();
+    } finally {
+      signal.removeEventListener("abort", stop);
+      this.#end.abort(stopping());
+      this.#cancelMending?.();
+      for (const order of this.#orders.splice(0)) order.reject(stopping());
+      await Promise.all([...following, this.#verifying]);
+    }
+  }
+
+  async #syncAlways(): Promise<void> {
     const { signal, clock, random } = this.#mirror.ports;
     const { situation, index } = this.#mirror;
     situation.onNews = () => this.#waker.wake();
     situation.onChanged = () => this.#mendSoon();
-    const stop = (): void => this.#waker.wake();
-    signal.addEventListener("abort", stop);
-    const following = [this.#followEvents(), this.#scrub()];
     const first = {
       lastPollMs: index.facts.get("lastPollMs"),
       nowMs: clock.wallMs(),
@@ -107,10 +125,6 @@ export class MirrorDaemon {
       if (signal.aborted) break;
       if (this.#isDue(nextMs)) nextMs = clock.monotonicMs() + (await this.#syncOnce());
     }
-    signal.removeEventListener("abort", stop);
-    this.#cancelMending?.();
-    for (const order of this.#orders.splice(0)) order.reject(stopping());
-    await Promise.all([...following, this.#verifying]);
   }
 
   /** False if what woke us was settled by the sync that ran meanwhile: a release is told by event, announce and poll. */
@@ -153,6 +167,8 @@ export class MirrorDaemon {
       const isEnding = this.#mirror.ports.signal.aborted;
       for (const order of orders) order.reject(isEnding ? stopping() : error);
       if (isEnding) return 0;
+      // Each further try would read the same damaged pages.
+      if (isIndexDamaged(error)) throw error;
       const retryInMs = retryDelayMs(++this.#failures, random);
       this.#lastError = messageOf(error);
       this.#report.onFailed(error, retryInMs);
@@ -176,13 +192,13 @@ export class MirrorDaemon {
   async #verifyBelieved(): Promise<void> {
     const { announcer, index, holdings, ports, selected } = this.#mirror;
     try {
-      const wrong = await verifyAdopted(this.#mirror, ports.signal);
+      const wrong = await verifyAdopted(this.#mirror, this.#signal);
       // A sync under way settles it at its end.
       if (!this.#isSyncing) holdings.isComplete = isWholeReleaseVerified(index, selected.selection);
       if (wrong > 0) this.#mend();
       void announcer.announceNow();
     } catch (error) {
-      if (ports.signal.aborted) return;
+      if (this.#signal.aborted) return;
       ports.log.warn({ reason: messageOf(error) }, "looking at adopted files failed, the next sync goes on");
     }
   }
@@ -192,13 +208,13 @@ export class MirrorDaemon {
     const { scrubPeriodMs } = this.#options;
     if (scrubPeriodMs === undefined) return;
     const { ports } = this.#mirror;
-    while (!ports.signal.aborted) {
+    while (!this.#signal.aborted) {
       try {
         await new Scrub(this.#mirror, scrubPeriodMs, () => this.#mendSoon()).run();
       } catch (error) {
-        if (ports.signal.aborted) return;
+        if (this.#signal.aborted) return;
         ports.log.warn({ reason: messageOf(error) }, "the scrub failed, it goes on later");
-        await this.#waker.pause(retryDelayMs(1, ports.random), ports.signal);
+        await this.#waker.pause(retryDelayMs(1, ports.random), this.#signal);
       }
     }
   }
@@ -218,22 +234,22 @@ export class MirrorDaemon {
   async #followEvents(): Promise<void> {
     const { ports, http, identity, index, situation } = this.#mirror;
     let failures = 0;
-    while (!ports.signal.aborted) {
+    while (!this.#signal.aborted) {
       try {
-        for await (const event of releaseEvents(http, identity.centralUrl, ports.signal)) {
+        for await (const event of releaseEvents(http, identity.centralUrl, this.#signal)) {
           failures = 0;
           const isUnderWay = this.#isSyncing && event.release <= situation.announcedRelease;
           if (isUnderWay || event.release <= (index.facts.get("heldRelease") ?? 0)) continue;
-          await this.#waker.pause(ports.random() * event.spreadMs, ports.signal);
+          await this.#waker.pause(ports.random() * event.spreadMs, this.#signal);
           this.#pushedTimestamp = event.timestamp;
           this.#pushedRelease = event.release;
           this.#waker.wake();
         }
       } catch (error) {
-        if (ports.signal.aborted) return;
+        if (this.#signal.aborted) return;
         ports.log.debug({ reason: messageOf(error) }, "event stream ended");
       }
-      await this.#waker.pause(retryDelayMs(++failures, ports.random), ports.signal);
+      await this.#waker.pause(retryDelayMs(++failures, ports.random), this.#signal);
     }
   }
 }

@@ -5,6 +5,7 @@ import type { Mirror } from "../../../src/edge/mirror.ts";
 import { SILENT_PROGRESS } from "../../../src/edge/sync-progress.ts";
 import type { SyncOutcome } from "../../../src/edge/sync-job.ts";
 import { SyncError } from "../../../src/edge/errors.ts";
+import { StoreError } from "../../../src/store/errors.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
 import { contentOf } from "./mirror-disk.ts";
 import { FAST_CLOCK, MirrorFixture, SYNC_OPTIONS } from "./mirror-fixture.ts";
@@ -47,6 +48,19 @@ class Running {
     await this.mirror[Symbol.asyncDispose]();
   }
 }
+
+test("a damaged index ends the daemon, so that its next start builds it anew", async () => {
+  const fixture = new MirrorFixture(await central({ a: "a" }));
+  const damaged = new StoreError("index-damaged", "a page of zeros");
+  const mirror = await fixture.open({ clock: FAST_CLOCK });
+  const options = { pollIntervalMs: 4 * HOURS_MS, isImmediate: true, sync: SYNC_OPTIONS };
+  const failed: unknown[] = [];
+  const report = { onSynced: () => undefined, onFailed: (error: unknown) => failed.push(error) };
+  const daemon = new MirrorDaemon(mirror, { ...options, synchronise: () => Promise.reject(damaged) }, report);
+  await expect(daemon.run()).rejects.toBe(damaged);
+  expect(failed).toEqual([]);
+  await mirror[Symbol.asyncDispose]();
+});
 
 afterEach(async () => {
   for (const daemon of running.splice(0)) await daemon.stop();
