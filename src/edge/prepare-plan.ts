@@ -1,3 +1,4 @@
+import type { ContentId } from "../core/content-id.ts";
 import { formatByteSize } from "../core/byte-size.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Selection } from "../filter/selection.ts";
@@ -119,9 +120,12 @@ function keptBy(plan: SyncPlan, wholePlan: SyncPlan): readonly RepoPath[] {
 }
 
 /** What an interrupted run staged for a release that is no longer the newest only takes room. */
-export function discardUnplanned({ staging }: Mirror, plan: SyncPlan): void {
+export function discardUnplanned({ staging, index }: Mirror, plan: SyncPlan): void {
   const planned = new Set(plan.contents.map(({ content }) => content));
   for (const { content } of [...staging.parts()]) if (!planned.has(content)) staging.discard(content);
+  const isOver = (content: ContentId): boolean => !planned.has(content) || staging.lengthOf(content) === undefined;
+  const records = [...index.staged.all()].filter(({ content }) => isOver(content));
+  if (records.length > 0) index.transaction(() => records.forEach(({ content }) => index.staged.remove(content)));
 }
 
 /** Refused before anything is fetched: a full disk half way helps nobody. */

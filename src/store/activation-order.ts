@@ -60,7 +60,8 @@ export function lateStepsFrom(
   options: { readonly isMetadata: (path: RepoPath) => boolean },
 ): number {
   const isEarly = (step: OrderedStep): boolean =>
-    step.action === "directory" || (step.action !== "remove" && !options.isMetadata(step.entry.path));
+    step.action === "directory" ||
+    (step.action !== "remove" && !options.isMetadata(step.entry.path) && !isLinkToLate(step, options.isMetadata));
   return steps.findLastIndex(isEarly) + 1;
 }
 
@@ -125,8 +126,13 @@ function orderedStep(step: ActivationStep, uses: Map<ContentId, number>): Ordere
 function phaseOf(step: ActivationStep, isMetadata: (path: RepoPath) => boolean): Phase {
   if (step.action === "remove") return step.kind === "directory" ? "rmdir" : "remove";
   if (isDirectory(step)) return "directory";
-  if (isMetadata(step.entry.path)) return "metadata";
+  if (isMetadata(step.entry.path) || isLinkToLate(step, isMetadata)) return "metadata";
   return step.action === "make" ? "symlink" : step.action;
+}
+
+/** A further name of a metadata-class path (by-hash of Debian's) can't be there before that is. */
+function isLinkToLate(step: ActivationStep | OrderedStep, isMetadata: (path: RepoPath) => boolean): boolean {
+  return step.action === "link" && isMetadata(step.to);
 }
 
 function metadataRank(step: ActivationStep): number {

@@ -58,6 +58,7 @@ export interface ActivationResult {
 }
 
 const STEPS_PER_TURN = 128;
+const SET_ID_BITS = 0o6000;
 
 /**
  * Brings DEST to a release, one step after the other (see `orderSteps`). Contents to place must be staged, verified and
@@ -165,12 +166,24 @@ class Activation {
     }
     const { staging } = this.#context;
     if (content === EMPTY_CONTENT) staging.stageWhole(EMPTY_CONTENT, new Uint8Array(0));
-    const source = await staging.prepare(content, { mode: entry.mode, mtimeNs: entry.mtimeNs, keepPart });
-    if (setOwners(staging.directory, source, entry)) staging.directory.chmod(source, entry.mode);
-    if (existing?.isDirectory() === true) this.#clearDirectory(path);
-    // What stood there was looked at just now, unless it went or a copy was waited for.
-    const there = keepPart || existing?.isDirectory() === true ? this.#destination.lstat(path) : existing;
-    this.#moveInto(source, path, { isRemovable: keepPart, there });
+    // Set-id bits only once the owner is right: a file on the move has its old name as well, where anybody may run it.
+    const isGiven = entry.uid !== undefined || entry.gid !== undefined;
+    const mode = isGiven ? entry.mode & ~SET_ID_BITS : entry.mode;
+    const source = await staging.prepare(content, { mode, mtimeNs: entry.mtimeNs, keepPart });
+    if (isGiven) {
+      setOwners(staging.directory, source, entry);
+      staging.directory.chmod(source, entry.mode);
+    }
+    try {
+      if (existing?.isDirectory() === true) this.#clearDirectory(path);
+      // What stood there was looked at just now, unless it went or a copy was waited for.
+      const there = keepPart || existing?.isDirectory() === true ? this.#destination.lstat(path) : existing;
+      this.#moveInto(source, path, { isRemovable: keepPart, there });
+    } catch (error) {
+      // The next run may be one that does not set owners.
+      if (isGiven && !keepPart) staging.discard(content);
+      throw error;
+    }
     if (!keepPart) staging.forgetPlaced(content);
     const placed = this.#destination.lstat(path)!;
     const stat = fileStatOf(placed);

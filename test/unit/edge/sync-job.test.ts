@@ -76,6 +76,17 @@ test("an empty mirror ends exact, whole, and with figures that add up", async ()
   expect(mirror.holdings.isComplete).toBe(true);
 });
 
+test("a further name of a repository index comes with it", async () => {
+  const state = await world({ Packages: "Package: a", pool: "a" });
+  const { central, fixture, mirror } = state;
+  mkdirSync(`${central.treePath}/by-hash`);
+  linkSync(`${central.treePath}/Packages`, `${central.treePath}/by-hash/0`);
+  await publish(state);
+  expect((await sync(mirror)).failures).toEqual([]);
+  expect(textAt(fixture, "by-hash/0")).toBe("Package: a");
+  expect(statSync(fixture.at("by-hash/0")).ino).toBe(statSync(fixture.at("Packages")).ino);
+});
+
 test("what could not be placed is not fetched again", async () => {
   const image = randomBytesOf(3, 400_000);
   const { fixture, mirror } = await world({ image, other: "x" }, (before) => {
@@ -92,7 +103,7 @@ test("what could not be placed is not fetched again", async () => {
   expect(third.failures).toEqual([]);
   expect(third.summary.bytes.fromOrigin).toBeLessThan(1_000);
   expect(readFileSync(fixture.at("image")).equals(image)).toBe(true);
-  expect([...mirror.staging.parts()]).toEqual([]);
+  expect([[...mirror.staging.parts()], [...mirror.index.staged.all()]]).toEqual([[], []]);
 });
 
 test("a second sync with nothing new keeps everything and receives metadata alone", async () => {

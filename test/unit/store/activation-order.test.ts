@@ -57,6 +57,13 @@ test("directories first, metadata after what it names, removals last and from th
   ]);
 });
 
+test("a further name of a metadata-class path comes after that, and is late as it is", () => {
+  const link = { ...place("by-hash/x"), action: "link", to: path("dists/Packages") } as ActivationStep;
+  const ordered = orderSteps([link, place("dists/Packages"), place("pool/a")], { isMetadata });
+  expect(ordered.map(show)).toEqual(["place pool/a", "place dists/Packages", "link by-hash/x"]);
+  expect(lateStepsFrom(ordered, { isMetadata })).toBe(1);
+});
+
 test("late are metadata and removals, but for removals that make room for a file", () => {
   const early = [remove("d/x", "file"), place("d", "directory"), place("e")];
   const late = [place("dists/Release"), make("dists/link", "symlink"), remove("f", "file"), remove("g", "directory")];
