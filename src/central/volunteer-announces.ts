@@ -2,7 +2,6 @@ import type { Clock, Random } from "../core/clock.ts";
 import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { jitteredIntervalSeconds, peerAnswerOf, type VolunteerAnswer } from "../tracker/announce-answer.ts";
-import { type BorderPlan, borderPlanFor } from "../tracker/border-plan.ts";
 import { choosePeers, type PeerRules } from "../tracker/choose-peers.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
@@ -64,20 +63,18 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
   }
   const outcome = context.live.announce(announce, { id: volunteer.id, host, site: volunteer.site });
   if (outcome.isPortCheckDue) context.checkPort({ id: volunteer.id, host, port: announce.port });
-  const plan = borderPlanFor(outcome.volunteer, context.live.all(), peerRules(context));
-  const { site } = outcome.volunteer;
   return {
     interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),
-    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer, plan),
+    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer),
     origin: context.origin(),
-    pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey!, site }),
+    pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey! }),
     revoked: context.registry.revokedIds(),
     release: newest,
     holdingsId: outcome.holdingsId,
     fullHoldingsWanted: outcome.fullHoldingsWanted,
-    ...(site === undefined ? {} : { site }),
+    ...(outcome.volunteer.site === undefined ? {} : { site: outcome.volunteer.site }),
     neighbours: context.live.neighbourCount(outcome.volunteer),
-    ...(plan.homes.length === 0 ? {} : plan),
+    spared: context.live.balance.spared(),
     ...stockFor(context, outcome.volunteer),
   };
 }
@@ -91,10 +88,9 @@ function stockFor(
   return { stock: stockPeersFor(asking, tree.bundleNumbers(), { swarms: stockSwarms, random }) };
 }
 
-function peersFor(context: AnnounceContext, asking: LiveVolunteer, { gateways }: BorderPlan): VolunteerAnswer["peers"] {
+function peersFor(context: AnnounceContext, asking: LiveVolunteer): VolunteerAnswer["peers"] {
   const { live, random } = context;
-  const rules = { ...peerRules(context), random, balance: live.balance, gateways };
-  return choosePeers(asking, live.all(), rules).map(peerAnswerOf);
+  return choosePeers(asking, live.all(), { ...peerRules(context), random, balance: live.balance }).map(peerAnswerOf);
 }
 
 /** Whom any answer may name. */

@@ -60,9 +60,8 @@ export interface AnnounceAnswer {
   readonly site?: string | undefined;
   /** Other volunteers there. */
   readonly neighbours?: number | undefined;
-  /** Sites that share the work at their borders, and those whose pieces this mirror brings to its own. */
-  readonly homes?: readonly string[] | undefined;
-  readonly gateways?: readonly string[] | undefined;
+  /** Sites that gave more than they took. */
+  readonly spared?: readonly string[] | undefined;
   /** Undefined unless stock clients are let in. */
   readonly stock?: readonly AnnouncedStockPeer[] | undefined;
 }
@@ -104,8 +103,7 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
   pass: z.string().max(4096).optional(),
   site: z.string().max(64).optional(),
   neighbours: z.int().min(0).optional(),
-  homes: z.array(z.string().max(64)).max(1000).optional(),
-  gateways: z.array(z.string().max(64)).max(1000).optional(),
+  spared: z.array(z.string().max(64)).max(1000).optional(),
   revoked: z.array(z.string()).max(100_000).optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),

@@ -185,8 +185,8 @@ export class Announcer implements AsyncDisposable {
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.isOpen = answer.stock !== undefined;
-    const { site, neighbours = 0, homes = [], gateways = [] } = answer;
-    const news = { site, neighbourCount: neighbours, homes, gateways };
+    const { site, neighbours = 0, spared = [] } = answer;
+    const news = { site, neighbourCount: neighbours, spared };
     swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname), news);
     const { release = 0 } = answer;
     if (release <= situation.announcedRelease) return;

@@ -11,8 +11,7 @@ export interface PeerBinding {
 }
 
 export type AdmissionResult =
-  | { readonly ok: true; readonly isOrigin: boolean; readonly site?: string | undefined }
-  | { readonly ok: false; readonly reason: string };
+  { readonly ok: true; readonly isOrigin: boolean } | { readonly ok: false; readonly reason: string };
 
 /** Passes and signatures, as connections need them. */
 export interface PeerAdmission {

@@ -12,7 +12,7 @@ import { encodePassMessage, parsePassMessage } from "../swarm/wire/pass-message.
 import { NetError } from "./errors.ts";
 import type { PeerAdmission, PeerBinding } from "./peer-admission.ts";
 import type { PeerLink } from "./peer-link.ts";
-import { type AdmittedPeer, MAX_INCOMING_REQUESTS, SocketPeerWire } from "./socket-peer-wire.ts";
+import { MAX_INCOMING_REQUESTS, SocketPeerWire } from "./socket-peer-wire.ts";
 
 /** For connecting, both handshakes and both passes together. */
 export const ESTABLISHMENT_DEADLINE_MS = 10_000;
@@ -120,7 +120,7 @@ class Establishment {
     gate.expectExtended({ geometry: bundle, isFast: extensions.fast, holdsEarlyFrames: allowStockClients });
     wire.extendedHandshake = this.#extendedHandshake(bundle);
     if (this.#side.answers) wire.handshake(infoHash, ownId, { fast: true });
-    if (!extensions.extended) this.#finish({ isStockClient: true, isOrigin: false, site: undefined });
+    if (!extensions.extended) this.#finish({ isStockClient: true, isOrigin: false });
   };
 
   readonly #onExtended = (extension: string, payload: Uint8Array): void => {
@@ -133,7 +133,7 @@ class Establishment {
     const { nonce, extensionIds } = this.#link.gate.extendedHandshake!;
     if (nonce === undefined) {
       if (!this.#context.allowStockClients) return this.#link.close("a peer without a pass");
-      return this.#finish({ isStockClient: true, isOrigin: false, site: undefined });
+      return this.#finish({ isStockClient: true, isOrigin: false });
     }
     const id = extensionIds.get("prsync");
     if (id === undefined) return this.#link.close("a nonce without the prsync extension");
@@ -146,10 +146,10 @@ class Establishment {
   #onPass(payload: Uint8Array): void {
     const result = this.#context.admission.admit(parsePassMessage(payload), this.#binding(this.#ownNonce, "other"));
     if (!result.ok) return this.#link.close(result.reason);
-    this.#finish({ isStockClient: false, isOrigin: result.isOrigin, site: result.site });
+    this.#finish({ isStockClient: false, isOrigin: result.isOrigin });
   }
 
-  #finish(kind: Pick<AdmittedPeer, "isStockClient" | "isOrigin" | "site">): void {
+  #finish(kind: { readonly isStockClient: boolean; readonly isOrigin: boolean }): void {
     const { wire, gate } = this.#link;
     wire.off("handshake", this.#onHandshake);
     wire.off("extended", this.#onExtended);

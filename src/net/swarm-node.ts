@@ -230,7 +230,6 @@ class TcpSwarmNode implements SwarmNode {
       pendingCount: dialling.size,
       isAllowed: () => true,
       needsOrigin: session.needsOrigin,
-      sites: this.#sessions.sites,
     };
     for (const peer of dialPlan.choose(situation, this.#options.clock.monotonicMs())) void this.#call(active, peer);
   }

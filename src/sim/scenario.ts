@@ -11,9 +11,6 @@ import { VirtualClock } from "./virtual-clock.ts";
 /** Asking again while bytes are on their way, as a mirror does (`edge/announcer.ts`): others appear in the first moments. */
 const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 
-/** Daemons are known to the tracker, and their ports tried, long before a release comes. */
-const KNOWN_BEFORE_MS = 200;
-
 export interface ScenarioVolunteer {
   readonly speed: LinkSpeed;
   readonly site?: string;
@@ -191,7 +188,6 @@ class ScenarioRun {
       speed: volunteer.speed,
       end: {
         ...(tamper === undefined ? {} : { tamper }),
-        ...(volunteer.site === undefined ? {} : { site: volunteer.site }),
         onPayload: (from, bytes) => this.#count(site, from, bytes),
       },
     });
@@ -207,12 +203,6 @@ class ScenarioRun {
     };
     this.#hosts.set(peerId, host);
     this.#participants.set(peerId, participant);
-    this.#tell(participant, "started");
-    this.#clock.schedule(volunteer.startSeconds === undefined ? KNOWN_BEFORE_MS : 0, () => this.#begin(participant));
-  }
-
-  #begin(participant: Participant): void {
-    const { host, bundle, volunteer } = participant;
     const startSeconds = this.#clock.passedSeconds;
     const settle = (error: unknown): void => {
       if (participant.isSettled) return;
@@ -222,7 +212,7 @@ class ScenarioRun {
       participant.seconds = this.#clock.passedSeconds - startSeconds;
       this.#announce(participant, "completed");
     };
-    this.#announce(participant);
+    this.#announce(participant, "started");
     host.download(bundle.missing()).then(
       () => settle(undefined),
       (error: unknown) => settle(error),
@@ -232,20 +222,9 @@ class ScenarioRun {
     }
   }
 
-  /** Announces, and again after a while. */
-  #announce(participant: Participant, event?: "completed"): void {
-    const told = this.#tell(participant, event);
-    if (told === undefined || event === "completed") return;
-    const soonMs = SYNCING_INTERVALS_MS[participant.announces++] ?? SYNCING_INTERVALS_MS.at(-1)!;
-    this.#clock.schedule(told.isComplete ? told.intervalMs : soonMs, () => this.#announce(participant));
-  }
-
-  #tell(
-    participant: Participant,
-    event?: "started" | "completed",
-  ): { readonly intervalMs: number; readonly isComplete: boolean } | undefined {
+  #announce(participant: Participant, event?: "started" | "completed"): void {
     const { host, bundle, volunteer } = participant;
-    if (!host.isUp) return undefined;
+    if (!host.isUp) return;
     const leftPieces = bundle.layout.pieceCount - bundle.held.count;
     const answer = this.#tracker.announce({
       id: host.peerId,
@@ -259,7 +238,10 @@ class ScenarioRun {
       ...(event === undefined ? {} : { event }),
     });
     host.setPeers(answer.peers, answer.news, (id) => this.#hosts.get(id));
-    return { intervalMs: answer.intervalMs, isComplete: leftPieces === 0 };
+    if (event === "completed") return;
+    const soonMs = SYNCING_INTERVALS_MS[participant.announces++] ?? SYNCING_INTERVALS_MS.at(-1)!;
+    const delayMs = leftPieces > 0 ? soonMs : answer.intervalMs;
+    this.#clock.schedule(delayMs, () => this.#announce(participant));
   }
 
   #count(site: string, fromPeerId: string, bytes: number): void {

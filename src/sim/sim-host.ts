@@ -79,11 +79,11 @@ export class SimHost {
       sites: this.sites,
       onUploaded: (bytes, to) => {
         this.uploadedBytes += bytes;
-        if (!this.sites.isNear(to)) this.border.uploadedBytes += bytes;
+        if (this.sites.nearnessOf(to) !== "near") this.border.uploadedBytes += bytes;
       },
       onDownloaded: (bytes, from) => {
         this.downloadedBytes += bytes;
-        if (!this.sites.isNear(from)) this.border.downloadedBytes += bytes;
+        if (this.sites.nearnessOf(from) !== "near") this.border.downloadedBytes += bytes;
       },
     });
     this.#dialPlan = new DialPlan(random, clock.monotonicMs());
@@ -152,7 +152,6 @@ export class SimHost {
       pendingCount: this.#dialling.size,
       isAllowed: (id: string) => id !== this.peerId && !this.offences.isBanned(id),
       needsOrigin: this.session.needsOrigin,
-      sites: this.sites,
     };
     const { clock } = this.#options;
     for (const peer of this.#dialPlan.choose(situation, clock.monotonicMs())) this.#call(peer);

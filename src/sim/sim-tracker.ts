@@ -2,7 +2,6 @@ import type { Random } from "../core/clock.ts";
 import type { KnownPeer } from "../swarm/ports.ts";
 import type { SiteNews } from "../swarm/site-view.ts";
 import { jitteredIntervalSeconds } from "../tracker/announce-answer.ts";
-import { borderPlanFor } from "../tracker/border-plan.ts";
 import { choosePeers } from "../tracker/choose-peers.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { BorderReport } from "../tracker/site-balance.ts";
@@ -71,9 +70,7 @@ export class SimTracker {
     const rules = { isSilent: live.isSilent.bind(live), isAdmitted: () => true, random: this.#random };
     const isBalanced = this.#locality === "balanced";
     const asking = this.#locality === "none" ? { ...outcome.volunteer, site: undefined } : outcome.volunteer;
-    const plan = isBalanced ? borderPlanFor(asking, live.all(), rules) : { homes: [], gateways: [] };
-    const balanced = isBalanced ? { balance: live.balance, gateways: plan.gateways } : {};
-    const chosen = choosePeers(asking, live.all(), { ...rules, ...balanced });
+    const chosen = choosePeers(asking, live.all(), { ...rules, ...(isBalanced ? { balance: live.balance } : {}) });
     const peers: KnownPeer[] = chosen.map((volunteer) => ({
       id: volunteer.id,
       host: volunteer.host,
@@ -88,7 +85,7 @@ export class SimTracker {
       news: {
         site: asking.site,
         neighbourCount: live.neighbourCount(asking),
-        ...plan,
+        spared: isBalanced ? live.balance.spared() : [],
       },
     };
   }

@@ -1,6 +1,4 @@
 import type { Bitfield } from "../core/bitfield.ts";
-import { hashOfId, mixedHash } from "../core/rendezvous.ts";
-import { PieceHomes } from "./piece-homes.ts";
 import { SecondCopyBudget } from "./second-copy-budget.ts";
 import type { SiteView } from "./site-view.ts";
 
@@ -8,13 +6,13 @@ import type { SiteView } from "./site-view.ts";
 const TURN_MS = 2_000;
 /** Nobody waits longer for neighbours: they may all have left. */
 const MAX_WAIT_MS = 20_000;
+/** Peers of spared sites get their turn so much later. */
+const SPARED_WAIT_MS = 4_000;
 /** Some neighbours have just come, left or can't be reached; beyond this the order of the connected ones says too little. */
 const STRANGERS_FACTOR = 1.2;
 /** All peers together give less than this share of the best they gave, for so long: then the border counts for nothing. */
 const STARVING_SHARE = 0.3;
 const STARVING_MS = 3_000;
-/** Where sites share the work, a piece comes late anyway, and lines that send a quarter of what they receive are no famine. */
-const STARVING_SHARE_OF_SHARERS = 0.03;
 
 /** What the policy looks at in a connection. */
 export interface BorderPeer {
@@ -30,26 +28,17 @@ export interface BorderPolicyOptions {
   /** This volunteer's peer id. */
   readonly ownId: string;
   readonly sites: SiteView;
-  readonly nowMs: number;
-}
-
-/** A piece found beyond the border and not within. */
-interface FarPiece {
-  readonly sinceMs: number;
-  /** What this volunteer leaves to its neighbours before it asks. */
-  readonly turnMs: number;
 }
 
 /**
  * Which pieces come from other sites: one copy per site crosses the border where possible. Neighbours take turns piece by
  * piece, in an order that follows from their ids and the piece, so nobody has to be asked; each waits {@link TURN_MS} for each of those
- * before it. Who sees more neighbours than it is connected to estimates its place. If the neighbours starve, all may ask. Where
- * sites share the work ({@link PieceHomes}), the pieces of a site are one neighbour's task.
+ * before it. Who sees more neighbours than it is connected to estimates its place. If the neighbours starve, all may ask.
  */
 export class BorderPolicy {
   readonly #nearCounts: Uint16Array;
-  readonly #farPieces = new Map<number, FarPiece>();
-  readonly #homes: PieceHomes;
+  /** Piece → when this volunteer's turn comes; set once, when the piece is first found beyond the border and not within. */
+  readonly #turns = new Map<number, number>();
   readonly #ownHash: number;
   readonly #hashes = new Map<string, number>();
   readonly #budget = new SecondCopyBudget();
@@ -59,15 +48,14 @@ export class BorderPolicy {
   /** Ids of the neighbours that are connected. */
   #neighbours: readonly string[] = [];
 
-  constructor({ pieceCount, ownId, sites, nowMs }: BorderPolicyOptions) {
-    this.#homes = new PieceHomes(pieceCount, sites, nowMs);
+  constructor({ pieceCount, ownId, sites }: BorderPolicyOptions) {
     this.#nearCounts = new Uint16Array(pieceCount);
-    this.#ownHash = hashOfId(ownId);
+    this.#ownHash = hashOf(ownId);
     this.#sites = sites;
   }
 
   isNear({ peerId, isOrigin }: BorderPeer): boolean {
-    return !isOrigin && this.#sites.isNear(peerId);
+    return !isOrigin && this.#sites.nearnessOf(peerId) === "near";
   }
 
   /** The tracker told only now where the peer stands; it was counted as standing elsewhere. */
@@ -85,8 +73,7 @@ export class BorderPolicy {
   noteRate(bytesPerSecond: number, peers: Iterable<BorderPeer>, nowMs: number): void {
     this.#neighbours = [...peers].filter((peer) => peer.isNear).map((peer) => peer.peerId);
     this.#bestBytesPerSecond = Math.max(this.#bestBytesPerSecond, bytesPerSecond);
-    const share = this.sharesWork ? STARVING_SHARE_OF_SHARERS : STARVING_SHARE;
-    if (bytesPerSecond >= this.#bestBytesPerSecond * share) {
+    if (bytesPerSecond >= this.#bestBytesPerSecond * STARVING_SHARE) {
       this.#starvingSinceMs = undefined;
       this.#budget.close();
       return;
@@ -100,67 +87,51 @@ export class BorderPolicy {
     if (this.#nearCounts[piece]! > 0) this.#budget.spend(lengthBytes);
   }
 
-  /** Do sites share the work of bringing pieces from the origin? */
-  get sharesWork(): boolean {
-    return this.#homes.areUsed;
-  }
-
-  /** Do other sites wait for the piece to be here? */
-  isUrgent(piece: number): boolean {
-    return this.#homes.isOurs(piece);
-  }
-
-  /** A peer offers the piece that did not before, or it is here. */
-  appeared(piece: number, nowMs: number): void {
-    this.#homes.appeared(piece, nowMs);
-  }
-
   mayAsk(piece: number, peer: BorderPeer, nowMs: number): boolean {
     if (peer.isNear) return true;
     if (this.#nearCounts[piece]! > 0) return this.#budget.hasRoom(nowMs);
-    const { sinceMs, turnMs } = this.#farPiece(piece, nowMs);
-    const waitMs = this.#homes.areUsed ? this.#homes.waitMs(piece, this.#sites.siteOf(peer.peerId), turnMs) : turnMs;
-    return nowMs >= sinceMs + waitMs || this.#budget.hasRoom(nowMs);
-  }
-
-  /** May the origin be asked for a piece, as far as sites go? */
-  mayAskOrigin(piece: number, nowMs: number): boolean {
-    return this.#homes.mayAskOrigin(piece, nowMs) || this.#budget.hasRoom(nowMs);
-  }
-
-  /** May the origin be asked for anything? */
-  mayUseOrigin(nowMs: number): boolean {
-    return this.#homes.mayUseOrigin(nowMs) || this.#budget.hasRoom(nowMs);
+    let turnMs = this.#turns.get(piece);
+    if (turnMs === undefined) {
+      turnMs = nowMs + Math.min(MAX_WAIT_MS, this.#place(piece) * TURN_MS);
+      this.#turns.set(piece, turnMs);
+    }
+    if (nowMs < turnMs) return this.#budget.hasRoom(nowMs);
+    const isSpared = this.#sites.nearnessOf(peer.peerId) === "spared";
+    return !isSpared || nowMs >= turnMs + SPARED_WAIT_MS;
   }
 
   /** The piece is here. */
   forget(piece: number): void {
-    this.#farPieces.delete(piece);
-  }
-
-  #farPiece(piece: number, nowMs: number): FarPiece {
-    let found = this.#farPieces.get(piece);
-    if (found === undefined) {
-      found = { sinceMs: nowMs, turnMs: Math.min(MAX_WAIT_MS, this.#place(piece) * TURN_MS) };
-      this.#farPieces.set(piece, found);
-    }
-    return found;
+    this.#turns.delete(piece);
   }
 
   /** How many neighbours go first. */
   #place(piece: number): number {
-    const own = mixedHash(this.#ownHash, piece);
+    const own = mixed(this.#ownHash, piece);
     // Strangers among the neighbours: of n places drawn evenly this one is about the share of lower numbers.
     const { neighbourCount } = this.#sites;
     if (neighbourCount > this.#neighbours.length * STRANGERS_FACTOR) return (own / 2 ** 32) * (neighbourCount + 1);
     let place = 0;
-    for (const peerId of this.#neighbours) if (mixedHash(this.#hashOf(peerId), piece) < own) place++;
+    for (const peerId of this.#neighbours) if (mixed(this.#hashOf(peerId), piece) < own) place++;
     return place;
   }
 
   #hashOf(peerId: string): number {
     let hash = this.#hashes.get(peerId);
-    if (hash === undefined) this.#hashes.set(peerId, (hash = hashOfId(peerId)));
+    if (hash === undefined) this.#hashes.set(peerId, (hash = hashOf(peerId)));
     return hash;
   }
+}
+
+/** Peer ids are hashes already: their first 32 bits. */
+function hashOf(peerId: string): number {
+  return Number.parseInt(peerId.slice(0, 8), 16) >>> 0;
+}
+
+/** Spreads (peer, piece) over 32 bits: the finaliser of MurmurHash3. */
+function mixed(hash: number, piece: number): number {
+  let value = (hash ^ Math.imul(piece + 1, 0x9e3779b1)) >>> 0;
+  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+  return (value ^ (value >>> 16)) >>> 0;
 }

@@ -8,7 +8,6 @@ import { idleReason } from "./idle-rule.ts";
 import { MetadataExchange } from "./metadata-exchange.ts";
 import { OriginLedger } from "./origin-ledger.ts";
 import type { PeerOffences } from "./peer-offences.ts";
-import { PieceHomes } from "./piece-homes.ts";
 import { PeerUploads } from "./peer-uploads.ts";
 import type { SwarmBundle, WantedRanges } from "./ports.ts";
 import { type DownloadCall, RunningDownload, type SourcePatience } from "./running-download.ts";
@@ -65,7 +64,6 @@ export class BundleSession {
     this.#slots = new UnchokeSlots(this.#peers, {
       random: options.random,
       pieceLength: bundle.layout.pieceLength,
-      needsNone: (peer) => this.#isGateway(peer),
       onChoked: (peer) => this.#uploads.choke(peer),
     });
     this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));
@@ -99,7 +97,6 @@ export class BundleSession {
     const key = this.#nextKey++;
     const peer = new SessionPeer({ key, wire, pieceCount: this.bundle.layout.pieceCount, nowMs });
     this.#peers.set(key, peer);
-    if (wire.site !== undefined) this.#options.sites.met(peer.peerId, wire.site);
     wire.sendHeld(this.bundle.held);
     if (this.#running !== undefined) this.#run(this.#running.state.addPeer(peer, nowMs));
     this.#metadata.advance(this.peers);
@@ -291,13 +288,6 @@ export class BundleSession {
     this.#options.log.warn({ bundle: this.bundle.number, peer: peerId, isBanned }, "peer sent wrong bytes");
     if (!isBanned) return;
     for (const peer of [...this.#peers.values()]) if (peer.peerId === peerId) peer.wire.close("banned");
-  }
-
-  /** A peer that brings pieces to another site asks for few, and its whole site waits for them. */
-  #isGateway(peer: SessionPeer): boolean {
-    const { sites, isOrigin } = this.#options;
-    if (isOrigin || peer.isOrigin || peer.wire.isStockClient) return false;
-    return PieceHomes.areUsed(this.bundle.layout.pieceCount, sites) && !sites.isNear(peer.peerId);
   }
 
   #interestChanged(peer: SessionPeer, isInterested: boolean): void {

@@ -1,6 +1,5 @@
 import type { Random } from "../core/clock.ts";
 import type { KnownPeer } from "./ports.ts";
-import type { SiteView } from "./site-view.ts";
 
 /** The origin is called only if no other peer could be reached within this time. */
 const ORIGIN_WAIT_MS = 1_000;
@@ -14,10 +13,6 @@ const MAX_ORIGIN_RETRY_MS = 30_000;
 const SHORT_LIFE_MS = 20_000;
 /** Connections one download looks for. */
 const PEERS_PER_BUNDLE = 30;
-/** With those to sites whose pieces this volunteer brings. */
-const MAX_PEERS_PER_BUNDLE = 60;
-/** Where neighbours share the work of the border, so many others are looked for: somebody may not do its part. */
-const STRANGERS = 2;
 /** Bounds the memory. */
 const MAX_REMEMBERED = 4_096;
 
@@ -36,7 +31,6 @@ export interface DialSituation {
   readonly pendingCount: number;
   readonly isAllowed: (peerId: string) => boolean;
   readonly needsOrigin: boolean;
-  readonly sites: SiteView;
 }
 
 /** Whom to call for one bundle, and when to try again. One plan per bundle that is wanted. */
@@ -60,28 +54,11 @@ export class DialPlan {
         this.#isDue(peer, nowMs),
     );
     const others = callable.filter((peer) => !peer.isOrigin);
-    const chosen =
-      situation.sites.homes.length > 0 ? this.#bySite(others, situation) : this.#sample(others, roomOf(situation));
+    const room = Math.max(0, PEERS_PER_BUNDLE - situation.busyIds.size);
+    const chosen = this.#sample(others, room);
     const hadChance = nowMs - this.#startMs >= ORIGIN_WAIT_MS || (chosen.length === 0 && situation.pendingCount === 0);
     if (situation.needsOrigin && hadChance) chosen.push(...callable.filter((peer) => peer.isOrigin));
     for (const peer of chosen) this.#note(peer.id, { dialledMs: nowMs, failures: this.#failures(peer.id) });
-    return chosen;
-  }
-
-  /** One volunteer of each site whose pieces this one brings, neighbours, and few others. */
-  #bySite(callable: readonly KnownPeer[], { sites, busyIds }: DialSituation): KnownPeer[] {
-    const reached = new Set([...busyIds].map((id) => sites.siteOf(id)));
-    const { own = [], ...elsewhere } = Object.groupBy(callable, ({ id }) =>
-      sites.isNear(id) ? "own" : `at ${sites.siteOf(id)}`,
-    );
-    const gateways = [...sites.gateways].filter((site) => !reached.has(site));
-    const first = gateways.flatMap((site) => this.#sample(elsewhere[`at ${site}`] ?? [], 1));
-    const chosen = first.slice(0, Math.max(0, MAX_PEERS_PER_BUNDLE - busyIds.size));
-    const nearBusy = [...busyIds].filter((id) => sites.isNear(id)).length;
-    chosen.push(...this.#sample(own, PEERS_PER_BUNDLE - sites.gateways.size - nearBusy));
-    const farBusy = busyIds.size - nearBusy;
-    const rest = callable.filter((peer) => !chosen.includes(peer) && !sites.isNear(peer.id));
-    chosen.push(...this.#sample(rest, STRANGERS - farBusy - first.length));
     return chosen;
   }
 
@@ -120,8 +97,4 @@ export class DialPlan {
     }
     return sample;
   }
-}
-
-function roomOf({ busyIds }: DialSituation): number {
-  return Math.max(0, PEERS_PER_BUNDLE - busyIds.size);
 }

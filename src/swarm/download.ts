@@ -46,7 +46,7 @@ export class Download {
   constructor({ layout, wanted, random, nowMs, budget, ownId, sites }: DownloadOptions) {
     this.#budget = new RequestBudget(budget);
     this.#pieces = new WantedPieces(layout, wanted);
-    this.#border = new BorderPolicy({ pieceCount: layout.pieceCount, ownId, sites, nowMs });
+    this.#border = new BorderPolicy({ pieceCount: layout.pieceCount, ownId, sites });
     this.#originPolicy = new OriginPolicy(nowMs);
     this.#progressMs = nowMs;
     this.#view = {
@@ -55,8 +55,7 @@ export class Download {
       incomplete: this.#pieces.incomplete,
       originPolicy: this.#originPolicy,
       random,
-      mayCross: (peer, piece, nowMs) => this.#mayCross(peer, piece, nowMs),
-      isUrgent: (piece) => this.#border.isUrgent(piece),
+      mayCross: (peer, piece, nowMs) => this.#border.mayAsk(piece, peer, nowMs),
       begin: (piece, owner) => this.#pieces.begin(piece, owner, this.#progressMs),
     };
   }
@@ -88,9 +87,7 @@ export class Download {
   /** Is the origin of use: something is missing that no other peer offers, or the peers are slow. */
   needsOrigin(nowMs: number): boolean {
     if (this.#originPolicy.arePeersSlow(nowMs)) return true;
-    for (const piece of this.#pieces.missing.keys()) {
-      if (this.#pieces.availability.countOf(piece) === 0 && this.#border.mayAskOrigin(piece, nowMs)) return true;
-    }
+    for (const piece of this.#pieces.missing.keys()) if (this.#pieces.availability.countOf(piece) === 0) return true;
     return false;
   }
 
@@ -123,9 +120,7 @@ export class Download {
     const before = peer.held;
     peer.held = held;
     for (const piece of this.#pieces.missing.keys()) {
-      if (held.has(piece) === before.has(piece)) continue;
-      this.#offer(peer, piece, held.has(piece) ? 1 : -1);
-      if (held.has(piece) && !peer.isOrigin) this.#border.appeared(piece, nowMs);
+      if (held.has(piece) !== before.has(piece)) this.#offer(peer, piece, held.has(piece) ? 1 : -1);
     }
     this.#fill(peer, nowMs);
     return this.#takeEffects();
@@ -136,7 +131,6 @@ export class Download {
     const peer = this.#peers.get(key);
     if (peer === undefined || !this.#pieces.missing.has(piece)) return [];
     this.#offer(peer, piece, 1);
-    this.#border.appeared(piece, nowMs);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
   }
@@ -198,7 +192,7 @@ export class Download {
   checked(piece: number, outcome: "verified" | "mismatch", nowMs: number): DownloadEffect[] {
     const progress = this.#pieces.active.get(piece);
     if (progress === undefined) return [];
-    if (outcome === "verified") this.#verified(piece, nowMs);
+    if (outcome === "verified") this.#verified(piece);
     else this.#failed(progress);
     if (outcome === "mismatch") this.#fillAll(nowMs);
     return this.#takeEffects();
@@ -207,7 +201,7 @@ export class Download {
   /** Call about ten times a second: time-outs, endgame, everything that waits for time to pass. */
   tick(nowMs: number): DownloadEffect[] {
     for (const peer of this.#peers.values()) {
-      this.#noteUse(peer, nowMs);
+      this.#loseInterest(peer, nowMs);
       if (peer.isNear !== this.#border.isNear(peer)) this.#border.moved(peer, this.#pieces.missing.keys());
       for (const request of peer.pipeline.takeLate(nowMs)) {
         this.#effects.push({ kind: "cancel", peer: peer.key, request });
@@ -267,9 +261,8 @@ export class Download {
     this.#effects.push({ kind: "write", progress, offset: block.request.offset, bytes });
   }
 
-  #verified(piece: number, nowMs: number): void {
+  #verified(piece: number): void {
     this.#pieces.verified(piece);
-    this.#border.appeared(piece, nowMs);
     this.#border.forget(piece);
     for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
   }
@@ -288,9 +281,7 @@ export class Download {
     if (!peer.isOrigin) this.#count(peer, piece, by);
     peer.offeredCount += by;
     peer.isExhausted = false;
-    // Whether the origin is of use to one of many that share the work is looked at with every tick.
-    const isCertain = !peer.isOrigin || !this.#border.sharesWork;
-    if (peer.offeredCount > 0 && !peer.isInteresting && isCertain) this.#setInterest(peer, true);
+    if (peer.offeredCount > 0 && !peer.isInteresting) this.#setInterest(peer, true);
   }
 
   #count(peer: DownloadPeer, piece: number, by: 1 | -1): void {
@@ -299,13 +290,9 @@ export class Download {
   }
 
   /** A peer that was of no use for a while may close the connection or give its slot to others. */
-  #noteUse(peer: DownloadPeer, nowMs: number): void {
+  #loseInterest(peer: DownloadPeer, nowMs: number): void {
     if (peer.offeredCount > 0) peer.usefulMs = nowMs;
-    if (peer.isOrigin) {
-      const isUseful =
-        peer.offeredCount > 0 && (this.#border.mayUseOrigin(nowMs) || this.#originPolicy.arePeersSlow(nowMs));
-      if (isUseful !== peer.isInteresting) this.#setInterest(peer, isUseful);
-    } else if (peer.isInteresting && nowMs - peer.usefulMs > INTEREST_MS) this.#setInterest(peer, false);
+    else if (peer.isInteresting && nowMs - peer.usefulMs > INTEREST_MS) this.#setInterest(peer, false);
   }
 
   #setInterest(peer: DownloadPeer, isInterested: boolean): void {
@@ -334,12 +321,6 @@ export class Download {
       this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
     }
     peer.isExhausted = room.isLeft;
-  }
-
-  /** May a peer that stands elsewhere, or the origin, be asked for the piece? */
-  #mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean {
-    if (!peer.isOrigin) return this.#border.mayAsk(piece, peer, nowMs);
-    return this.#originPolicy.arePeersSlow(nowMs) || this.#border.mayAskOrigin(piece, nowMs);
   }
 
   #noteAskedOfOrigin({ piece, lengthBytes }: BlockRequest): void {

@@ -19,10 +19,8 @@ export interface PickerView {
   /** Those of `active` with blocks nobody was asked for. */
   readonly incomplete: ReadonlySet<PieceProgress>;
   readonly originPolicy: OriginPolicy;
-  /** May the peer be asked for this piece, as far as sites go? */
+  /** May a peer other than the origin be asked for this piece, as far as sites go? */
   mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean;
-  /** Goes before rarer ones. */
-  isUrgent(piece: number): boolean;
   readonly random: Random;
   /** Begins work on an open piece. */
   begin(piece: number, owner: number): PieceProgress;
@@ -73,15 +71,10 @@ function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): numb
   const { availability, originPolicy } = view;
   if (!peer.isOrigin) {
     const isHeld = (piece: number): boolean => peer.held.has(piece) && view.mayCross(peer, piece, nowMs);
-    const isUrgent = (piece: number): boolean => view.isUrgent(piece) && isHeld(piece);
-    const anywhere = { from: 1, to: Infinity };
-    return (
-      availability.pickRarest(isUrgent, view.random, anywhere) ?? availability.pickRarest(isHeld, view.random, anywhere)
-    );
+    return availability.pickRarest(isHeld, view.random, { from: 1, to: Infinity });
   }
   const isAcceptable = (piece: number): boolean =>
     peer.held.has(piece) &&
-    view.mayCross(peer, piece, nowMs) &&
     originPolicy.mayAsk({ piece, offerCount: availability.countOf(piece), progressMs: undefined }, nowMs);
   const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
   return availability.pickRarest(isAcceptable, view.random, counts);
@@ -95,8 +88,7 @@ interface HelpOptions {
 /** May the peer give blocks of a piece that another one began? */
 function mayHelp(view: PickerView, peer: DownloadPeer, { progress, nowMs }: HelpOptions): boolean {
   if (progress.owner === peer.key || (progress.isSuspect && progress.owner !== undefined)) return false;
-  if (!view.mayCross(peer, progress.piece, nowMs)) return false;
-  if (!peer.isOrigin) return true;
+  if (!peer.isOrigin) return view.mayCross(peer, progress.piece, nowMs);
   const { piece, progressMs } = progress;
   return view.originPolicy.mayAsk({ piece, offerCount: view.availability.countOf(piece), progressMs }, nowMs);
 }

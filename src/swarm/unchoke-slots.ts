@@ -5,8 +5,6 @@ import type { SessionPeer } from "./session-peer.ts";
 export interface UnchokeSlotsOptions {
   readonly random: Random;
   readonly pieceLength: number;
-  /** Served whenever it is interested, whatever the slots. */
-  readonly needsNone: (peer: SessionPeer) => boolean;
   /** The peer lost its slot, and was told so. */
   readonly onChoked: (peer: SessionPeer) => void;
 }
@@ -29,8 +27,7 @@ export class UnchokeSlots {
   interestChanged(peer: SessionPeer, isInterested: boolean, nowMs: number): void {
     peer.isInterested = isInterested;
     if (!isInterested) return this.fill(nowMs);
-    const hasPlace = (): boolean => this.#options.needsNone(peer) || this.#servedCount < this.#count;
-    if (peer.isChoked && hasPlace()) unchoke(peer);
+    if (peer.isChoked && this.#servedCount < this.#count) unchoke(peer);
   }
 
   /** A slot may have become free for somebody who waits. */
@@ -56,28 +53,23 @@ export class UnchokeSlots {
 
   get #servedCount(): number {
     let count = 0;
-    for (const peer of this.#peers.values()) if (!peer.isChoked && !this.#options.needsNone(peer)) count++;
+    for (const { isChoked } of this.#peers.values()) if (!isChoked) count++;
     return count;
   }
 
   #choose(nowMs: number): void {
     this.#measure(nowMs);
-    const { needsNone, random } = this.#options;
-    const inNeed = [...this.#peers.values()].filter((peer) => !needsNone(peer));
-    const rated = inNeed.map((peer) => ({
+    const rated = [...this.#peers.values()].map((peer) => ({
       key: peer.key,
       isInterested: peer.isInterested,
       givesBytesPerSecond: peer.pipeline.bytesPerSecond(nowMs),
       takesBytesPerSecond: peer.uploadRate.bytesPerSecond(nowMs),
       heldCount: peer.held.count,
     }));
-    const chosen = chooseUnchoked(rated, random, this.#count);
-    for (const peer of inNeed) {
+    const chosen = chooseUnchoked(rated, this.#options.random, this.#count);
+    for (const peer of this.#peers.values()) {
       if (chosen.has(peer.key) && peer.isChoked) unchoke(peer);
       else if (!chosen.has(peer.key) && !peer.isChoked) this.#choke(peer);
-    }
-    for (const peer of this.#peers.values()) {
-      if (peer.isChoked && peer.isInterested && needsNone(peer)) unchoke(peer);
     }
   }
 

@@ -19,9 +19,8 @@ export interface VolunteerAnswer {
   readonly site?: string;
   /** Other volunteers there. */
   readonly neighbours: number;
-  /** How the work at the borders of sites is shared; left out where it is not. */
-  readonly homes?: readonly string[];
-  readonly gateways?: readonly string[];
+  /** Sites that gave more than they took: others are asked first. */
+  readonly spared: readonly string[];
   /** Stock clients for what is being fetched; undefined unless they are let in (`serve --open`). */
   readonly stock?: readonly StockPeerAnswer[];
 }
