@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
+import { isSystemError } from "../../../src/core/errors.ts";
 import { start, type RunOptions } from "../../support/program.ts";
 import { StraceLog, type CallName } from "./injection.ts";
 
@@ -61,7 +62,12 @@ export class HeldRun implements Disposable {
 
   #signal(name: NodeJS.Signals): void {
     if (this.#stopped === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    process.kill(this.#stopped, name);
+    try {
+      process.kill(this.#stopped, name);
+    } catch (error) {
+      // It ended just now, and strace a moment after it.
+      if (!isSystemError(error, "ESRCH")) throw error;
+    }
   }
 
   async #untilStopped(): Promise<void> {
