@@ -208,9 +208,10 @@ export class MirrorDaemon {
     const { scrubPeriodMs } = this.#options;
     if (scrubPeriodMs === undefined) return;
     const { ports } = this.#mirror;
+    const on = { signal: this.#signal, onBad: (): void => this.#mendSoon() };
     while (!this.#signal.aborted) {
       try {
-        await new Scrub(this.#mirror, scrubPeriodMs, () => this.#mendSoon()).run();
+        await new Scrub(this.#mirror, scrubPeriodMs, on).run();
       } catch (error) {
         if (this.#signal.aborted) return;
         ports.log.warn({ reason: messageOf(error) }, "the scrub failed, it goes on later");

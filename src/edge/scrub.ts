@@ -22,25 +22,26 @@ export class Scrub {
   readonly #periodMs: number;
   readonly #onBad: () => void;
   readonly #waker: Waker;
+  readonly #signal: AbortSignal;
   #lastSaveMs = -Infinity;
 
-  /** @param onBad called when a file turned out to be wrong and was noted for the next sync */
-  constructor(mirror: Mirror, periodMs: number, onBad: () => void) {
+  /** @param on.onBad called when a file turned out to be wrong and was noted for the next sync */
+  constructor(mirror: Mirror, periodMs: number, on: { readonly signal: AbortSignal; readonly onBad: () => void }) {
     this.#mirror = mirror;
     this.#periodMs = periodMs;
-    this.#onBad = onBad;
+    this.#onBad = on.onBad;
+    this.#signal = on.signal;
     this.#waker = new Waker(mirror.ports.clock);
   }
 
   /** Returns once the signal aborts. */
   async run(): Promise<void> {
-    const { signal } = this.#mirror.ports;
     let round = this.#load();
     let last = { work: 0, endMs: this.#now() };
     try {
-      while (!signal.aborted) {
+      while (!this.#signal.aborted) {
         await this.#pauseUntil(scrubDueMs(round, last, this.#periodMs));
-        if (signal.aborted) return;
+        if (this.#signal.aborted) return;
         const path = this.#mirror.index.files.after(round.after as RepoPath);
         if (path === undefined) round = await this.#nextRound(round);
         else {
@@ -68,7 +69,7 @@ export class Scrub {
     if (record === undefined) return 0;
     // What is known to be wrong waits for a sync already.
     if (index.manifest.entry(path) !== undefined && !index.files.isPending(path)) {
-      const verdict = await verifyFile(path, record.content, { ...this.#mirror, signal: ports.signal });
+      const verdict = await verifyFile(path, record.content, { ...this.#mirror, signal: this.#signal });
       if (verdict !== "intact") {
         ports.log.warn({ path: displayPath(path), verdict }, "a file is not what it was");
         if (index.files.isPending(path)) this.#onBad();
@@ -78,12 +79,12 @@ export class Scrub {
   }
 
   async #pauseUntil(dueMs: number): Promise<void> {
-    const { situation, ports } = this.#mirror;
-    while (!ports.signal.aborted) {
+    const { situation } = this.#mirror;
+    while (!this.#signal.aborted) {
       const leftMs = dueMs - this.#now();
       const { isSyncing } = situation.load;
       if (leftMs <= 0 && !isSyncing) return;
-      await this.#waker.pause(isSyncing ? PAUSE_IN_SYNC_MS : Math.min(leftMs, LONGEST_PAUSE_MS), ports.signal);
+      await this.#waker.pause(isSyncing ? PAUSE_IN_SYNC_MS : Math.min(leftMs, LONGEST_PAUSE_MS), this.#signal);
     }
   }
 

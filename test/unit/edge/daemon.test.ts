@@ -49,18 +49,26 @@ class Running {
   }
 }
 
-test("a damaged index ends the daemon, so that its next start builds it anew", async () => {
-  const fixture = new MirrorFixture(await central({ a: "a" }));
-  const damaged = new StoreError("index-damaged", "a page of zeros");
-  const mirror = await fixture.open({ clock: FAST_CLOCK });
-  const options = { pollIntervalMs: 4 * HOURS_MS, isImmediate: true, sync: SYNC_OPTIONS };
-  const failed: unknown[] = [];
-  const report = { onSynced: () => undefined, onFailed: (error: unknown) => failed.push(error) };
-  const daemon = new MirrorDaemon(mirror, { ...options, synchronise: () => Promise.reject(damaged) }, report);
-  await expect(daemon.run()).rejects.toBe(damaged);
-  expect(failed).toEqual([]);
-  await mirror[Symbol.asyncDispose]();
-});
+test.each([undefined, HOURS_MS])(
+  "a damaged index ends the daemon, whether it scrubs or not (%s)",
+  async (scrubPeriodMs) => {
+    const fixture = new MirrorFixture(await central({ a: "a" }));
+    const damaged = new StoreError("index-damaged", "a page of zeros");
+    const mirror = await fixture.open({ clock: FAST_CLOCK });
+    const options = {
+      pollIntervalMs: 4 * HOURS_MS,
+      isImmediate: true,
+      sync: SYNC_OPTIONS,
+      ...(scrubPeriodMs && { scrubPeriodMs }),
+    };
+    const failed: unknown[] = [];
+    const report = { onSynced: () => undefined, onFailed: (error: unknown) => failed.push(error) };
+    const daemon = new MirrorDaemon(mirror, { ...options, synchronise: () => Promise.reject(damaged) }, report);
+    await expect(daemon.run()).rejects.toBe(damaged);
+    expect(failed).toEqual([]);
+    await mirror[Symbol.asyncDispose]();
+  },
+);
 
 afterEach(async () => {
   for (const daemon of running.splice(0)) await daemon.stop();
