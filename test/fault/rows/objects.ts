@@ -99,13 +99,12 @@ const RACED: readonly RacedCall[] = [
 ];
 
 /** A parent of the path is a directory one moment and a symlink to somewhere else the next. */
-async function race(bed: FaultBed, change: (root: string) => Change): Promise<Played> {
+async function race(bed: FaultBed, act: Change): Promise<Played> {
   const place = bed.emptyDirectory();
   const [root, outside] = [join(place, "root"), join(place, "outside")];
   for (const path of [root, outside, join(root, "swapped")]) fs.mkdirSync(path);
   fs.symlinkSync(outside, join(root, "flips"));
   fs.writeFileSync(join(root, "source"), "");
-  const act = change(root);
   let swapsSeen = 0;
   let escapes = 0;
   await using _flipping = await flipping(join(root, "swapped"), join(root, "flips"));
@@ -150,21 +149,19 @@ function lookOf(outside: string): string {
 
 export async function raceWithoutConfinement(bed: FaultBed): Promise<Played> {
   const played = [];
-  for (const { plain } of RACED) played.push(await race(bed, () => plain));
+  for (const { plain } of RACED) played.push(await race(bed, plain));
   return { fired: played.length, problems: played.flatMap(({ problems }) => problems) };
 }
 
 const racedCalls: readonly FaultPlay[] = RACED.map(({ call, confined }) => ({
   name: `${ATTEMPTS} calls of ${call} below a directory that changes places with a symlink`,
   kind: "race",
-  play: async (bed) => {
-    let opened: ConfinedDirectory | undefined;
-    try {
-      return await race(bed, (root) => confined((opened = ConfinedDirectory.open(root))));
-    } finally {
-      opened?.[Symbol.dispose]();
-    }
-  },
+  // Opened anew each time: a held descriptor of `swapped` would go on leading inside and see none of the swaps.
+  play: (bed) =>
+    race(bed, (root, attempt) => {
+      using directory = ConfinedDirectory.open(root);
+      confined(directory)(root, attempt);
+    }),
 }));
 
 /** A whole sync while one of the mirror's directories changes places with a symlink to outside. */
