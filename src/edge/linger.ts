@@ -1,3 +1,4 @@
+import { isAwaited } from "./destination-queue.ts";
 import type { Mirror } from "./mirror.ts";
 
 /** How long a one-shot sync goes on giving to others. */
@@ -16,14 +17,14 @@ export function parseLinger(text: string): Linger | undefined {
   return duration === null ? undefined : { durationMs: Number(duration[1]) * UNITS[duration[2]!]! };
 }
 
-/** Seeds until the time is over, as much was given as asked for, or the signal aborts. */
+/** Seeds until the time is over, as much was given as asked for, another run waits for DEST, or the signal aborts. */
 export async function linger(mirror: Mirror, wanted: Linger): Promise<void> {
   const { clock, signal } = mirror.ports;
   await mirror.announcer.announceNow("completed");
   const startMs = clock.monotonicMs();
   const isOver = (): boolean => {
     const spentMs = clock.monotonicMs() - startMs;
-    if (signal.aborted || spentMs > LONGEST_MS) return true;
+    if (signal.aborted || spentMs > LONGEST_MS || isAwaited(mirror.destination.rootPath)) return true;
     if ("durationMs" in wanted) return spentMs >= wanted.durationMs;
     const { uploadedBytes, receivedBytes } = mirror.swarm.counters;
     return uploadedBytes >= wanted.ratio * receivedBytes;

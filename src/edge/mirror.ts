@@ -35,6 +35,7 @@ import { UnpackingReader } from "./look-inside-serve.ts";
 import type { ObjectSource } from "./manifest-update.ts";
 import { MetadataObjects } from "./metadata-objects.ts";
 import { listenForPeers } from "./peer-port.ts";
+import { describeHolder } from "./destination-queue.ts";
 import { dropLeftLinks } from "./left-links.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
@@ -235,8 +236,7 @@ async function openDisk(
   const own = join(destination.rootPath, RESERVED_TOP_LEVEL_NAME);
   const lock = await acquireLock(join(own, "lock.sqlite"), { command: options.command });
   if ("heldBy" in lock) {
-    const { pid, command } = lock.heldBy;
-    const holder = pid === undefined ? "another prsync" : `${command ?? "prsync"} (process ${pid})`;
+    const holder = describeHolder(lock.heldBy);
     throw new StoreError("state-busy", `directory "${options.destinationPath}" is in use by ${holder}`);
   }
   resources.use(lock);

@@ -30,7 +30,7 @@ export async function acquireLock(
   options: { readonly command: string },
 ): Promise<Lock | { readonly heldBy: LockHolder }> {
   createPrivately(databasePath);
-  const holderPath = `${databasePath}.holder`;
+  const holderPath = holderPathOf(databasePath);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(databasePath, { timeout: 0 });
@@ -38,7 +38,7 @@ export async function acquireLock(
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
-    if (isBusy(error)) return { heldBy: readHolder(holderPath) };
+    if (isBusy(error)) return { heldBy: lockHolder(databasePath) };
     const told = `lock "${databasePath}" can't be taken: ${messageOf(error)}`;
     throw new StoreError("state-unsafe", told, { cause: error });
   }
@@ -92,10 +92,15 @@ function removeHolder(path: string): void {
   }
 }
 
-function readHolder(path: string): LockHolder {
+function holderPathOf(databasePath: string): string {
+  return `${databasePath}.holder`;
+}
+
+/** Who said to hold the lock and lives, without touching the lock itself; nothing may be decided by it that matters. */
+export function lockHolder(databasePath: string): LockHolder {
   let holder: unknown;
   try {
-    holder = JSON.parse(readFileSync(path, "utf8"));
+    holder = JSON.parse(readFileSync(holderPathOf(databasePath), "utf8"));
   } catch {
     return {};
   }

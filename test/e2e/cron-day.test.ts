@@ -97,10 +97,17 @@ describe.skipIf(needs !== "")(`a cron user's day${needs}`, () => {
     expectTold(told, 10, /^prsync: .*(ECONNREFUSED|can't be reached)/);
   });
 
-  test("a run while another is at work: who holds the mirror, exit code 35", async () => {
+  test("a run while another is at work waits, and who lingers makes room", async () => {
+    await using first = beginCron(cronCommand().replace("--linger 1s", "--linger 10m"));
+    await first.hasLock(mirror);
+    expect(await underCron()).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("a run that may not wait: who holds the mirror, exit code 35", async () => {
     await using first = beginCron(cronCommand().replace("--linger 1s", "--linger 60s"));
     await first.hasLock(mirror);
-    expectTold(await underCron(), 35, /^prsync: directory ".*\/mirror" is in use by prsync sync \(process \d+\)$/m);
+    const told = await underCron(cronCommand().replace("--quiet", "--quiet --wait 0"));
+    expectTold(told, 35, /^prsync: directory ".*\/mirror" is in use by prsync sync \(process \d+\)$/m);
   });
 
   test("a full disk: exit code 11, and the next run has it all", async () => {

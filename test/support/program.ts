@@ -127,7 +127,8 @@ function spawnEntered(words: readonly string[], options: RunOptions): ChildProce
   return spawn(command!, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } });
 }
 
-async function collect(child: ChildProcess): Promise<RunResult> {
+/** Everything a program prints until it ends. */
+export async function collect(child: ChildProcess): Promise<RunResult> {
   let stdout = "";
   let stderr = "";
   child.stdout!.setEncoding("utf8").on("data", (text: string) => (stdout += text));

@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { displayPath } from "../../core/repo-path.ts";
 import { messageOf } from "../../core/errors.ts";
 import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
+import { waitForDestination } from "../../edge/destination-queue.ts";
 import { linger, parseLinger, type Linger } from "../../edge/linger.ts";
-import { openMirror } from "../../edge/mirror.ts";
+import { openMirror, type Mirror, type MirrorOptions } from "../../edge/mirror.ts";
 import { predictSync } from "../../edge/dry-run.ts";
 import { runSync, type SyncOutcome } from "../../edge/sync-job.ts";
 import type { SyncProgress, SyncStage } from "../../edge/sync-progress.ts";
@@ -41,7 +42,7 @@ export const syncCommand: Command = {
   description:
     "Fetches what DEST lacks from other mirrors and, last, from central; keeps what it has under any name. With a running\n" +
     "`prsync daemon` on DEST it asks that to sync now. The ticket is needed only the first time; it may be @FILE, - or\n" +
-    "PRSYNC_TICKET. Without --delete nothing is removed.",
+    "PRSYNC_TICKET. Without --delete nothing is removed. If another run has DEST, it waits for that and syncs then.",
   positionals: [{ name: "TICKET", isOptional: true }, { name: "DEST" }],
   explains: RSYNC_WORDS,
   options: [
@@ -60,6 +61,12 @@ export const syncCommand: Command = {
       kind: "text",
       placeholder: "15m|ratio:1",
       help: "give to others for a time, or until as much was given as taken",
+    },
+    {
+      name: "wait",
+      kind: "duration",
+      placeholder: "TIME",
+      help: "how long to wait for another run that has DEST (default: as long as it takes; 0: not at all)",
     },
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
@@ -90,15 +97,17 @@ async function synchronise(args: ParsedArguments, context: CommandContext, logFi
   const options = syncOptions(args, { removal: isDeleting ? "all" : "none", maxDelete: undefined });
   const isDryRun = args.flag("dry-run");
   if (isDryRun && lingerOption !== undefined) throw new UsageError(["--dry-run and --linger contradict each other"]);
-  // A daemon has its own options: what a dry run asks about is this call's.
-  const running = isDryRun ? undefined : await syncByDaemon(destinationPath, args, context);
-  if (running !== undefined) return report(running, args, context);
   const log = context.createLogger(
     args.flag("quiet") || (!args.flag("verbose") && !args.flag("json")) ? "quiet" : logLevelOf(args),
   );
-  const place = { ticket, destinationPath, peerHost: await wildcardHost(), command: "prsync sync", isTrial: isDryRun };
+  const command = isDryRun ? "prsync sync --dry-run" : "prsync sync";
+  const place = { ticket, destinationPath, peerHost: await wildcardHost(), command, isTrial: isDryRun };
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
-  await using mirror = await openMirror(mirrorOptions(args, context, place), ports);
+  const opening = mirrorOptions(args, context, place);
+  const open = (): Promise<Mirror> => openMirror(opening, ports);
+  const opened = isDryRun ? await open() : await openOrAsk(open, opening, { args, context });
+  if ("summary" in opened) return report(opened, args, context);
+  await using mirror = opened;
   const progress = createSyncProgress(progressTerminal(args, context));
   let hookError: HookError | undefined;
   const synchroniseHooked = new SyncHooks(args, context).around(runSync, (error) => (hookError = error));
@@ -159,6 +168,22 @@ interface Reported {
   readonly summary: SyncSummary;
   readonly failures: readonly { readonly path: string; readonly reason: string }[];
   readonly hasTooManyRemovals: boolean;
+}
+
+/** The mirror, once no other run has it, or what its daemon did. A dry run asks about its own options, not a daemon's, and at once. */
+async function openOrAsk(
+  open: () => Promise<Mirror>,
+  { destinationPath, command }: MirrorOptions,
+  { args, context }: { readonly args: ParsedArguments; readonly context: CommandContext },
+): Promise<Mirror | Reported> {
+  const attempt = async (): Promise<Mirror | Reported> =>
+    (await syncByDaemon(destinationPath, args, context)) ?? (await open());
+  const onWaiting = (reason: string): void => {
+    if (!args.flag("quiet")) context.complain(`prsync: waiting: ${reason}`);
+  };
+  const { signal } = context;
+  const waitMs = args.number("wait") ?? Infinity;
+  return await waitForDestination(destinationPath, attempt, { clock: realClock, signal, command, waitMs, onWaiting });
 }
 
 /** Undefined if no daemon runs for this directory. */
