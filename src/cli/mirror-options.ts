@@ -44,6 +44,12 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
     help: "remove nothing if more than N paths would go (exit code 25)",
   },
   {
+    name: "delete-after-age",
+    kind: "duration",
+    placeholder: "AGE",
+    help: "remove a path only so long after the first run that found it gone from the release (2d)",
+  },
+  {
     name: "rescan",
     kind: "duration",
     placeholder: "24h",
@@ -151,6 +157,7 @@ export function syncOptions(
     savesTraffic: args.flag("save-traffic"),
     rescanMs: args.number("rescan") ?? DAY_MS,
     maxDelete: args.number("max-delete") ?? defaults.maxDelete,
+    removeAfterMs: args.number("delete-after-age"),
     last: lastPatterns(args),
   };
 }

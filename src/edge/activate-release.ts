@@ -66,7 +66,10 @@ export async function activateRelease(
       onLinked: (path, to) => records.add(() => job.index.files.link(path, to)),
       onRemoved: (path) => {
         removed++;
-        records.add(() => job.index.files.remove(path));
+        records.add(() => {
+          job.index.files.remove(path);
+          job.index.gone.forget(path);
+        });
       },
       recordOf: (path) => job.index.files.get(path),
       onWrong: (file) => records.add(() => job.index.files.noteFound(file.path, file)),

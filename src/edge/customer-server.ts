@@ -4,7 +4,8 @@ import { planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { messageOf } from "../core/errors.ts";
-import { displayPath, isReserved } from "../core/repo-path.ts";
+import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
+import type { Entry } from "../manifest/entry.ts";
 import { pacedContent, randomBoundary, sendFileAnswer, type ReadableContent } from "../net/file-response.ts";
 import { paceOf } from "../net/pace.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
@@ -50,7 +51,7 @@ async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyRep
   if (asked.path !== undefined && isReserved(asked.path)) {
     return sendProblem(reply, 404, { code: "not-found", message: "no such address under /.prsync/" });
   }
-  const decision = decideCustomerRequest(asked, (path) => mirror.index.manifest.entry(path));
+  const decision = decideCustomerRequest(asked, (path) => heldEntryAt(mirror, path));
   switch (decision.kind) {
     case "missing":
     case "other-content":
@@ -65,6 +66,16 @@ async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyRep
     case "file":
       return await sendContent(mirror, decision.served, { request, reply });
   }
+}
+
+/** Also a file that the release lacks but that stays for a while: a customer may be in the middle of the release before. */
+function heldEntryAt({ index }: Mirror, path: RepoPath): Entry | undefined {
+  const entry = index.manifest.entry(path);
+  if (entry !== undefined || !index.gone.has(path)) return entry;
+  const record = index.files.get(path);
+  if (record?.isVerified !== true) return undefined;
+  const { size, mtimeNs } = record.stat;
+  return { kind: "file", path, mode: 0o644, size, mtimeNs, content: record.content };
 }
 
 interface Exchange {

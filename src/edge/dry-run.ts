@@ -113,7 +113,7 @@ function wholeOf({ totals }: Release): { readonly files: number; readonly fileBy
 
 function predictedSummary(
   mirror: Mirror,
-  { plan, release, previous }: PreparedSync,
+  { plan, release, previous, gone }: PreparedSync,
   found: {
     readonly predicted: readonly ObtainedContent[];
     readonly totals: { readonly files: number; readonly bytes: number };
@@ -122,7 +122,8 @@ function predictedSummary(
 ): SyncSummary {
   const { predicted, totals, meter } = found;
   const removed = plan.decisions.filter(({ action }) => action === "remove").length;
-  const done = { release: release.number, totals, previous, plan, reused: predicted, removed, meter };
+  const heldBack = gone.heldBack.length;
+  const done = { release: release.number, totals, previous, plan, reused: predicted, removed, heldBack, meter };
   const summary = summarize(done);
   const literalBytes = literalBytesOf(predicted);
   const fromPeers = literalBytesOf(predicted.filter(({ wanted }) => isHeldByPeer(mirror, release.number, wanted)));

@@ -68,6 +68,9 @@ export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath
   for (const path of index.files.pending()) {
     consider(path, index.manifest.entry(path), "noted");
   }
+  for (const { path, isOurs } of index.gone.all()) {
+    if (isOurs || scope.includesForeign) consider(path, index.manifest.entry(path), isOurs ? "noted" : "foreign");
+  }
   if (scope.isWhole) await considerWhole(scope, considered, consider);
   return considered;
 }

@@ -21,6 +21,8 @@ export interface MirrorStatus {
   readonly duplicates: DuplicateTotals;
   /** Paths that the next sync must look at. */
   readonly pending: number;
+  /** Paths that the release lacks and that wait for --delete-after-age. */
+  readonly heldBack: number;
   readonly peers: number;
   readonly uploadedBytes: number;
   readonly receivedBytes: number;
@@ -44,6 +46,7 @@ export function mirrorStatus(mirror: Mirror): MirrorStatus {
     verifiedFiles,
     duplicates: index.files.duplicates(),
     pending: index.files.pending().length,
+    heldBack: index.gone.count(),
     peers: swarm.connections().length,
     uploadedBytes: swarm.counters.uploadedBytes,
     receivedBytes: swarm.counters.receivedBytes,

@@ -3,6 +3,7 @@ import { formatByteSize } from "../core/byte-size.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Selection } from "../filter/selection.ts";
 import type { Release } from "../manifest/release.ts";
+import { delayRemovals, noLongerGone, type DelayedRemovals } from "../plan/delayed-removals.ts";
 import { planSync, withoutRemovals, type ConsideredPath, type SyncPlan } from "../plan/plan-sync.ts";
 import type { ItemizedState } from "../report/itemized-change.ts";
 import { StoreError } from "../store/errors.ts";
@@ -32,8 +33,16 @@ export interface PreparedSync {
   readonly plan: SyncPlan;
   /** Paths that stay only because the plan would have removed more than allowed. */
   readonly spared: readonly RepoPath[];
+  /** What --delete-after-age keeps, and what to remember of it. */
+  readonly gone: GoneChanges;
   /** DEST itself. */
   readonly rootBefore: ItemizedState;
+}
+
+/** Paths that the release lacks and that DEST still has. */
+export interface GoneChanges extends Pick<DelayedRemovals, "heldBack" | "newlyGone"> {
+  /** To be forgotten: they came back, or somebody else removed them. */
+  readonly over: readonly RepoPath[];
 }
 
 /** Below so many entries a whole look at DEST costs nothing worth saving. */
@@ -72,9 +81,10 @@ export async function preparePlan(mirror: Mirror, options: SyncOptions, progress
   const considered = await takeInventory(scope);
   if (options.plan.checksum) await compareContents(mirror, considered);
   const wholePlan = planSync(considered.values(), localHoldings(scope, considered), options.plan);
-  const plan = withoutExcessRemovals(wholePlan, release, options);
+  const { plan: duePlan, ...gone } = dueRemovals(mirror, { wholePlan, considered, options });
+  const plan = withoutExcessRemovals(duePlan, release, options);
   progress.onPlan(plan);
-  return { release, previous, isWhole, selection, considered, plan, spared: keptBy(plan, wholePlan), rootBefore };
+  return { release, previous, isWhole, selection, considered, plan, spared: keptBy(plan, duePlan), gone, rootBefore };
 }
 
 function rootState({ destination, isNewDestination }: Mirror, previous: number): ItemizedState {
@@ -105,7 +115,34 @@ function isWholeLookDue(mirror: Mirror, options: SyncOptions): boolean {
   return !index.manifest.hasEntries(ALWAYS_WALK_BELOW_ENTRIES);
 }
 
-/** The guard against a wiped release: checked against the whole plan, before the first removal. */
+/** The plan with the removals whose time has come (--delete-after-age). */
+function dueRemovals(
+  { index, ports }: Mirror,
+  planned: {
+    readonly wholePlan: SyncPlan;
+    readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+    readonly options: SyncOptions;
+  },
+): GoneChanges & { readonly plan: SyncPlan } {
+  const { wholePlan, considered, options } = planned;
+  const records = index.gone.all();
+  const over = noLongerGone(records, considered, { looksAtForeign: options.plan.removal === "all" });
+  const ageMs = options.removeAfterMs;
+  if (ageMs === undefined) return { plan: wholePlan, heldBack: [], newlyGone: [], over };
+  const seen = new Map(records.map((record) => [record.path, record]));
+  return { ...delayRemovals(wholePlan, seen, { nowMs: ports.clock.wallMs(), ageMs, considered }), over };
+}
+
+/** Written before anything is done: a sync that takes hours, or never ends, does not make a path stay longer. */
+export function rememberGone({ index }: Mirror, { newlyGone, over }: GoneChanges): void {
+  if (newlyGone.length + over.length === 0) return;
+  index.transaction(() => {
+    for (const path of over) index.gone.forget(path);
+    for (const record of newlyGone) index.gone.put(record);
+  });
+}
+
+/** The guard against a wiped release: checked against all removals that are due, before the first of them. */
 function withoutExcessRemovals(plan: SyncPlan, release: Release, { maxDelete }: SyncOptions): SyncPlan {
   const limit = maxDelete === "a-fifth" ? Math.max(1_000, Math.ceil(release.totals.entries / 5)) : maxDelete;
   const removals = plan.decisions.filter((decision) => decision.action === "remove").length;

@@ -89,6 +89,7 @@ export function summarize(done: {
   readonly plan: SyncPlan;
   readonly reused: readonly ObtainedContent[];
   readonly removed: number;
+  readonly heldBack: number;
   readonly meter: TrafficMeter;
 }): SyncSummary {
   const { totals } = done;
@@ -105,6 +106,7 @@ export function summarize(done: {
       delta,
       fetched,
       removed: done.removed,
+      ...(done.heldBack > 0 && { heldBack: done.heldBack }),
     },
     bytes: {
       total: totals.bytes,

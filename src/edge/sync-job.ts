@@ -16,7 +16,7 @@ import { fetchMissing } from "./fetch-missing.ts";
 import { reuseOrLookInside } from "./look-inside.ts";
 import type { Mirror } from "./mirror.ts";
 import { NamesBeside } from "./names-beside.ts";
-import { assertRoom, discardUnplanned, preparePlan } from "./prepare-plan.ts";
+import { assertRoom, discardUnplanned, preparePlan, rememberGone } from "./prepare-plan.ts";
 import type { ReusedContent } from "./reuse.ts";
 import { detailsOf, type SyncDetails } from "./sync-details.ts";
 import { literalBytesOf, summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
@@ -55,6 +55,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   const meter = new TrafficMeter(mirror);
   const prepared = await preparePlan(mirror, options, progress);
   const { plan, considered, selection, release, previous } = prepared;
+  rememberGone(mirror, prepared.gone);
   discardUnplanned(mirror, plan);
   assertRoom(mirror, plan);
   mirror.situation.load = { ...mirror.situation.load, isSyncing: true, bytesLeft: bytesOf(plan) };
@@ -93,6 +94,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
       plan,
       reused,
       removed: activated.removed,
+      heldBack: prepared.gone.heldBack.length,
       meter,
     });
     const undone = new Set([...failedPaths, ...activated.leftAlone]);

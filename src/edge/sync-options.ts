@@ -7,6 +7,8 @@ export interface SyncOptions {
   readonly rescanMs: number;
   /** Remove nothing if more paths than this would go; "a-fifth": the larger of 1,000 and 20 % of the release; undefined: no limit. */
   readonly maxDelete: number | "a-fifth" | undefined;
+  /** Remove a path only so long after it was first seen to be gone; undefined: at once. */
+  readonly removeAfterMs: number | undefined;
   /** Find what old files hold by blocks of signatures at any offset, or by whole pieces of the swarm at the same one. */
   readonly findsBy: "blocks" | "pieces";
   /** Go by way of inner contents whenever that takes fewer bytes, however long it takes. */

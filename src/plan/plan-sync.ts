@@ -240,16 +240,21 @@ function decideRemoval(item: ConsideredPath, options: PlanOptions): PathDecision
 }
 
 /**
- * The same plan without its removals. What was to be moved away from a removed path stays there and is copied.
+ * The same plan without the removals of `kept` paths, or without any. What was to be moved away from one of them stays there and is copied.
  */
-export function withoutRemovals(plan: SyncPlan): SyncPlan {
-  const removed = new Set(plan.decisions.flatMap((step) => (step.action === "remove" ? [step.path] : [])));
+export function withoutRemovals(plan: SyncPlan, kept?: ReadonlySet<RepoPath>): SyncPlan {
+  const staying = new Set<RepoPath>();
+  const decisions = plan.decisions.filter((step) => {
+    if (step.action !== "remove" || kept?.has(step.path) === false) return true;
+    staying.add(step.path);
+    return false;
+  });
   const contents = plan.contents.map((wanted): ContentToObtain => {
     const { source } = wanted;
-    const isStaying = source.how === "move" && removed.has(source.from);
+    const isStaying = source.how === "move" && staying.has(source.from);
     return isStaying ? { ...wanted, source: { how: "copy", from: source.from } } : wanted;
   });
-  return { decisions: plan.decisions.filter((decision) => decision.action !== "remove"), contents };
+  return { decisions, contents };
 }
 
 interface WantedContent {

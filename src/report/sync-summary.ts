@@ -13,6 +13,8 @@ export interface SyncSummary {
     readonly delta: number;
     readonly fetched: number;
     readonly removed: number;
+    /** Paths that the release lacks and that stay until they are old enough (--delete-after-age); absent if none. */
+    readonly heldBack?: number;
   };
   readonly bytes: {
     /** Sizes of all regular files. */
@@ -40,11 +42,15 @@ export function describeSync(summary: SyncSummary): string {
       : `release ${summary.previous} → ${summary.release}`;
   return [
     `${step} in ${summary.seconds.toFixed(1)} s: ${files.total} files, ${formatByteSize(bytes.total)}`,
-    `  files: ${files.kept} kept, ${files.copied} copied, ${files.delta} by delta, ${files.fetched} fetched, ${files.removed} removed`,
+    `  files: ${files.kept} kept, ${files.copied} copied, ${files.delta} by delta, ${files.fetched} fetched, ${files.removed} removed${heldBackWords(files)}`,
     `  bytes: ${formatByteSize(bytes.reused)} reused, ${formatByteSize(bytes.fromPeers)} from peers, ` +
       `${formatByteSize(bytes.fromOrigin)} from the origin, ${formatByteSize(bytes.metadata)} metadata, ` +
       `${formatByteSize(bytes.uploaded)} given to others`,
   ].join("\n");
+}
+
+function heldBackWords({ heldBack }: SyncSummary["files"]): string {
+  return heldBack === undefined ? "" : ` (${heldBack} more paths later)`;
 }
 
 /** What a dry run says would come. */
@@ -55,7 +61,7 @@ function describePrediction({ release, previous, files, bytes, seconds }: SyncSu
       : "time unknown, no download was measured yet";
   return [
     `dry run, release ${previous} → ${release}: ${files.total} files, ${formatByteSize(bytes.total)}; nothing was changed`,
-    `  files: ${files.kept} to keep, ${files.copied} to copy, ${files.delta} by delta, ${files.fetched} to fetch, ${files.removed} to remove`,
+    `  files: ${files.kept} to keep, ${files.copied} to copy, ${files.delta} by delta, ${files.fetched} to fetch, ${files.removed} to remove${heldBackWords(files)}`,
     `  bytes: ${formatByteSize(bytes.reused)} here already, ${formatByteSize(bytes.fromPeers)} from peers, ` +
       `${formatByteSize(bytes.fromOrigin)} from the origin; ${rate}`,
   ].join("\n");

@@ -4,7 +4,7 @@ import { messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
 
 /** Raised with every change of the tables. */
-export const MIRROR_INDEX_VERSION = 3;
+export const MIRROR_INDEX_VERSION = 4;
 
 /**
  * The mirror's index. Paths and hashes are BLOBs, so that SQLite's memcmp order is the manifest's order. Times are
@@ -16,6 +16,7 @@ export const MIRROR_INDEX_VERSION = 3;
  * - `files`: what is known to be on disk; true only while the file's stat is the recorded one.
  * - `bundle_contents`: content tables that were fetched. `infos`: bencoded info dictionaries.
  * - `pending`: paths that an activation was about to put there; empty once its release is held.
+ * - `gone`: paths that stand in DEST and that the release lacks, and since when this was seen.
  * - `recompressions`: contents that unpack to `inner`, with their line of the file `recompression`.
  * - `staged`: which pieces of a part are verified.
  * - `sketches`: encoded sketches of contents that are held or on their way; `handprints` leads from some of their handprints
@@ -38,6 +39,7 @@ CREATE TABLE bundle_contents(bundle INTEGER NOT NULL, ordinal INTEGER NOT NULL, 
 CREATE INDEX bundle_contents_content ON bundle_contents(content);
 CREATE TABLE infos(info_hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending(path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone(path BLOB PRIMARY KEY, since_ms INTEGER NOT NULL, is_ours INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE staged(content BLOB PRIMARY KEY, length INTEGER NOT NULL, piece_length INTEGER NOT NULL,
   verified BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE sketches(id INTEGER PRIMARY KEY, content BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);

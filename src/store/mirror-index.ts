@@ -4,6 +4,7 @@ import { StoreError } from "./errors.ts";
 import { BundleRecords } from "./mirror-index-bundles.ts";
 import { FactRecords } from "./mirror-index-facts.ts";
 import { FileRecords } from "./mirror-index-files.ts";
+import { GoneRecords } from "./mirror-index-gone.ts";
 import { ManifestRecords, type ManifestVersion } from "./mirror-index-manifest.ts";
 import {
   isIndexDamaged,
@@ -27,6 +28,7 @@ export class MirrorIndex implements Disposable {
   readonly facts: FactRecords;
   readonly manifest: ManifestRecords;
   readonly files: FileRecords;
+  readonly gone: GoneRecords;
   readonly bundles: BundleRecords;
   readonly staged: StagedRecords;
   readonly sketches: SketchRecords;
@@ -41,6 +43,7 @@ export class MirrorIndex implements Disposable {
     this.facts = new FactRecords(database);
     this.manifest = new ManifestRecords(database, this.facts);
     this.files = new FileRecords(database);
+    this.gone = new GoneRecords(database);
     this.bundles = new BundleRecords(database);
     this.staged = new StagedRecords(database);
     this.sketches = new SketchRecords(database);

@@ -83,6 +83,13 @@ const DESTINATIONS: readonly ParityCase[] = [
   { name: "foreign paths", before: changed(foreign) },
   { name: "foreign paths, --delete", before: changed(foreign), words: ["--delete"] },
   { name: "foreign paths, --delete-delay", before: changed(foreign), words: ["--delete-delay"] },
+  { name: "foreign paths, held back for a day", before: changed(foreign), ours: ["--delete-after-age=1d"] },
+  {
+    name: "foreign paths, held back for no time",
+    before: changed(foreign),
+    ours: ["--delete-after-age=0"],
+    theirs: ["--delete"],
+  },
   { name: "nothing to delete", before: changed(), words: ["--delete"] },
   { name: "another tree altogether", before: oddNames, words: ["--delete"] },
   {

@@ -118,6 +118,8 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
 }
 
 function daemonOptions(args: ParsedArguments): DaemonOptions {
+  if (args.flag("no-delete") && args.isGiven("delete-after-age"))
+    throw new UsageError(["--no-delete and --delete-after-age contradict each other"]);
   const removal = args.flag("no-delete") ? "none" : "ours";
   const pollIntervalMs = args.number("interval") ?? FOUR_HOURS_MS;
   if (pollIntervalMs < SHORTEST_INTERVAL_MS) throw new UsageError(["--interval: expected at least 1s"]);

@@ -63,6 +63,7 @@ async function readRestingMirror(indexPath: string, stateDirectory: string): Pro
     ...index.files.totals(),
     duplicates: index.files.duplicates(),
     pending: index.files.pending().length,
+    heldBack: index.gone.count(),
   };
 }
 

@@ -93,7 +93,7 @@ async function runSyncCommand(args: ParsedArguments, outer: CommandContext): Pro
 async function synchronise(args: ParsedArguments, context: CommandContext, logFile?: LogFile): Promise<number> {
   const { ticket, destinationPath } = ticketAndDestination(args, context);
   const lingerOption = readLinger(args);
-  const isDeleting = args.flag("delete") || args.flag("delete-delay");
+  const isDeleting = ["delete", "delete-delay", "delete-after-age"].some((name) => args.isGiven(name));
   const options = syncOptions(args, { removal: isDeleting ? "all" : "none", maxDelete: undefined });
   const isDryRun = args.flag("dry-run");
   if (isDryRun && lingerOption !== undefined) throw new UsageError(["--dry-run and --linger contradict each other"]);
@@ -150,6 +150,7 @@ const DAEMON_DECIDES: readonly string[] = [
   ...HOOK_OPTIONS.map(({ name }) => name),
   "delete",
   "delete-delay",
+  "delete-after-age",
   "itemize-changes",
   "stats",
   "linger",

@@ -103,6 +103,8 @@ test("options of a sync have rsync's defaults and are passed on", () => {
     rescanMs: 86_400_000,
     maxDelete: "a-fifth",
   });
+  expect(plain.removeAfterMs).toBeUndefined();
+  expect(syncOptions(parse("/dest", "--delete-after-age=2d"), defaults).removeAfterMs).toBe(2 * 86_400_000);
   const given = syncOptions(parse("/dest", "-c", "--delta-size=off", "--max-delete=0", "--rescan=0"), defaults);
   expect(given).toMatchObject({ plan: { checksum: true, useDelta: false }, rescanMs: 0, maxDelete: 0 });
   expect(() => syncOptions(parse("/dest", "-c", "--size-only"), defaults)).toThrow(/contradict/);

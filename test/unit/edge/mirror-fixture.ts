@@ -20,6 +20,7 @@ export const SYNC_OPTIONS: SyncOptions = {
   savesTraffic: false,
   rescanMs: 86_400_000,
   maxDelete: undefined,
+  removeAfterMs: undefined,
   last: [],
 };
 
