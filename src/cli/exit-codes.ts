@@ -1,4 +1,4 @@
-import { CoreError, isSystemError, PrsyncError, type CoreErrorCode } from "../core/errors.ts";
+import { CoreError, DISK_FAILURES, isSystemError, PrsyncError, type CoreErrorCode } from "../core/errors.ts";
 import { CentralError, type CentralErrorCode } from "../central/errors.ts";
 import { CodecError, type CodecErrorCode } from "../codec/errors.ts";
 import { DeltaError, type DeltaErrorCode } from "../delta/errors.ts";
@@ -156,7 +156,7 @@ function all<Code extends string>(exitCode: number, ...codes: readonly Code[]): 
 
 /** Errors of the operating system that name their reason well enough; the message is Node's. */
 const SYSTEM_CODES: readonly (readonly [number, readonly string[]])[] = [
-  [EXIT.disk, ["ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE"]],
+  [EXIT.disk, ["ENOSPC", "EDQUOT", "EROFS", "ESTALE", "EMFILE", "ENFILE", ...DISK_FAILURES]],
   [EXIT.unusableDirectory, ["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "ELOOP", "ENAMETOOLONG"]],
   [EXIT.network, ["ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETUNREACH", "EADDRINUSE", "EPIPE", "ETIMEDOUT"]],
 ];

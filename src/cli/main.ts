@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { displayPath } from "../core/repo-path.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, systemErrorCode } from "../core/errors.ts";
 import { parseArguments, UsageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
@@ -71,12 +71,13 @@ function complain(error: unknown, context: CommandContext): number {
 }
 
 function systemCodeOf(error: unknown): string | undefined {
-  return systemExitCodeOf(error) === undefined ? undefined : (error as NodeJS.ErrnoException).code;
+  return systemExitCodeOf(error) === undefined ? undefined : systemErrorCode(error);
 }
 
 function describeChain(error: Error): string {
   const cause = error.cause === undefined ? "" : messageOf(error.cause);
-  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+  const message = messageOf(error);
+  return cause === "" || message.includes(cause) ? message : `${message}: ${cause}`;
 }
 
 /** Messages may quote outside text; a terminal must not act on it. */

@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { ContentId } from "../core/content-id.ts";
-import { isSystemError } from "../core/errors.ts";
+import { DISK_FAILURES, isSystemError } from "../core/errors.ts";
 import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
 import type { Selection } from "../filter/selection.ts";
@@ -186,7 +186,7 @@ export function localState(scope: LocalScope, path: RepoPath): LocalState {
     return lookAt(scope, path);
   } catch (error) {
     // Not readable, or gone since: that path alone will fail, not the sync.
-    if (!isSystemError(error, "EACCES", "EPERM", "EIO", "ENOENT", "EINVAL")) throw error;
+    if (!isSystemError(error, "EACCES", "EPERM", "ENOENT", "EINVAL", ...DISK_FAILURES)) throw error;
     return { kind: "other" };
   }
 }

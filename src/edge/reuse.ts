@@ -1,5 +1,5 @@
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
-import { isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
+import { DISK_FAILURES, isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { isSigned } from "../delta/block-length.ts";
 import { isSketched } from "../delta/sketch.ts";
@@ -118,7 +118,8 @@ async function copyWhole(wanted: ContentToObtain, from: RepoPath, context: Reuse
     if (outcome.outcome === "copied") return true;
     if (outcome.outcome === "differs") noteWrong(from, outcome.content, context);
   } catch (error) {
-    if (!isSystemError(error, "ENOENT", "ENOTDIR", "EACCES", "EIO") && !(error instanceof PrsyncError)) throw error;
+    if (!isSystemError(error, "ENOENT", "ENOTDIR", "EACCES", ...DISK_FAILURES) && !(error instanceof PrsyncError))
+      throw error;
     context.log.warn({ path: displayPath(from), reason: messageOf(error) }, "source of a copy can't be read");
   }
   return false;

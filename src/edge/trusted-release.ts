@@ -260,7 +260,7 @@ function networkFailure(failure: unknown): unknown {
 function diskErrorOf(error: unknown): StoreError | undefined {
   const problem = messageOf(error);
   if (!problem.includes("Failed to persist metadata")) return undefined;
-  const code = /ENOSPC|EDQUOT/.test(problem) ? "disk-full" : "disk-failed";
+  const code = /ENOSPC|EDQUOT|system error -122\b/.test(problem) ? "disk-full" : "disk-failed";
   return new StoreError(code, problem, { cause: error });
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { contentIdOf, parseContentId, type ContentId } from "../core/content-id.ts";
-import { isSystemError, messageOf } from "../core/errors.ts";
+import { DISK_FAILURES, isSystemError, messageOf } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { StoreError } from "../store/errors.ts";
 import { chunksOf } from "../store/file-copy.ts";
@@ -67,7 +67,7 @@ export async function verifyFile(
     context.signal.throwIfAborted();
     if (!isMissing(error)) {
       ports.log.warn({ path: displayPath(path), reason: messageOf(error) }, "file can't be read");
-      if (isSystemError(error, "EIO")) settleUnreadable(path, before, context);
+      if (isSystemError(error, ...DISK_FAILURES)) settleUnreadable(path, before, context);
       return "unreadable";
     }
   }

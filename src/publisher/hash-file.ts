@@ -2,7 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { MAX_PIECE_LENGTH } from "../core/bundle-layout.ts";
 import { contentIdOf, type ContentId } from "../core/content-id.ts";
-import { isSystemError } from "../core/errors.ts";
+import { isSystemError, messageOf } from "../core/errors.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { blockCountOf, blockLengthFor, isSigned, type DeltaSize } from "../delta/block-length.ts";
@@ -77,7 +77,7 @@ function outcomeOfError(error: unknown): HashOutcome {
   // Out of descriptors or memory: that is about this process, not about this file.
   if (isSystemError(error, "EMFILE", "ENFILE", "ENOMEM")) throw error;
   const isAboutFile = error instanceof StoreError || (error instanceof Error && "syscall" in error);
-  if (isAboutFile) return { outcome: "unreadable", reason: error.message };
+  if (isAboutFile) return { outcome: "unreadable", reason: messageOf(error) };
   throw error;
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { findGzipRecipe, type RecipeLimits } from "../codec/find-gzip-recipe.ts";
 import { gunzip } from "../codec/gunzip.ts";
-import { isSystemError, PrsyncError } from "../core/errors.ts";
+import { DISK_FAILURES, isSystemError, PrsyncError } from "../core/errors.ts";
 import { baseNameOf, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { loadStrongSum } from "../delta/strong-sum.ts";
 import type { Entry } from "../manifest/entry.ts";
@@ -112,7 +112,7 @@ async function lookInto(candidate: NewContentPath, context: LookIntoContext): Pr
       record(candidate, { ...inner, lengthBytes: outcome.innerLengthBytes, line }, context),
     );
   } catch (error) {
-    const isAboutFile = error instanceof PrsyncError || isSystemError(error, "EIO", "ENOENT", "EACCES");
+    const isAboutFile = error instanceof PrsyncError || isSystemError(error, "ENOENT", "EACCES", ...DISK_FAILURES);
     if (!isAboutFile) throw error;
   }
   return "looked";

@@ -1,5 +1,5 @@
 import { displayPath } from "../core/repo-path.ts";
-import { isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
+import { DISK_FAILURES, isSystemError, messageOf, PrsyncError } from "../core/errors.ts";
 
 export type StoreErrorCode =
   | "no-procfs"
@@ -42,7 +42,7 @@ export function fatalDiskError(error: unknown, action: string): StoreError | und
   const told = `${action} failed: ${messageOf(error)}`;
   if (isSystemError(error, ...FULL_DISK)) return new StoreError("disk-full", told, { cause: error });
   if (isSystemError(error, "EROFS")) return new StoreError("disk-read-only", told, { cause: error });
-  if (isSystemError(error, "EIO")) return new StoreError("disk-failed", told, { cause: error });
+  if (isSystemError(error, ...DISK_FAILURES)) return new StoreError("disk-failed", told, { cause: error });
   const sqlite =
     error instanceof Error && "errcode" in error ? SQLITE_CODES.get(Number(error.errcode) & 0xff) : undefined;
   if (sqlite !== undefined) return new StoreError(sqlite, told, { cause: error });

@@ -1,5 +1,5 @@
 import type { ContentId } from "../core/content-id.ts";
-import { isSystemError } from "../core/errors.ts";
+import { DISK_FAILURES, isSystemError } from "../core/errors.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
 import { DurabilityBatch } from "./durability.ts";
@@ -64,7 +64,7 @@ export class ReadyCopies {
         this.#directory.unlink(copy);
       } catch (error) {
         // What stays is removed at the next start.
-        if (!isSystemError(error, "ENOENT", "EROFS", "EIO")) throw error;
+        if (!isSystemError(error, "ENOENT", "EROFS", ...DISK_FAILURES)) throw error;
       }
     }
   }

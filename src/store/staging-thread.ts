@@ -1,10 +1,11 @@
 import { parentPort } from "node:worker_threads";
 import { StagingTaskRunner, type StagingTask, type StagingTaskResult } from "./staging-task.ts";
 
-/** System errors lose their code on the way between threads, so it travels apart. */
+/** System errors lose code and number on the way between threads, so these travel apart. */
 export interface StagingTaskFailure {
   readonly message: string;
   readonly code: string | undefined;
+  readonly errno: number | undefined;
 }
 
 export type StagingAnswer = { readonly result: StagingTaskResult } | { readonly failure: StagingTaskFailure };
@@ -15,8 +16,8 @@ function answer(task: StagingTask): StagingAnswer {
   try {
     return { result: runner.run(task) };
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException;
-    return { failure: { message, code } };
+    const { message, code, errno } = error as NodeJS.ErrnoException;
+    return { failure: { message, code, errno } };
   }
 }
 

@@ -56,8 +56,9 @@ export const DISK_ERROR_ROWS: readonly FaultRow[] = [
   },
   {
     id: "S16",
-    fault: "write returns EIO",
+    fault: "write returns EIO, or EUCLEAN of a damaged file system",
     plays: [
+      ...errors({ error: "EUCLEAN", call: "write", fractions: spread(2), isLasting: true }),
       ...errors({ error: "EIO", call: "write", fractions: spread(8) }),
       ...errors({ error: "EIO", call: "write", fractions: spread(4), isLasting: true }),
     ],

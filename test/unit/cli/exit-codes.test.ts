@@ -36,6 +36,8 @@ test("errors of the operating system end by their kind, everything else is a bug
   const withCode = (code: string): Error => Object.assign(new Error(code), { code });
   const codes = ["ENOSPC", "EROFS", "EACCES", "ENOTDIR", "ECONNREFUSED", "EADDRINUSE", "EXOTIC"];
   expect(codes.map((code) => exitCodeOf(withCode(code)))).toEqual([11, 11, 3, 3, 10, 10, 12]);
+  const overQuota = Object.assign(new Error("UNKNOWN: unknown error, write"), { code: "UNKNOWN", errno: -122 });
+  expect(exitCodeOf(overQuota)).toBe(EXIT.disk);
   expect([new Error("bug"), "text", undefined].map(exitCodeOf)).toEqual([12, 12, 12]);
 });
 
