@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { isSystemError, messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
@@ -18,6 +18,9 @@ export interface Lock extends AsyncDisposable {
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 
+/** The file's bytes are no database: SQLITE_CORRUPT, SQLITE_NOTADB. */
+const SQLITE_DAMAGED: readonly number[] = [11, 26];
+
 /**
  * Takes the lock of a directory without waiting: an exclusive transaction on an SQLite file that holds nothing else.
  * Unlike a pid file it can't be left behind by a killed process.
@@ -31,19 +34,42 @@ export async function acquireLock(
 ): Promise<Lock | { readonly heldBy: LockHolder }> {
   createPrivately(databasePath);
   const holderPath = holderPathOf(databasePath);
-  let database: DatabaseSync | undefined;
+  let database: DatabaseSync;
   try {
-    database = new DatabaseSync(databasePath, { timeout: 0 });
-    // There is nothing to roll back, and a journal would need room: a full disk could not be cleared.
-    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    database = lockFile(databasePath);
   } catch (error) {
-    database?.close();
     if (isBusy(error)) return { heldBy: lockHolder(databasePath) };
     const told = `lock "${databasePath}" can't be taken: ${messageOf(error)}`;
     throw new StoreError("state-unsafe", told, { cause: error });
   }
   writeHolder(holderPath, options.command);
   return lockOf(database, databasePath, holderPath);
+}
+
+/** @throws SQLite's error */
+function lockFile(path: string): DatabaseSync {
+  try {
+    return lockDatabase(path);
+  } catch (error) {
+    if (!SQLITE_DAMAGED.includes(primaryCodeOf(error) ?? 0)) throw error;
+    // Nothing is kept in it, and an empty file is a database. Emptied in place: the lock is one of the kernel on this very file,
+    // whatever its bytes, so whoever took it meanwhile goes on holding it and the second attempt finds it held. A new file in its
+    // place would let both in.
+    truncateSync(path, 0);
+    return lockDatabase(path);
+  }
+}
+
+function lockDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    // There is nothing to roll back, and a journal would need room: a full disk could not be cleared.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 function lockOf(database: DatabaseSync, path: string, holderPath: string): Lock {
@@ -59,9 +85,12 @@ function lockOf(database: DatabaseSync, path: string, holderPath: string): Lock 
 }
 
 function isBusy(error: unknown): boolean {
-  if (!(error instanceof Error) || !("errcode" in error)) return false;
-  const primaryCode = Number(error.errcode) & 0xff;
+  const primaryCode = primaryCodeOf(error);
   return primaryCode === SQLITE_BUSY || primaryCode === SQLITE_LOCKED;
+}
+
+function primaryCodeOf(error: unknown): number | undefined {
+  return error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
 }
 
 function createPrivately(path: string): void {

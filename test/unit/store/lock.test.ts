@@ -71,3 +71,29 @@ test("a lock is let go where the note of who holds it can't be removed", async (
   fs.rmdirSync(`${path}.holder`);
   await using _next = await lockIn(path);
 });
+
+/** Written over what SQLite reads: no database, one of WAL whose log is missing, one of a single torn page. */
+const DAMAGES: readonly (readonly [what: string, bytes: Buffer])[] = [
+  ["no database", Buffer.alloc(100, 0xa5)],
+  [
+    "a head alone",
+    Buffer.concat([Buffer.from("SQLite format 3\0\x10\0\x02\x02\0\x40\x20\x20", "latin1"), Buffer.alloc(4096, 1)]),
+  ],
+  ["shorter than a head", Buffer.from("SQLite")],
+];
+
+test.each(DAMAGES)("a lock file of damaged bytes (%s) is taken all the same, and by one only", async (_, bytes) => {
+  const path = join(temporaryDirectory(), "lock.sqlite");
+  fs.writeFileSync(path, bytes);
+  const child = await holdingProcess(path);
+  expect(await acquireLock(path, { command: "x" })).toMatchObject({ heldBy: { pid: child.pid } });
+  // Damaged while it is held, and emptied as whoever found it damaged before it was held would.
+  fs.writeFileSync(path, bytes);
+  expect(await acquireLock(path, { command: "x" })).toMatchObject({ heldBy: { pid: child.pid } });
+  fs.truncateSync(path, 0);
+  expect(await acquireLock(path, { command: "x" })).toMatchObject({ heldBy: { pid: child.pid } });
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  fs.writeFileSync(path, bytes);
+  await using _lock = await lockIn(path);
+});
