@@ -3,6 +3,7 @@ import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Entry } from "../manifest/entry.ts";
 import type { Release } from "../manifest/release.ts";
+import type { ContentPlace } from "../tracker/content-holders.ts";
 
 /** A content opened for reading. `read` gives undefined at once if the bytes on disk are no longer the content. */
 export interface OpenContent extends AsyncDisposable {
@@ -51,6 +52,8 @@ export interface PublishedTree {
   children(directory: RepoPath | undefined): readonly Entry[];
   /** Undefined if no retained copy with exactly these bytes is left. */
   openContent(content: ContentId): Promise<OpenContent | undefined>;
+  /** Where a content of the release lies; undefined for one without bytes and one that is unknown. */
+  placeOf(content: ContentId): ContentPlace | undefined;
   /** zstd frame of a manifest chunk, index, change list, bundle list or content table by the hash of its plain bytes. */
   object(sha256: string): Promise<Uint8Array | undefined>;
   /** Encoded similarity sketch. */

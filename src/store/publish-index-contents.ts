@@ -13,6 +13,15 @@ export interface IndexedContent {
   readonly isPlaced: boolean;
 }
 
+/** Where a content of the applied release lies. */
+export interface IndexedPlace {
+  readonly bundle: number;
+  /** In the content table of the bundle. */
+  readonly ordinal: number;
+  /** Every release from this one to the applied one has it as a file. */
+  readonly sinceRelease: number;
+}
+
 /** Table `contents` and what belongs to a content: piece hashes until it lies in a bundle, block signature. */
 export class IndexedContents {
   readonly #index: PublishIndex;
@@ -24,6 +33,17 @@ export class IndexedContents {
   find(content: ContentId): IndexedContent | undefined {
     const row = this.#index.prepare(`${SELECT} WHERE sha256 = ?`).get(hexBlob(content));
     return row === undefined ? undefined : indexedContentOf(row);
+  }
+
+  /** Undefined for a content without bytes and one that is unknown. */
+  place(content: ContentId): IndexedPlace | undefined {
+    const row = this.#index
+      .prepare("SELECT bundle, ordinal, since_release FROM contents WHERE sha256 = ? AND bundle IS NOT NULL")
+      .get(hexBlob(content));
+    if (row === undefined) return undefined;
+    // An inner content that no file ever had: nobody has held it as a file since any release.
+    const sinceRelease = Number(row.since_release ?? Infinity);
+    return { bundle: Number(row.bundle), ordinal: Number(row.ordinal), sinceRelease };
   }
 
   findOrAdd(content: ContentId, lengthBytes: number): IndexedContent {

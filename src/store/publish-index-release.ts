@@ -209,6 +209,8 @@ export class IndexedReleases {
       database.exec(`CREATE TEMP TABLE touched(content INTEGER PRIMARY KEY);
         INSERT OR IGNORE INTO touched SELECT e.content FROM entries e JOIN pending p ON p.path = e.path
           WHERE e.content IS NOT NULL;
+        UPDATE contents SET since_release = ${number} WHERE id IN (SELECT content FROM pending)
+          AND NOT EXISTS(SELECT 1 FROM entries e WHERE e.content = contents.id);
         DELETE FROM entries WHERE path IN (SELECT path FROM pending WHERE kind = ${ROW_KIND.removed});
         INSERT OR REPLACE INTO entries(path, kind, mode, mtime, size, content, target, link, stat, uid, gid)
           SELECT path, kind, mode, mtime, size, content, target, link, stat, uid, gid FROM pending

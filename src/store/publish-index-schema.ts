@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** Raised when a table changes its meaning; an index of another version is rebuilt, since all of it can be. */
-export const PUBLISH_INDEX_VERSION = 5;
+export const PUBLISH_INDEX_VERSION = 6;
 
 /** Values of the column `kind`: an entry's kind, or (in `pending` only) the removal of the path. */
 export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as const;
@@ -13,7 +13,8 @@ export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as con
  *   (publish-index-stat.ts), NULL if the path must be read again; `uid` and `gid` are NULL where releases have no owners.
  * - `pending`: what the next release changes, and the cache of hashes of a publish that was interrupted.
  * - `contents`: every content that is live or retained. `bundle`, `ordinal`: where it lies; `retained`: stat of the
- *   copy under contents/, NULL if there is none; `dropped_release`: first release without it.
+ *   copy under contents/, NULL if there is none; `since_release`: from it on every release up to the applied one has it as a
+ *   file; `dropped_release`: first release without it.
  * - `recompressions`: contents that unpack to `inner`, a content too, with their line of the file `recompression`.
  * - `pieces`: SHA-1 of the pieces of contents that are in no bundle yet.
  * - `objects`: zstd frames under objects/ by the SHA-256 of their plain bytes, and files of metadata bundles under
@@ -32,7 +33,8 @@ CREATE TABLE pending(path BLOB PRIMARY KEY, kind INTEGER NOT NULL, mode INTEGER,
   failure TEXT) WITHOUT ROWID;
 CREATE INDEX pending_link ON pending(link) WHERE link IS NOT NULL;
 CREATE TABLE contents(id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, bundle INTEGER,
-  ordinal INTEGER, retained TEXT, retained_inode TEXT, dropped_release INTEGER, dropped_ms INTEGER);
+  ordinal INTEGER, retained TEXT, retained_inode TEXT, since_release INTEGER, dropped_release INTEGER,
+  dropped_ms INTEGER);
 CREATE INDEX contents_bundle ON contents(bundle, ordinal) WHERE bundle IS NOT NULL;
 CREATE INDEX contents_unplaced ON contents(id) WHERE bundle IS NULL;
 CREATE INDEX contents_inode ON contents(retained_inode) WHERE retained_inode IS NOT NULL;

@@ -8,7 +8,7 @@ import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import { parseRelease, type Release } from "../manifest/release.ts";
 import { readFileIfExists } from "./durable-file.ts";
 import { StoreError } from "./errors.ts";
-import { IndexedContents } from "./publish-index-contents.ts";
+import { IndexedContents, type IndexedPlace } from "./publish-index-contents.ts";
 import { childrenLookup, entryLookup } from "./publish-index-entries.ts";
 import { IndexedRecompressions } from "./publish-index-recompressions.ts";
 import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
@@ -116,6 +116,11 @@ export class PublishedTreeReader implements Disposable {
   /** Undefined if nothing with exactly these bytes is left, nor anything that unpacks to them. */
   async openContent(content: ContentId): Promise<OpenedContent | undefined> {
     return (await this.#open?.reader.open(content)) ?? (this.#open && openInner(content, this.#open.unpacked));
+  }
+
+  /** Where a content of the release lies; undefined for one without bytes and one that is unknown. */
+  placeOf(content: ContentId): IndexedPlace | undefined {
+    return this.#open?.contents.place(content);
   }
 
   /** zstd frame by the SHA-256 of its plain bytes. */

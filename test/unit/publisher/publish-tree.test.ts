@@ -250,3 +250,21 @@ test("a renamed directory is not read again, a renamed file or one written to me
   fs.renameSync(join(fixture.tree, "attic/main/moves.tar"), join(fixture.tree, "attic/moved.tar"));
   expect((await fixture.publish()).counts).toMatchObject({ hashedFiles: 2, newContents: 1 });
 });
+
+test("since when every release has a content is known, through renames, removals and returns", async () => {
+  using fixture = new PublishFixture();
+  const at = (name: string): string => join(fixture.tree, name);
+  fs.writeFileSync(at("leaves"), "leaves");
+  fs.writeFileSync(at("stays"), "stays");
+  await fixture.publish();
+  fs.rmSync(at("leaves"));
+  fs.renameSync(at("stays"), at("moved"));
+  await fixture.publish();
+  fs.writeFileSync(at("back"), "leaves");
+  fs.writeFileSync(at("late"), "late");
+  fs.writeFileSync(at("empty"), "");
+  await fixture.publish();
+  using tree = await fixture.open();
+  const since = (text: string): number | undefined => tree.placeOf(sha256(Buffer.from(text)))?.sinceRelease;
+  expect(["leaves", "stays", "late", "", "never"].map(since)).toEqual([3, 1, 3, undefined, undefined]);
+});
