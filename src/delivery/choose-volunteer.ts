@@ -1,0 +1,36 @@
+import type { DeliveryVolunteer } from "./delivery-volunteer.ts";
+import { type DeliveryDemand, rejectReason, type Rejection } from "./eligibility.ts";
+import type { Policy } from "./policies/policy.ts";
+
+/** Volunteers for one request, best first, and why the others are none. */
+export interface Choice {
+  readonly ranked: readonly DeliveryVolunteer[];
+  readonly rejected: readonly Rejection[];
+}
+
+export interface ChoiceRules {
+  readonly policy: Policy;
+  /** Best ones that are named. */
+  readonly count: number;
+  /** Failed this customer or its network lately: only if there is nobody else. */
+  readonly isDoubtful: (volunteer: DeliveryVolunteer) => boolean;
+}
+
+/** Eligibility first, then the order of the policy. */
+export function chooseVolunteer(
+  volunteers: Iterable<DeliveryVolunteer>,
+  demand: DeliveryDemand,
+  { policy, count, isDoubtful }: ChoiceRules,
+): Choice {
+  const rejected: Rejection[] = [];
+  const trusted: DeliveryVolunteer[] = [];
+  const doubtful: DeliveryVolunteer[] = [];
+  for (const volunteer of volunteers) {
+    const reason = rejectReason(volunteer, demand);
+    if (reason !== undefined) rejected.push({ volunteer, reason });
+    else (isDoubtful(volunteer) ? doubtful : trusted).push(volunteer);
+  }
+  const ranked = policy.rank(trusted, demand.customer, count);
+  if (ranked.length >= count || doubtful.length === 0) return { ranked, rejected };
+  return { ranked: [...ranked, ...policy.rank(doubtful, demand.customer, count - ranked.length)], rejected };
+}

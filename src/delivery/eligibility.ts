@@ -1,0 +1,65 @@
+import type { DeliveryVolunteer } from "./delivery-volunteer.ts";
+import { canReach, reachOf, type HostReach } from "./host-reach.ts";
+
+/** Why a volunteer is not asked to serve a request. */
+export type RejectReason =
+  | "draining"
+  | "silent"
+  | "no-customers"
+  | "other-site"
+  | "other-protocol"
+  | "other-address-family"
+  | "other-network"
+  | "older-release"
+  | "not-held"
+  | "missed-lately";
+
+export interface Rejection {
+  readonly volunteer: DeliveryVolunteer;
+  readonly reason: RejectReason;
+}
+
+/** Who asks. */
+export interface Customer {
+  /** IP address. */
+  readonly address: string;
+  readonly site: string | undefined;
+  /** How it asked central. */
+  readonly protocol: "http" | "https";
+}
+
+/** What a request needs of a volunteer. */
+export interface DeliveryDemand {
+  readonly customer: Customer;
+  /** Number of the newest release if the path belongs to its metadata: index files of two releases must not be mixed. */
+  readonly neededRelease: number | undefined;
+  /** Has the content, complete and hashed, as far as central knows. */
+  readonly isHeldBy: (volunteer: DeliveryVolunteer) => boolean;
+  /** Sent a customer back for this content a short while ago. */
+  readonly hasMissed: (volunteer: DeliveryVolunteer) => boolean;
+}
+
+/** The first reason that speaks against a volunteer; undefined if none does. */
+export function rejectReason(volunteer: DeliveryVolunteer, demand: DeliveryDemand): RejectReason | undefined {
+  const { customer } = demand;
+  if (volunteer.url === undefined || volunteer.consent === "none") return "no-customers";
+  if (volunteer.isDraining) return "draining";
+  if (volunteer.isSilent) return "silent";
+  if (volunteer.consent === "site" && (customer.site === undefined || customer.site !== volunteer.site))
+    return "other-site";
+  const unreachable = unreachableReason(volunteer.url, customer);
+  if (unreachable !== undefined) return unreachable;
+  if (demand.neededRelease !== undefined && volunteer.release !== demand.neededRelease) return "older-release";
+  if (!demand.isHeldBy(volunteer)) return "not-held";
+  return demand.hasMissed(volunteer) ? "missed-lately" : undefined;
+}
+
+/** An http customer may know no TLS, and one that came by https must not be sent to a place without it. */
+function unreachableReason(url: string, customer: Customer): RejectReason | undefined {
+  const [protocol = "", host = ""] = /^(https?):\/\/(\[[^\]]*\]|[^/:]*)/.exec(url)?.slice(1) ?? [];
+  if (protocol !== customer.protocol) return "other-protocol";
+  const from: HostReach = reachOf(customer.address);
+  const to = reachOf(host);
+  if (to.family !== undefined && from.family !== undefined && to.family !== from.family) return "other-address-family";
+  return canReach(from, to) ? undefined : "other-network";
+}

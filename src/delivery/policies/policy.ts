@@ -1,0 +1,26 @@
+import type { DeliveryVolunteer } from "../delivery-volunteer.ts";
+import type { Customer } from "../eligibility.ts";
+
+/** An order among volunteers that are all eligible. */
+export interface Policy {
+  /** The best for this customer, best first; all different, `count` at most. */
+  rank(candidates: readonly DeliveryVolunteer[], customer: Customer, count: number): readonly DeliveryVolunteer[];
+}
+
+/** The `count` candidates with the smallest keys, ascending; each key is computed once. */
+export function smallest(
+  candidates: readonly DeliveryVolunteer[],
+  count: number,
+  keyOf: (candidate: DeliveryVolunteer) => number,
+): readonly DeliveryVolunteer[] {
+  const best: { readonly candidate: DeliveryVolunteer; readonly key: number }[] = [];
+  for (const candidate of candidates) {
+    const key = keyOf(candidate);
+    if (best.length === count && key >= best[count - 1]!.key) continue;
+    let at = best.length;
+    while (at > 0 && best[at - 1]!.key > key) at--;
+    best.splice(at, 0, { candidate, key });
+    if (best.length > count) best.pop();
+  }
+  return best.map(({ candidate }) => candidate);
+}

@@ -1,0 +1,7 @@
+import type { Random } from "../../core/clock.ts";
+import { type Policy, smallest } from "./policy.ts";
+
+/** Each candidate alike. */
+export function randomOrder(random: Random): Policy {
+  return { rank: (candidates, _customer, count) => smallest(candidates, count, random) };
+}

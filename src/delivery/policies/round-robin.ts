@@ -1,0 +1,15 @@
+import type { Policy } from "./policy.ts";
+
+/** In turn by id, going on behind the volunteer that was named first the last time. */
+export function roundRobin(): Policy {
+  let last = "";
+  return {
+    rank: (candidates, _customer, count) => {
+      const byId = [...candidates].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const next = byId.findIndex(({ id }) => id > last);
+      const turned = next < 0 ? byId : [...byId.slice(next), ...byId.slice(0, next)];
+      if (turned.length > 0) last = turned[0]!.id;
+      return turned.slice(0, count);
+    },
+  };
+}

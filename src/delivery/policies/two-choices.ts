@@ -1,0 +1,34 @@
+import type { Random } from "../../core/clock.ts";
+import { expectedWaitSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
+import type { Policy } from "./policy.ts";
+
+/**
+ * Of two drawn at random the one with the shorter expected wait (Mitzenmacher's power of two choices): nearly as even as the
+ * best of all, and it does not herd when what is known of the loads is old.
+ */
+export function twoChoices(random: Random): Policy {
+  return {
+    rank: (candidates, _customer, count) => {
+      const left = [...candidates];
+      const ranked: DeliveryVolunteer[] = [];
+      while (ranked.length < count && left.length > 0) {
+        const first = draw(left, random);
+        const second = left.length > 0 ? draw(left, random) : first;
+        const isFirst = expectedWaitSeconds(first.load) <= expectedWaitSeconds(second.load);
+        const [better, worse] = isFirst ? [first, second] : [second, first];
+        ranked.push(better);
+        if (worse !== better) left.push(worse);
+      }
+      return ranked;
+    },
+  };
+}
+
+/** Takes one out. */
+function draw(from: DeliveryVolunteer[], random: Random): DeliveryVolunteer {
+  const at = Math.floor(random() * from.length);
+  const drawn = from[at]!;
+  from[at] = from.at(-1)!;
+  from.pop();
+  return drawn;
+}
