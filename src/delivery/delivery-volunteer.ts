@@ -1,12 +1,12 @@
 /** Whose customers a volunteer takes (`daemon --customers`). */
-export type CustomerConsent = "any" | "site" | "none";
+export type CustomerConsent = "any" | "site";
 
 /** A volunteer as the choice sees it. */
 export interface DeliveryVolunteer {
   readonly id: string;
   readonly name: string;
   readonly site: string | undefined;
-  /** Base URL without a slash at the end; undefined if it has no HTTP for customers. */
+  /** Base URL without a slash at the end; undefined if it takes no customers. */
   readonly url: string | undefined;
   readonly consent: CustomerConsent;
   /** The operator wants no customers there. */

@@ -42,7 +42,7 @@ export interface DeliveryDemand {
 /** The first reason that speaks against a volunteer; undefined if none does. */
 export function rejectReason(volunteer: DeliveryVolunteer, demand: DeliveryDemand): RejectReason | undefined {
   const { customer } = demand;
-  if (volunteer.url === undefined || volunteer.consent === "none") return "no-customers";
+  if (volunteer.url === undefined) return "no-customers";
   if (volunteer.isDraining) return "draining";
   if (volunteer.isSilent) return "silent";
   if (volunteer.consent === "site" && (customer.site === undefined || customer.site !== volunteer.site))

@@ -22,12 +22,16 @@ export interface AnnounceBody {
   readonly bytesLeft: number;
   /** Open customer transfers. */
   readonly customers: number;
+  /** Of their answers, still to be sent. */
+  readonly customerBytesLeft: number;
   readonly uploadBytesPerSecond: number;
   readonly uploadCapacityBytesPerSecond: number;
   readonly site?: string;
   /** Bytes to and from other sites since the start. */
   readonly border: { readonly uploaded: number; readonly downloaded: number };
   readonly url?: string;
+  /** Left out: any. */
+  readonly customersFrom?: "site";
   readonly holdings: AnnouncedHoldings;
 }
 

@@ -151,19 +151,21 @@ export class Announcer implements AsyncDisposable {
     const { identity, situation, uploadCapacityBytesPerSecond: capacity } = this.#context;
     const { repository, site } = identity;
     const { border } = this.#context.swarm.counters;
-    const { customerUrl } = situation;
-    const { isSyncing, bytesLeft, customers } = situation.load;
+    const { customerUrl, customersFrom } = situation;
+    const { isSyncing, bytesLeft, customers, customerBytesLeft } = situation.load;
     return {
       repository,
       release: this.#context.holdings.heldRelease,
       syncing: isSyncing,
       bytesLeft,
       customers,
+      customerBytesLeft,
       uploadBytesPerSecond: this.#uploadRate(),
       uploadCapacityBytesPerSecond: Number.isFinite(capacity) ? Math.round(capacity) : 0,
       ...(site === undefined ? {} : { site }),
       border: { uploaded: border.uploadedBytes, downloaded: border.downloadedBytes },
-      ...(customerUrl === undefined ? {} : { url: customerUrl }),
+      ...(customerUrl === undefined || customersFrom === "none" ? {} : { url: customerUrl }),
+      ...(customersFrom === "site" ? { customersFrom } : {}),
       holdings,
     };
   }

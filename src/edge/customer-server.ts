@@ -17,6 +17,7 @@ import {
   type HttpServer,
 } from "../net/http-server.ts";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { CustomerTransfer } from "./customer-transfer.ts";
 import type { Mirror } from "./mirror.ts";
 
 /**
@@ -51,6 +52,7 @@ async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyRep
   if (asked.path !== undefined && isReserved(asked.path)) {
     return sendProblem(reply, 404, { code: "not-found", message: "no such address under /.prsync/" });
   }
+  if (mirror.situation.customersFrom === "none") return sendToCentral(mirror, { request, reply });
   const decision = decideCustomerRequest(asked, (path) => heldEntryAt(mirror, path));
   switch (decision.kind) {
     case "missing":
@@ -110,11 +112,11 @@ async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exch
     return sendToCentral(mirror, exchange);
   reply.hijack();
   const { situation } = mirror;
-  situation.load = { ...situation.load, customers: situation.load.customers + 1 };
   try {
     const { method = "GET", headers } = request.raw;
     const answer = planFileAnswer({ method, headers }, served, randomBoundary());
-    const held = heldContent(mirror, served.content);
+    using transfer = new CustomerTransfer(situation, answer);
+    const held = heldContent(mirror, served.content, transfer);
     const pace = paceOf(mirror.bandwidth.customers, mirror.ports.clock);
     const sent = await sendFileAnswer(
       answer,
@@ -128,17 +130,16 @@ async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exch
     }
   } catch {
     reply.raw.destroy();
-  } finally {
-    situation.load = { ...situation.load, customers: situation.load.customers - 1 };
   }
   return reply;
 }
 
-function heldContent(mirror: Mirror, content: ContentId): ReadableContent {
+function heldContent(mirror: Mirror, content: ContentId, transfer: CustomerTransfer): ReadableContent {
   return {
     read: async (start, length) => {
       const bytes = await mirror.held.read(content, start, length);
       if (bytes === undefined) throw new Error("the file changed on disk");
+      transfer.noteRead(bytes.length);
       return bytes;
     },
   };

@@ -1,8 +1,13 @@
+/** `none`: whoever comes is sent to central. */
+export type CustomersFrom = "any" | "site" | "none";
+
 /** What a mirror does at this moment, as far as central should know. */
 export interface MirrorLoad {
   readonly isSyncing: boolean;
   readonly bytesLeft: number;
   readonly customers: number;
+  /** Of their answers, still to be sent. */
+  readonly customerBytesLeft: number;
 }
 
 /** What changes while a mirror works, shared by its parts. */
@@ -10,8 +15,10 @@ export interface MirrorSituation {
   load: MirrorLoad;
   /** Sent to customers since the start. */
   customerBytes: number;
-  /** Base URL at which customers reach this mirror, undefined if it serves none. */
+  /** Base URL at which customers reach this mirror, undefined if none shall be sent here. */
   customerUrl: string | undefined;
+  /** Whose customers this mirror takes (`daemon --customers`). */
+  customersFrom: CustomersFrom;
   /** The newest pass central gave. */
   pass: string;
   /** Pass key of the newest trusted release, 32 bytes; before the first nobody is admitted. */

@@ -294,9 +294,10 @@ function warnAboutDamage(index: MirrorIndex, log: SyncLog): void {
 
 function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorSituation {
   return {
-    load: { isSyncing: false, bytesLeft: 0, customers: 0 },
+    load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
     customerUrl: undefined,
+    customersFrom: "any",
     pass: identity.pass,
     passKey: new Uint8Array(32),
     trustEndsMs: undefined,

@@ -112,10 +112,12 @@ function announceOf({
     isSyncing: leftBytes > 0,
     bytesLeft: leftBytes,
     customers: 0,
+    customerBytesLeft: 0,
     uploadBytesPerSecond: 0,
     uploadCapacityBytesPerSecond: 0,
     site,
     url: undefined,
+    customersFrom: "any",
     border,
     holdings: {
       base: 0,

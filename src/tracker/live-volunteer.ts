@@ -13,11 +13,15 @@ export interface LiveVolunteer {
   readonly portCheckedMs: number;
   readonly site: string | undefined;
   readonly url: string | undefined;
+  /** Whose customers it takes, if it has a URL. */
+  readonly customersFrom: "any" | "site";
   /** Release held, 0 none. */
   readonly release: number;
   readonly isSyncing: boolean;
   readonly bytesLeft: number;
   readonly customers: number;
+  /** Of their answers, still to be sent. */
+  readonly customerBytesLeft: number;
   readonly uploadBytesPerSecond: number;
   readonly uploadCapacityBytesPerSecond: number;
   readonly holdings: Holdings;

@@ -13,12 +13,16 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly bytesLeft: number;
   /** Open transfers of customers. */
   readonly customers: number;
+  /** Of their answers, still to be sent. */
+  readonly customerBytesLeft: number;
   readonly uploadBytesPerSecond: number;
   /** 0 if unknown. */
   readonly uploadCapacityBytesPerSecond: number;
   readonly site: string | undefined;
   /** Base URL of its HTTP without a slash at the end, undefined if it serves no customers. */
   readonly url: string | undefined;
+  /** Whose customers it takes, if it has a URL. */
+  readonly customersFrom: "any" | "site";
   readonly holdings: HoldingsReport;
   /** Bytes to and from other sites since its program started; undefined if it does not tell. */
   readonly border: BorderReport | undefined;
@@ -42,6 +46,7 @@ const bodySchema = z.object({
   syncing: z.boolean(),
   bytesLeft: count,
   customers: count,
+  customerBytesLeft: count.default(0),
   uploadBytesPerSecond: count,
   uploadCapacityBytesPerSecond: count,
   site: z
@@ -49,6 +54,7 @@ const bodySchema = z.object({
     .regex(/^[^\p{C}]{1,64}$/u)
     .optional(),
   url: z.string().max(512).optional(),
+  customersFrom: z.enum(["any", "site"]).default("any"),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
 });

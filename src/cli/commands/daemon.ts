@@ -5,6 +5,7 @@ import { serveCustomers } from "../../edge/customer-server.ts";
 import { MirrorDaemon, type DaemonOptions } from "../../edge/daemon.ts";
 import { MIRROR_CONTROL_SOCKET, mirrorControl } from "../../edge/mirror-control.ts";
 import { openMirror, type Mirror } from "../../edge/mirror.ts";
+import type { CustomersFrom } from "../../edge/mirror-situation.ts";
 import { runSync, type SyncOutcome } from "../../edge/sync-job.ts";
 import { listenControl } from "../../net/control-server.ts";
 import { realClock } from "../../net/real-clock.ts";
@@ -48,6 +49,13 @@ export const daemonCommand: Command = {
       help: "HTTP for customers (default all addresses, port 7381; port 0 picks one)",
     },
     { name: "public-url", kind: "text", placeholder: "URL", help: "how customers reach it (default by --listen)" },
+    {
+      name: "customers",
+      kind: "text",
+      placeholder: "any|site|none",
+      choices: ["any", "site", "none"],
+      help: "whose customers central may send here: any (default), those of its own site, none",
+    },
     {
       name: "interval",
       kind: "duration",
@@ -101,6 +109,7 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   });
   await using mirror = await openMirror(opening, ports);
   await using http = await serveCustomers(mirror, place);
+  mirror.situation.customersFrom = customersFrom(args);
   mirror.situation.customerUrl = customersUrl ?? customerUrl(place.host, http.port);
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(
@@ -132,6 +141,11 @@ function daemonOptions(args: ParsedArguments): DaemonOptions {
     isImmediate: args.flag("now"),
     sync: syncOptions(args, { removal, maxDelete: "a-fifth" }),
   };
+}
+
+function customersFrom(args: ParsedArguments): CustomersFrom {
+  const asked = args.text("customers");
+  return asked === "site" || asked === "none" ? asked : "any";
 }
 
 /** A name for customers that is a real address, or none: a wildcard is no address. */

@@ -14,7 +14,6 @@ const from = (address: string, protocol: "http" | "https" = "http"): Partial<Del
 const CASES: readonly (readonly [string | undefined, Partial<DeliveryVolunteer>, Partial<DeliveryDemand>])[] = [
   [undefined, {}, {}],
   ["no-customers", { url: undefined }, {}],
-  ["no-customers", { consent: "none" }, {}],
   ["draining", { isDraining: true }, {}],
   ["silent", { isSilent: true }, {}],
   [undefined, { consent: "site" }, {}],

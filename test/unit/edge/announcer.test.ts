@@ -48,9 +48,10 @@ async function tracker(): Promise<Tracker> {
   const peers: (readonly KnownPeer[])[] = [];
   const news: number[] = [];
   const situation: MirrorSituation = {
-    load: { isSyncing: false, bytesLeft: 0, customers: 0 },
+    load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
     customerUrl: undefined,
+    customersFrom: "any",
     pass: "",
     passKey: new Uint8Array(32),
     revoked: new Set(),
@@ -154,10 +155,23 @@ test("a release is news once, and only if it is newer", async () => {
 
 test("while bytes are on their way it announces more often", async () => {
   const state = await tracker();
-  state.situation.load = { isSyncing: true, bytesLeft: 5, customers: 0 };
+  state.situation.load = { isSyncing: true, bytesLeft: 5, customers: 0, customerBytesLeft: 0 };
   await state.announcer.announceNow();
   expect(await afterAdvancing(state, 3_000)).toBe(1);
   expect(state.asked[0]?.body).toMatchObject({ syncing: true, bytesLeft: 5 });
+});
+
+test.each([
+  ["any", { url: "http://mirror.example" }, ["customersFrom"]],
+  ["site", { url: "http://mirror.example", customersFrom: "site" }, []],
+  ["none", {}, ["url", "customersFrom"]],
+] as const)("customers from %s: told with the URL, or no URL at all", async (customersFrom, told, untold) => {
+  const state = await tracker();
+  Object.assign(state.situation, { customerUrl: "http://mirror.example", customersFrom });
+  state.situation.load = { ...state.situation.load, customers: 1, customerBytesLeft: 9 };
+  await state.announcer.announceNow();
+  expect(state.asked[0]?.body).toMatchObject({ ...told, customers: 1, customerBytesLeft: 9 });
+  expect(untold.filter((key) => key in state.asked[0]!.body)).toEqual([]);
 });
 
 test("an absurd interval neither storms nor silences", async () => {

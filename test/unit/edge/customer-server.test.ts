@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { connect } from "node:net";
 import { renameSync, writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { serveCustomers } from "../../../src/edge/customer-server.ts";
@@ -111,6 +112,29 @@ test("a listing shows what lies right in a directory, nothing deeper and nothing
   expect(await links("/dir/")).toEqual(["../", "./a", "./sub/"]);
   const moved = await get("/dir");
   expect([moved.status, moved.headers.get("location")]).toEqual([301, "./dir/"]);
+});
+
+test("a mirror that takes no customers sends whoever comes to central", async () => {
+  const { central, mirror, get } = await served({ a: "a" });
+  mirror.situation.customersFrom = "none";
+  expect((await get("/a")).headers.get("location")).toBe(`${central.program.httpUrl}/a?origin=1`);
+});
+
+test("what customers are owed is told to central, and is nothing once they went away", async () => {
+  const { mirror, port } = await served({ large: "x".repeat(50_000_000) });
+  const { promise: isOpen, resolve } = Promise.withResolvers<void>();
+  const socket = connect(port, "127.0.0.1", () => socket.write("GET /large HTTP/1.1\r\nHost: x\r\n\r\n"));
+  socket.once("data", () => {
+    socket.pause();
+    resolve();
+  });
+  await isOpen;
+  const { customers, customerBytesLeft } = mirror.situation.load;
+  expect(customers).toBe(1);
+  expect(customerBytesLeft).toBeGreaterThan(10_000_000);
+  expect(customerBytesLeft).toBeLessThan(50_000_000);
+  socket.destroy();
+  await expect.poll(() => mirror.situation.load).toMatchObject({ customers: 0, customerBytesLeft: 0 });
 });
 
 test("before the first release everything is central's, and the mirror is not ready", async () => {

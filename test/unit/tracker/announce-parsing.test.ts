@@ -42,10 +42,12 @@ test("an announce of a volunteer is read in full", () => {
     isSyncing: true,
     bytesLeft: 100,
     customers: 2,
+    customerBytesLeft: 0,
     uploadBytesPerSecond: 5,
     uploadCapacityBytesPerSecond: 0,
     site: "Göttingen",
     url: "http://mirror.example:7381",
+    customersFrom: "any",
     holdings: {
       base: 0,
       completeRelease: undefined,
@@ -57,7 +59,15 @@ test("an announce of a volunteer is read in full", () => {
   });
 });
 
+test("a volunteer tells whose customers it takes and what it owes them", () => {
+  expect(parse({ customersFrom: "site", customerBytesLeft: 7 })).toMatchObject({
+    customersFrom: "site",
+    customerBytesLeft: 7,
+  });
+});
+
 test.each([
+  ["customers from elsewhere", { customersFrom: "nobody" }],
   ["negative figure", { customers: -1 }],
   ["fraction", { bytesLeft: 0.5 }],
   ["unsafe integer", { uploadBytesPerSecond: 2 ** 53 }],
