@@ -5,6 +5,7 @@ import { CONTROLS } from "./controls.ts";
 import { DISK_ERROR_ROWS } from "./disk-errors.ts";
 import { KILL_CENTRAL_ROWS } from "./kill-central.ts";
 import { KILL_SYNC_ROWS } from "./kill-sync.ts";
+import { MOUNT_ROWS } from "./mounts.ts";
 import { NAME_ROWS } from "./names.ts";
 import { OBJECT_ROWS } from "./objects.ts";
 import { POWER_ROWS } from "./power.ts";
@@ -20,6 +21,7 @@ export const FAULT_ROWS: readonly FaultRow[] = [
   ...ROT_ROWS,
   ...CLOCK_ROWS,
   ...CONCURRENT_ROWS,
+  ...MOUNT_ROWS,
   ...NAME_ROWS,
   ...OBJECT_ROWS,
 ].sort(byMatrix);

@@ -4,9 +4,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { repoPathFromText } from "../../../src/core/repo-path.ts";
 import { ConfinedDirectory } from "../../../src/store/confined-directory.ts";
-import { LoopbackCentral } from "../../support/loopback-central.ts";
 import { start } from "../../support/program.ts";
-import { rsyncDifferences } from "../../support/rsync-referee.ts";
 import { digestTree } from "../../support/tree-digest.ts";
 import type { FaultBed, MirrorDisk } from "../harness/fault-bed.ts";
 import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
@@ -240,44 +238,6 @@ async function hardLinkOutside(bed: FaultBed, lane: number): Promise<Played> {
   return { fired: 1, problems: [...problems, ...(isUntouched ? [] : ["the file outside was changed"])] };
 }
 
-/** Left out unless `--cross-file-systems` asks for it. */
-async function otherFileSystem(): Promise<Played> {
-  await using central = new LoopbackCentral("fault-mount");
-  const point = join(central.tree, "mounted");
-  fs.mkdirSync(point);
-  fs.writeFileSync(join(central.tree, "own"), "own\n");
-  execFileSync("mount", ["-t", "tmpfs", "tmpfs", point]);
-  try {
-    fs.writeFileSync(join(point, "secret"), "of another file system\n");
-    await central.publish();
-  } finally {
-    execFileSync("umount", [point]);
-  }
-  await central.serve();
-  await central.sync("mirror");
-  const found = [...digestTree(central.mirror("mirror")).keys()];
-  const crossed = found.filter((path) => path.startsWith("mounted/"));
-  return { fired: 1, problems: [...crossed, ...(found.includes("own") ? [] : ["own is missing"])] };
-}
-
-/** The same file system once more, one level deep: published as rsync would copy it, and the walk ends. */
-async function treeInItself(): Promise<Played> {
-  await using central = new LoopbackCentral("fault-bind");
-  const point = join(central.tree, "mounted");
-  fs.mkdirSync(point);
-  fs.writeFileSync(join(central.tree, "own"), "own\n");
-  execFileSync("mount", ["--bind", central.tree, point]);
-  try {
-    await central.publish();
-    await central.serve();
-    await central.sync("mirror");
-    const differences = await rsyncDifferences(central.tree, central.mirror("mirror"));
-    return { fired: 1, problems: differences === "" ? [] : [differences] };
-  } finally {
-    execFileSync("umount", [point]);
-  }
-}
-
 /** Paths that can't be changed fail by name (23); all others are done. */
 async function immutable(bed: FaultBed, lane: number, paths: readonly string[]): Promise<Played> {
   await using mirror = bed.mirror(lane);
@@ -407,14 +367,6 @@ export const OBJECT_ROWS: readonly FaultRow[] = [
     id: "F10",
     fault: "a hard link to a file outside",
     plays: [{ name: "of a file that changes and one that does not", kind: "names", play: hardLinkOutside }],
-  },
-  {
-    id: "F12",
-    fault: "a mount point in the tree, a bind mount of the tree in itself",
-    plays: [
-      { name: "another file system", kind: "names", play: otherFileSystem },
-      { name: "the tree in itself", kind: "names", play: treeInItself },
-    ],
   },
   {
     id: "F18",

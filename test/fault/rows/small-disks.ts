@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -10,6 +10,7 @@ import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
 import { HeldRun } from "../harness/held-run.ts";
 import { StraceLog, type CallName } from "../harness/injection.ts";
 import { LoopDisk } from "../harness/loop-disk.ts";
+import { Mount } from "../harness/mount.ts";
 import { playUntilFired, spread } from "./kill-sync.ts";
 
 const DISK = 11;
@@ -118,10 +119,9 @@ function fewDescriptors(limit: number): FaultPlay {
 /** Something else is mounted where the staging area is to be. */
 async function stagingElsewhere(bed: FaultBed, lane: number): Promise<Played> {
   await using mirror = bed.mirror(lane);
-  const staging = join(mirror.destination, ".prsync/staging");
-  execFileSync("mount", ["-t", "tmpfs", "tmpfs", staging]);
+  const mount = new Mount(["-t", "tmpfs", "tmpfs"], join(mirror.destination, ".prsync/staging"));
   const { code, stderr } = await mirror.sync();
-  execFileSync("umount", [staging]);
+  await mount[Symbol.asyncDispose]();
   const isTold = code !== 0 && stderr.includes("prsync error: ");
   return {
     fired: 1,
