@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { sendProblem } from "../net/http-server-problem.ts";
 import { addressGroup, plainAddress } from "../core/remote-address.ts";
@@ -9,6 +8,7 @@ import { openVolunteers, peersForStock } from "../tracker/open-swarm.ts";
 import { authenticate, type AuthenticationContext, bodyOf, isFromEnrolled, type Refusal } from "./authenticate.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import { addressOf } from "./request-address.ts";
 import { type AnnounceContext, answerVolunteer, peerRules } from "./volunteer-announces.ts";
 
 export interface AnnounceRouteContext extends AnnounceContext, AuthenticationContext {
@@ -118,12 +118,6 @@ function answerStock(context: AnnounceRouteContext, request: FastifyRequest): Ui
 function bundleOf(tree: PublishedTree, infoHash: string): number | undefined {
   for (const [number, other] of tree.bundleNumbers()) if (other === infoHash) return number;
   return undefined;
-}
-
-/** The socket's address, or a trusted proxy's word; IPv4 in its own form. */
-function addressOf(request: FastifyRequest): string {
-  const told = plainAddress(request.ip);
-  return isIP(told) === 0 ? plainAddress(request.raw.socket.remoteAddress ?? "") : told;
 }
 
 function queryOf(request: FastifyRequest): string {

@@ -3,6 +3,12 @@ export class CentralCounters {
   customerRequests = 0;
   /** Body bytes to customers, contents by hash included. */
   customerBytes = 0;
+  /** Of the requests, those sent to a volunteer. */
+  customerRedirects = 0;
+  /** Lengths of the files in question, whatever part of them was asked for. */
+  redirectedBytes = 0;
+  /** Customers that a volunteer sent back. */
+  customerMisses = 0;
   /** Files that the release names but of which no intact copy was left. */
   contentsGone = 0;
   metadataRequests = 0;

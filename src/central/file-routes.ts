@@ -3,16 +3,22 @@ import type { ContentId } from "../core/content-id.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
 import { renderDirectoryListing } from "../delivery/directory-listing.ts";
-import type { ServedContent } from "../delivery/file-answer.ts";
+import { renderExplanation } from "../delivery/explanation.ts";
+import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
+import { evaluatePreconditions } from "../delivery/preconditions.ts";
+import type { FileEntry } from "../manifest/entry.ts";
 import { respondWithContent } from "../net/file-response.ts";
 import { FILES_ROUTE } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import type { Pace } from "../net/pace.ts";
 import { StoreError } from "../store/errors.ts";
+import type { SiteTable } from "../tracker/site-table.ts";
 import type { CentralCounters } from "./central-counters.ts";
+import type { CustomerChoice, FileDemand } from "./customer-choice.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import { addressOf } from "./request-address.ts";
 
 export interface FileRouteContext {
   readonly tree: PublishedTree;
@@ -22,8 +28,16 @@ export interface FileRouteContext {
   readonly pace: Pace;
 }
 
-/** The current release for customers: request → decision → answer. A choice of volunteers will stand between the last two. */
-export function registerFileRoutes(app: FastifyInstance, context: FileRouteContext): void {
+export interface CustomerRouteContext extends FileRouteContext {
+  readonly choice: CustomerChoice;
+  /** Where customers stand. */
+  readonly siteTable: SiteTable;
+  /** Base URL by which the world reaches central; its protocol is the customers' behind a proxy that does not tell. */
+  readonly publicUrl: string | undefined;
+}
+
+/** The current release for customers: request → decision → a volunteer, or the bytes. */
+export function registerFileRoutes(app: FastifyInstance, context: CustomerRouteContext): void {
   app.route({
     method: ["GET", "HEAD"],
     url: FILES_ROUTE,
@@ -41,7 +55,11 @@ interface Exchange {
   readonly reply: FastifyReply;
 }
 
-async function answer(context: FileRouteContext, asked: CustomerRequest, exchange: Exchange): Promise<FastifyReply> {
+async function answer(
+  context: CustomerRouteContext,
+  asked: CustomerRequest,
+  exchange: Exchange,
+): Promise<FastifyReply> {
   const { reply } = exchange;
   const { tree } = context;
   if (tree.release === undefined) return sendNoRelease(reply);
@@ -56,8 +74,50 @@ async function answer(context: FileRouteContext, asked: CustomerRequest, exchang
     case "other-content":
       return await sendWanted(context, asked, exchange);
     case "file":
-      return await sendContent(context, decision.served, exchange);
+      return await answerFile(context, { asked, ...decision }, exchange);
   }
+}
+
+interface AskedFile {
+  readonly asked: CustomerRequest;
+  readonly entry: FileEntry;
+  readonly served: ServedContent;
+}
+
+async function answerFile(context: CustomerRouteContext, file: AskedFile, exchange: Exchange): Promise<FastifyReply> {
+  const { reply } = exchange;
+  const { choice } = context;
+  const demand = demandOf(context, file, exchange.request);
+  if (file.asked.explanation !== undefined) {
+    const explanation = choice.explain(demand);
+    void reply.header("Cache-Control", "no-store").header("X-Content-Type-Options", "nosniff");
+    if (file.asked.explanation === "text") return reply.type("text/plain").send(renderExplanation(explanation));
+    return reply.type("application/json").send(`${JSON.stringify(explanation)}\n`);
+  }
+  const redirect = choice.redirect(demand);
+  if (redirect !== undefined) return reply.code(302).headers(redirect).send();
+  return await sendContent(context, file.served, exchange);
+}
+
+function demandOf(
+  { siteTable, publicUrl }: CustomerRouteContext,
+  { asked, entry, served }: AskedFile,
+  request: FastifyRequest,
+): FileDemand {
+  const { headers, method } = request.raw;
+  const address = addressOf(request);
+  const isSecure = request.protocol === "https" || publicUrl?.startsWith("https:") === true;
+  return {
+    customer: { address, site: siteTable.siteOf(address), protocol: isSecure ? "https" : "http" },
+    path: asked.path!,
+    resolvedPath: entry.path,
+    content: served.content,
+    lengthBytes: served.lengthBytes,
+    isHead: method === "HEAD",
+    range: headers.range,
+    isOriginWanted: asked.isOriginWanted,
+    isBodyless: evaluatePreconditions(headers, validatorsOf(served)) !== "proceed",
+  };
 }
 
 /** Before the first publish nothing can be answered. */

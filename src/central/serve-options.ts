@@ -5,6 +5,7 @@ import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts"
 import type { TreeWatcherOptions } from "../net/tree-watcher.ts";
 import { type BandwidthLimits, UNLIMITED_BANDWIDTH } from "../swarm/host-bandwidth.ts";
 import { SiteTable } from "../tracker/site-table.ts";
+import type { RedirectOptions } from "./customer-choice.ts";
 import type { RepositoryAuthority, ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
 
@@ -25,6 +26,8 @@ export interface ServeOptions {
   readonly trustedProxies: readonly string[];
   /** `--sites`: names of sites by address. */
   readonly siteTable: SiteTable;
+  /** Customers to volunteers; undefined: central serves all itself (`--no-redirect`). */
+  readonly redirects: RedirectOptions | undefined;
   /** `--open`: stock BitTorrent clients may join. */
   readonly allowStockClients: boolean;
   /** Between two announces of a volunteer, 10 s to 30 min. */
@@ -51,6 +54,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   publicUrl: undefined,
   trustedProxies: [],
   siteTable: new SiteTable(),
+  redirects: { policy: "near", minBytes: 16 * 1024 },
   allowStockClients: false,
   announceIntervalMs: 60_000,
   stockIntervalMs: 30 * 60_000,

@@ -17,6 +17,8 @@ import { CentralCounters } from "./central-counters.ts";
 import { centralStatus, type CentralStatus, type StatusContext } from "./central-status.ts";
 import { controlCommands } from "./control-commands.ts";
 import { registerEnrolmentRoute } from "./enrolment-routes.ts";
+import { CustomerChoice } from "./customer-choice.ts";
+import { CustomerVolunteers } from "./customer-volunteers.ts";
 import { CentralError } from "./errors.ts";
 import { registerFileRoutes } from "./file-routes.ts";
 import { registerMetadataRoutes } from "./metadata-routes.ts";
@@ -160,12 +162,17 @@ class Central {
     const { options, ports, registry, live, origin, bandwidth } = this.#parts;
     const checks = new PortChecks(live, ports.log);
     const limits = { ...DEFAULT_STOCK_SWARM_LIMITS, intervalMs: options.stockIntervalMs };
+    const random = Math.random;
+    const volunteers = new CustomerVolunteers(registry, live, ports.clock);
+    const choosing = { tree: ports.tree, volunteers, counters: this.#counters, clock: ports.clock, random };
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
     return {
       ...ports,
       registry,
       live,
-      random: Math.random,
+      random,
+      choice: new CustomerChoice(choosing, options.redirects),
+      siteTable: options.siteTable,
       counters: this.#counters,
       publicUrl: options.publicUrl,
       publicPathPrefix: publicPath,

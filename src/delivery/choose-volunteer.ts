@@ -3,8 +3,8 @@ import { type DeliveryDemand, rejectReason, type Rejection } from "./eligibility
 import type { Policy } from "./policies/policy.ts";
 
 /** Volunteers for one request, best first, and why the others are none. */
-export interface Choice {
-  readonly ranked: readonly DeliveryVolunteer[];
+export interface Choice<V extends DeliveryVolunteer = DeliveryVolunteer> {
+  readonly ranked: readonly V[];
   readonly rejected: readonly Rejection[];
 }
 
@@ -17,14 +17,14 @@ export interface ChoiceRules {
 }
 
 /** Eligibility first, then the order of the policy. */
-export function chooseVolunteer(
-  volunteers: Iterable<DeliveryVolunteer>,
-  demand: DeliveryDemand,
+export function chooseVolunteer<V extends DeliveryVolunteer>(
+  volunteers: Iterable<V>,
+  demand: DeliveryDemand<V>,
   { policy, count, isDoubtful }: ChoiceRules,
-): Choice {
+): Choice<V> {
   const rejected: Rejection[] = [];
-  const trusted: DeliveryVolunteer[] = [];
-  const doubtful: DeliveryVolunteer[] = [];
+  const trusted: V[] = [];
+  const doubtful: V[] = [];
   for (const volunteer of volunteers) {
     const reason = rejectReason(volunteer, demand);
     if (reason !== undefined) rejected.push({ volunteer, reason });

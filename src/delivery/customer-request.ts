@@ -16,6 +16,8 @@ export interface CustomerRequest {
   readonly wantedContent: ContentId | undefined;
   /** A volunteer sent the customer back (`?origin=1`): never redirect again. */
   readonly isOriginWanted: boolean;
+  /** `?explain`: who would serve this, and why ("json": for programs). */
+  readonly explanation: "text" | "json" | undefined;
 }
 
 /** What the release says to a request; `missing` is 404. */
@@ -42,7 +44,13 @@ export function parseCustomerRequest(target: string): CustomerRequest | string {
     endsWithSlash: parsed.endsWithSlash,
     wantedContent,
     isOriginWanted: queryParameter(parsed.query, "origin") === "1",
+    explanation: explanationOf(queryParameter(parsed.query, "explain")),
   };
+}
+
+function explanationOf(value: string | undefined): CustomerRequest["explanation"] {
+  if (value === undefined) return undefined;
+  return value === "json" ? "json" : "text";
 }
 
 /** Exact look-up of a request in a release, symlinks resolved inside it. */

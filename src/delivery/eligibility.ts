@@ -29,18 +29,21 @@ export interface Customer {
 }
 
 /** What a request needs of a volunteer. */
-export interface DeliveryDemand {
+export interface DeliveryDemand<V extends DeliveryVolunteer = DeliveryVolunteer> {
   readonly customer: Customer;
   /** Number of the newest release if the path belongs to its metadata: index files of two releases must not be mixed. */
   readonly neededRelease: number | undefined;
   /** Has the content, complete and hashed, as far as central knows. */
-  readonly isHeldBy: (volunteer: DeliveryVolunteer) => boolean;
+  readonly isHeldBy: (volunteer: V) => boolean;
   /** Sent a customer back for this content a short while ago. */
-  readonly hasMissed: (volunteer: DeliveryVolunteer) => boolean;
+  readonly hasMissed: (volunteer: V) => boolean;
 }
 
 /** The first reason that speaks against a volunteer; undefined if none does. */
-export function rejectReason(volunteer: DeliveryVolunteer, demand: DeliveryDemand): RejectReason | undefined {
+export function rejectReason<V extends DeliveryVolunteer>(
+  volunteer: V,
+  demand: DeliveryDemand<V>,
+): RejectReason | undefined {
   const { customer } = demand;
   if (volunteer.url === undefined) return "no-customers";
   if (volunteer.isDraining) return "draining";

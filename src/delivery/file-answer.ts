@@ -1,6 +1,12 @@
 import type { ByteRange } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
-import { doesRangeCount, evaluatePreconditions, formatHttpDate, type ConditionalHeaders } from "./preconditions.ts";
+import {
+  doesRangeCount,
+  evaluatePreconditions,
+  formatHttpDate,
+  type ConditionalHeaders,
+  type Validators,
+} from "./preconditions.ts";
 import { parseRangeHeader } from "./range-header.ts";
 
 /** A GET or HEAD for one content. Header names in lower case, as Node gives them. */
@@ -36,9 +42,8 @@ export interface FileAnswer {
  * @param boundary separates the parts of a multipart answer; random, so that no content can hold it on purpose
  */
 export function planFileAnswer(request: FileRequest, served: ServedContent, boundary: string): FileAnswer {
-  const etag = `"${served.content}"`;
-  const lastModifiedSeconds = Math.max(0, Number(served.mtimeNs / 1_000_000_000n));
-  const validators = { etag, lastModifiedSeconds };
+  const validators = validatorsOf(served);
+  const { etag, lastModifiedSeconds } = validators;
   const identity = {
     "Accept-Ranges": "bytes",
     ETag: etag,
@@ -63,6 +68,11 @@ export function planFileAnswer(request: FileRequest, served: ServedContent, boun
       ? wholeAnswer(served, headers)
       : partialAnswer({ served, headers, ranges: decision.ranges, boundary });
   return request.method === "HEAD" ? { ...answer, segments: [] } : answer;
+}
+
+/** What conditional requests compare: the content's hash, and the second in which the file changed. */
+export function validatorsOf({ content, mtimeNs }: ServedContent): Validators {
+  return { etag: `"${content}"`, lastModifiedSeconds: Math.max(0, Number(mtimeNs / 1_000_000_000n)) };
 }
 
 /** RFC 9530 §3: digest of the whole representation, whatever part of it is sent. */

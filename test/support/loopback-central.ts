@@ -38,8 +38,8 @@ export class LoopbackCentral implements AsyncDisposable {
   }
 
   /** Needs a release. */
-  async serve(): Promise<RunningProgram> {
-    const words = ["serve", this.tree, "--listen", "127.0.0.1:0", "--peer-port", "0"];
+  async serve(options: readonly string[] = []): Promise<RunningProgram> {
+    const words = ["serve", this.tree, "--listen", "127.0.0.1:0", "--peer-port", "0", ...options];
     this.#program = await RunningProgram.start(words, { env: this.env });
     return this.#program;
   }
@@ -64,6 +64,12 @@ export class LoopbackCentral implements AsyncDisposable {
     this.#mirrors.add(name);
     const words = ["sync", ...ticket, this.mirror(name), "--peer-port", "0", ...options];
     return await runPrsyncJson<Synced>(words, { env: this.env, enter });
+  }
+
+  /** A daemon on this host as mirror `name`, which is invited. */
+  async daemon(name: string, options: readonly string[] = []): Promise<RunningProgram> {
+    const words = ["daemon", await this.invite(name), this.mirror(name), "--listen", "127.0.0.1:0", "--peer-port", "0"];
+    return await RunningProgram.start([...words, ...options], { env: this.env });
   }
 
   /** A ticket. */

@@ -10,7 +10,9 @@ import { applySignedRelease } from "../../publisher/recover-publish.ts";
 import { TufRepository } from "../../publisher/tuf-repository.ts";
 import { ConfinedDirectory } from "../../store/confined-directory.ts";
 import { PublishedTreeReader } from "../../store/published-tree.ts";
+import { parseByteSize } from "../../core/byte-size.ts";
 import { messageOf } from "../../core/errors.ts";
+import { POLICY_NAMES } from "../../delivery/policies/named-policy.ts";
 import { parseSiteTable, type SiteTable } from "../../tracker/site-table.ts";
 import { type ParsedArguments, UsageError } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -54,6 +56,20 @@ export const serveCommand: Command = {
       kind: "text",
       placeholder: "FILE",
       help: "names of sites by address, lines of ADDRESS/BITS NAME (default: a site is a /16 or /48)",
+    },
+    { name: "no-redirect", kind: "flag", help: "serve all customers here, send none to volunteers" },
+    {
+      name: "serve-below",
+      kind: "text",
+      placeholder: "SIZE",
+      help: "send nobody to a volunteer for a file below this size (default 16K)",
+    },
+    {
+      name: "policy",
+      kind: "text",
+      placeholder: "NAME",
+      choices: POLICY_NAMES,
+      help: "which volunteer: near (default: same site, then least wait), least-wait, two-choices, weights, round-robin, random",
     },
     { name: "open", kind: "flag", help: "let stock BitTorrent clients join the swarm" },
     { name: "watch", kind: "flag", help: "publish after TREE was quiet for a while" },
@@ -122,10 +138,26 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"),
     trustedProxies: proxy === undefined ? [] : [proxy],
     siteTable: sites === undefined ? DEFAULT_SERVE_OPTIONS.siteTable : readSiteTable(sites),
+    redirects: redirectOptions(args),
     allowStockClients: args.flag("open"),
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,
     watch: args.flag("watch") ? { ...DEFAULT_TREE_WATCHER_OPTIONS, quietMs } : undefined,
   };
+}
+
+/** @throws UsageError */
+function redirectOptions(args: ParsedArguments): ServeOptions["redirects"] {
+  if (args.flag("no-redirect")) return undefined;
+  const defaults = DEFAULT_SERVE_OPTIONS.redirects!;
+  const size = args.text("serve-below");
+  try {
+    return {
+      policy: POLICY_NAMES.find((name) => name === args.text("policy")) ?? defaults.policy,
+      minBytes: size === undefined ? defaults.minBytes : parseByteSize(size),
+    };
+  } catch (error) {
+    throw new UsageError([`--serve-below: ${messageOf(error)}`]);
+  }
 }
 
 /** @throws UsageError if the file can't be read; TrackerError `bad-site-table` */

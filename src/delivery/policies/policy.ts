@@ -4,16 +4,16 @@ import type { Customer } from "../eligibility.ts";
 /** An order among volunteers that are all eligible. */
 export interface Policy {
   /** The best for this customer, best first; all different, `count` at most. */
-  rank(candidates: readonly DeliveryVolunteer[], customer: Customer, count: number): readonly DeliveryVolunteer[];
+  rank<V extends DeliveryVolunteer>(candidates: readonly V[], customer: Customer, count: number): readonly V[];
 }
 
 /** The `count` candidates with the smallest keys, ascending; each key is computed once. */
-export function smallest(
-  candidates: readonly DeliveryVolunteer[],
+export function smallest<V extends DeliveryVolunteer>(
+  candidates: readonly V[],
   count: number,
-  keyOf: (candidate: DeliveryVolunteer) => number,
-): readonly DeliveryVolunteer[] {
-  const best: { readonly candidate: DeliveryVolunteer; readonly key: number }[] = [];
+  keyOf: (candidate: V) => number,
+): readonly V[] {
+  const best: { readonly candidate: V; readonly key: number }[] = [];
   for (const candidate of candidates) {
     const key = keyOf(candidate);
     if (best.length === count && key >= best[count - 1]!.key) continue;

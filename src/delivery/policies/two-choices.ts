@@ -1,5 +1,6 @@
 import type { Random } from "../../core/clock.ts";
 import { expectedWaitSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
+import type { Customer } from "../eligibility.ts";
 import type { Policy } from "./policy.ts";
 
 /**
@@ -8,9 +9,9 @@ import type { Policy } from "./policy.ts";
  */
 export function twoChoices(random: Random): Policy {
   return {
-    rank: (candidates, _customer, count) => {
+    rank: <V extends DeliveryVolunteer>(candidates: readonly V[], _customer: Customer, count: number): V[] => {
       const left = [...candidates];
-      const ranked: DeliveryVolunteer[] = [];
+      const ranked: V[] = [];
       while (ranked.length < count && left.length > 0) {
         const first = draw(left, random);
         const second = left.length > 0 ? draw(left, random) : first;
@@ -25,7 +26,7 @@ export function twoChoices(random: Random): Policy {
 }
 
 /** Takes one out. */
-function draw(from: DeliveryVolunteer[], random: Random): DeliveryVolunteer {
+function draw<V>(from: V[], random: Random): V {
   const at = Math.floor(random() * from.length);
   const drawn = from[at]!;
   from[at] = from.at(-1)!;

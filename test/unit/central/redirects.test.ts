@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { Bitfield } from "../../../src/core/bitfield.ts";
+import type { ServeOptions } from "../../../src/central/serve-options.ts";
+import { VolunteerRegistry } from "../../../src/store/volunteer-registry.ts";
+import { CentralFixture, type TestVolunteer } from "../../support/central-fixture.ts";
+
+const sha256 = (bytes: string): string => createHash("sha256").update(bytes).digest("hex");
+const [ISO, DEB, INDEX] = ["i".repeat(50_000), "d".repeat(30_000), "p".repeat(20_000)];
+
+async function served(change: Partial<ServeOptions> = {}): Promise<CentralFixture> {
+  const fixture = new CentralFixture();
+  fixture.write("small.txt", "small\n");
+  fixture.write("a.iso", ISO);
+  fixture.write("pool/b c.deb", DEB);
+  fixture.write("dists/Packages", INDEX);
+  fixture.symlink("latest", "a.iso");
+  await fixture.publish();
+  await fixture.serve(change);
+  return fixture;
+}
+
+/** A full mirror on this host that announced. */
+async function mirror(fixture: CentralFixture, name: string, body: object = {}): Promise<TestVolunteer> {
+  const volunteer = await fixture.volunteer(name);
+  const { status } = await volunteer.announce({ body: { url: `http://127.0.0.1:1/${name}`, ...body } });
+  expect(status).toBe(200);
+  return volunteer;
+}
+
+/** "origin", or the name of the mirror that a GET is sent to. */
+async function whoServes(fixture: CentralFixture, path: string, headers: Record<string, string> = {}): Promise<string> {
+  const response = await fixture.get(path, headers);
+  await response.bytes();
+  if (response.status !== 302) return response.status === 200 ? "origin" : String(response.status);
+  return /^http:\/\/127\.0\.0\.1:1\/([^/]*)\//.exec(response.headers.get("location")!)![1]!;
+}
+
+test("a file is a redirect to who has it, with digest and duplicates, for GET and HEAD alike", async () => {
+  const fixture = await served();
+  expect(await whoServes(fixture, "/a.iso")).toBe("origin");
+  await mirror(fixture, "one");
+  await mirror(fixture, "two");
+  await expect.poll(() => fixture.get("/pool/b%20c.deb").then(({ status }) => status)).toBe(302);
+  const head = await fetch(`${fixture.program.httpUrl}/latest`, { method: "HEAD", redirect: "manual" });
+  expect(head.status).toBe(302);
+  const fields = Object.fromEntries(head.headers);
+  expect(fields["location"]).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:1/(one|two)/latest\\?sha256=${sha256(ISO)}$`));
+  expect(fields["digest"]).toBe(`SHA-256=${createHash("sha256").update(ISO).digest("base64")}`);
+  expect(fields["link"]).toMatch(/^<[^>]*\/latest\?[^>]*>; rel=duplicate; pri=1, <[^>]*>; rel=duplicate; pri=2$/);
+  expect(fields["cache-control"]).toBe("no-store");
+});
+
+test("small files, origin=1, conditions that hold and everything with --no-redirect stay with central", async () => {
+  const fixture = await served();
+  await mirror(fixture, "one");
+  await expect.poll(() => whoServes(fixture, "/a.iso")).toBe("one");
+  expect(await whoServes(fixture, "/small.txt")).toBe("origin");
+  expect(await whoServes(fixture, "/pool/b%20c.deb?origin=1")).toBe("origin");
+  expect((await fixture.get("/pool/b%20c.deb", { "if-none-match": `"${sha256(DEB)}"` })).status).toBe(304);
+  expect((await fixture.get("/pool/")).status).toBe(200);
+  expect((await fixture.get("/nothing.iso")).status).toBe(404);
+  const alone = await served({ redirects: undefined });
+  await mirror(alone, "one");
+  expect(await whoServes(alone, "/a.iso")).toBe("origin");
+});
+
+test("only who has exactly that content, and index files only from the newest release", async () => {
+  const fixture = await served();
+  const full = await mirror(fixture, "full");
+  const bundle = [...fixture.tree.bundleNumbers().keys()][0]!;
+  const bitmap = (...texts: string[]): string => {
+    const field = new Bitfield(4);
+    for (const text of texts) field.set(fixture.tree.placeOf(sha256(text) as never)!.ordinal);
+    return Buffer.from(field.toBytes()).toString("base64");
+  };
+  await mirror(fixture, "partial", { holdings: { base: 0, bundles: [{ number: bundle, have: bitmap(DEB) }] } });
+  await full.announce({ query: "&event=stopped" });
+  await expect.poll(() => whoServes(fixture, "/pool/b%20c.deb")).toBe("partial");
+  expect(await whoServes(fixture, "/a.iso")).toBe("origin");
+  await mirror(fixture, "late");
+  await expect.poll(() => whoServes(fixture, "/a.iso")).toBe("late");
+  expect(await whoServes(fixture, "/dists/Packages")).toBe("late");
+  fixture.write("new.iso", "n".repeat(40_000));
+  await fixture.publish();
+  await fixture.program.refreshNow();
+  // Everybody is at release 1 now: what is in both may still come from there, the rest and all index files may not.
+  expect(await whoServes(fixture, "/a.iso", { range: "bytes=1-" })).toBe("late");
+  expect(await whoServes(fixture, "/new.iso")).toBe("origin");
+  expect(await whoServes(fixture, "/dists/Packages", { range: "bytes=1-" })).toBe("206");
+});
+
+test("the same request again goes to another volunteer, then to central; one that sends back is not asked again", async () => {
+  const fixture = await served();
+  await mirror(fixture, "one");
+  await mirror(fixture, "two");
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length).toBe(2);
+  const asked = [];
+  for (let turn = 0; turn < 3; turn++) asked.push(await whoServes(fixture, "/a.iso"));
+  expect(asked.slice(0, 2).sort()).toEqual(["one", "two"]);
+  expect(asked[2]).toBe("origin");
+  const first = await whoServes(fixture, "/pool/b%20c.deb");
+  expect(await whoServes(fixture, "/pool/b%20c.deb?origin=1")).toBe("origin");
+  const { rejected } = await explained(fixture, "/pool/b%20c.deb");
+  expect(rejected).toEqual([{ name: first, reason: "missed-lately" }]);
+  expect(await (await fixture.get("/.prsync/metrics")).text()).toContain("prsync_customer_misses_total 1\n");
+});
+
+test("?explain names each volunteer with its reason, as text and as JSON, and changes nothing", async () => {
+  const fixture = await served();
+  await mirror(fixture, "chosen", { bytesLeft: 25_000_000, syncing: true, uploadCapacityBytesPerSecond: 10_000_000 });
+  await mirror(fixture, "drained");
+  await mirror(fixture, "elsewhere", { site: "mars", customersFrom: "site" });
+  await mirror(fixture, "urlless", { url: undefined });
+  await mirror(fixture, "private", { url: "http://10.0.0.1" });
+  await mirror(fixture, "secure", { url: "https://127.0.0.1" });
+  await mirror(fixture, "six", { url: "http://[::1]:7381" });
+  await mirror(fixture, "empty", { release: 0, holdings: { base: 0, bundles: [] } });
+  using registry = VolunteerRegistry.open(fixture.stateDirectory, Date.now);
+  registry.drain("drained", true);
+  const reasons = async (): Promise<object> =>
+    Object.fromEntries((await explained(fixture, "/a.iso")).rejected.map(({ name, reason }) => [name, reason]));
+  await expect.poll(reasons).toEqual({
+    drained: "draining",
+    elsewhere: "other-site",
+    urlless: "no-customers",
+    secure: "other-protocol",
+    six: "other-address-family",
+    empty: "not-held",
+  });
+  const { ranked, customer, release } = await explained(fixture, "/a.iso");
+  expect(ranked.map(({ name }) => name).sort()).toEqual(["chosen", "private"]);
+  expect(customer).toEqual({ address: "127.0.0.1", site: "127.0.0.0/16", protocol: "http" });
+  expect(release).toBe(1);
+  const text = await (await fixture.get("/a.iso?explain")).text();
+  expect(text).toMatch(/answer {4}private\n[^]*private {2}http:\/\/10\.0\.0\.1[^]*drained {2}draining: the operator/);
+  expect(await (await fixture.get("/small.txt?explain")).text()).toContain(
+    "answer    central itself: the file is too small",
+  );
+});
+
+interface Explained {
+  readonly ranked: readonly { readonly name: string }[];
+  readonly rejected: readonly { readonly name: string; readonly reason: string }[];
+  readonly customer: object;
+  readonly release: number;
+}
+
+async function explained(fixture: CentralFixture, path: string): Promise<Explained> {
+  return (await (await fixture.get(`${path}?explain=json`)).json()) as Explained;
+}
