@@ -57,7 +57,7 @@ export class LoopDisk implements AsyncDisposable {
     if (!this.#isMounted) return;
     // A network namespace made meanwhile keeps the mount alive: unmounting alone flushes nothing then.
     spawnSync("sync", ["-f", this.path], { stdio: "ignore" });
-    for (let attempt = 0; attempt < 50; attempt++) {
+    for (let attempt = 0; attempt < 300; attempt++) {
       if (spawnSync("umount", [this.path], { stdio: "ignore" }).status === 0) {
         this.#isMounted = false;
         return;

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** A mount of another file system, or of a part of one. Needs root. */
 export class Mount implements AsyncDisposable {

@@ -8,6 +8,8 @@ import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
 const PRELOAD = new URL("../harness/shifted-clock.ts", import.meta.url).href;
 const DAY_MS = 86_400_000;
 const NOT_TRUSTED = 5;
+/** Not a bound of anything, only an end: a busy machine may be ten times as slow. */
+const PATIENCE_MS = 240_000;
 
 /** A clock that can be set while a program runs by it. */
 class ShiftedClock {
@@ -64,7 +66,7 @@ async function jumping(bed: FaultBed, lane: number): Promise<Played> {
   const timer = setInterval(() => clock.set([hourMs, 0, -hourMs, 0][jumps++ % 4]!), 250);
   const words = ["daemon", mirror.destination, "--state", mirror.state, "--peer-port", "0", "--now"];
   await using daemon = await RunningProgram.start([...words, "--listen", "127.0.0.1:0"], { env: clock.env });
-  await daemon.waitFor((event) => event["event"] === "synced" && event["release"] === 2);
+  await daemon.waitFor((event) => event["event"] === "synced" && event["release"] === 2, PATIENCE_MS);
   clearInterval(timer);
   const synced = await mirror.differencesToRelease();
   await daemon.stop();

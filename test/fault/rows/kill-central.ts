@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { LoopbackCentral } from "../../support/loopback-central.ts";
 import { RunningProgram, runPrsync } from "../../support/program.ts";
@@ -9,8 +9,11 @@ import type { FaultBed } from "../harness/fault-bed.ts";
 import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
 import { makeNextTree, makeOldTree } from "../harness/fault-tree.ts";
 import { countCalls, runInjected, type CallName } from "../harness/injection.ts";
+import { untilFired } from "../harness/until-fired.ts";
 import { spread } from "./kill-sync.ts";
 
+/** Not a bound of anything, only an end: a busy machine may be ten times as slow. */
+const PATIENCE_MS = 240_000;
 const COUNTED = ["write", "rename", "fsync", "mkdir", "link", "unlink"] as const;
 
 /** kill -9 in the first sync of a mirror: enrolment, trust, index and contents all come into being. */
@@ -18,23 +21,25 @@ function killsOfFirstSync(call: CallName, fractions: readonly number[]): FaultPl
   return fractions.map((fraction) => ({
     name: `kill -9 in ${call} at ${fraction.toFixed(3)} of a first sync`,
     kind: "kill",
-    play: async (bed) => {
-      const count = async (): ReturnType<typeof countCalls> => countCalls(await firstSync(bed, "counted"), COUNTED);
-      const when = await bed.callNumber("first sync", call, { fraction, count });
-      const words = await firstSync(bed, `first-${call}-${fraction}`);
-      const { fired } = await runInjected(words, { call, effect: "signal=SIGKILL", when: String(when) });
-      // The ticket again, as a unit file would give it.
-      const { code, stderr } = await runPrsync(words);
-      const problems = code === 0 ? [] : [`the next run ended with ${code}: ${stderr.trim()}`];
-      const differences = code === 0 ? await rsyncDifferences(bed.tree, words[2]!, true) : "";
-      return { fired, problems: differences === "" ? problems : [...problems, differences] };
-    },
+    play: (bed) => untilFired(fraction, (at) => killFirstSync(bed, call, at)),
   }));
 }
 
-async function firstSync(bed: FaultBed, name: string): Promise<readonly string[]> {
+async function killFirstSync(bed: FaultBed, call: CallName, fraction: number): Promise<Played> {
+  const count = async (): ReturnType<typeof countCalls> => countCalls(await firstSync(bed), COUNTED);
+  const when = await bed.callNumber("first sync", call, { fraction, count });
+  const words = await firstSync(bed);
+  const { fired } = await runInjected(words, { call, effect: "signal=SIGKILL", when: String(when) });
+  // The ticket again, as a unit file would give it.
+  const { code, stderr } = await runPrsync(words);
+  const problems = code === 0 ? [] : [`the next run ended with ${code}: ${stderr.trim()}`];
+  const differences = code === 0 ? await rsyncDifferences(bed.tree, words[2]!, true) : "";
+  return { fired, problems: differences === "" ? problems : [...problems, differences] };
+}
+
+async function firstSync(bed: FaultBed): Promise<readonly string[]> {
   const place = bed.emptyDirectory();
-  const ticket = await bed.invite(name.replaceAll(".", "-"));
+  const ticket = await bed.invite(`first-${basename(place)}`);
   return ["sync", ticket, join(place, "mirror"), "--state", join(place, "state"), "--peer-port", "0", "--json"];
 }
 
@@ -53,19 +58,21 @@ function killsOfPublish(call: CallName, fractions: readonly number[]): FaultPlay
   return fractions.map((fraction) => ({
     name: `kill -9 in ${call} at ${fraction.toFixed(3)} of a publish`,
     kind: "kill",
-    play: async (bed) => {
-      const when = await bed.callNumber("publish", call, { fraction, count: countPublish });
-      const { central, old, next } = await publisher();
-      await using _central = central;
-      const words = ["publish", central.tree, "--json"];
-      const injection = { call, effect: "signal=SIGKILL", when: String(when) };
-      const { fired } = await runInjected(words, injection, { env: central.env });
-      await central.serve();
-      const { release } = await central.sync("mirror");
-      const { wrong } = compareTransition(digestTree(central.mirror("mirror")), ...whole(release === 1 ? old : next));
-      return { fired, problems: [...wrong, ...(await publishAndSync(central))] };
-    },
+    play: (bed) => untilFired(fraction, (at) => killPublish(bed, call, at)),
   }));
+}
+
+async function killPublish(bed: FaultBed, call: CallName, fraction: number): Promise<Played> {
+  const when = await bed.callNumber("publish", call, { fraction, count: countPublish });
+  const { central, old, next } = await publisher();
+  await using _central = central;
+  const words = ["publish", central.tree, "--json"];
+  const injection = { call, effect: "signal=SIGKILL", when: String(when) };
+  const { fired } = await runInjected(words, injection, { env: central.env });
+  await central.serve();
+  const { release } = await central.sync("mirror");
+  const { wrong } = compareTransition(digestTree(central.mirror("mirror")), ...whole(release === 1 ? old : next));
+  return { fired, problems: [...wrong, ...(await publishAndSync(central))] };
 }
 
 function whole(release: TreeDigest): [TreeDigest, TreeDigest] {
@@ -90,22 +97,28 @@ function killsOfRotation(role: string, call: CallName, fractions: readonly numbe
   return fractions.map((fraction) => ({
     name: `kill -9 in ${call} at ${fraction.toFixed(3)} of a change of the ${role} key`,
     kind: "kill",
-    play: async (bed) => {
-      const count = (): ReturnType<typeof countCalls> => countRotation(role);
-      const when = await bed.callNumber(`rotate ${role}`, call, { fraction, count });
-      const { central } = await publisher();
-      await using _central = central;
-      await central.serve();
-      await central.sync("mirror");
-      const words = ["keys", central.tree, "rotate", role];
-      const injection = { call, effect: "signal=SIGKILL", when: String(when) };
-      const { fired } = await runInjected(words, injection, { env: central.env });
-      const before = await syncProblems(central);
-      const again = await runPrsync(words, { env: central.env });
-      const problems = again.code === 0 ? [] : [`the next rotation ended with ${again.code}: ${again.stderr.trim()}`];
-      return { fired, problems: [...before, ...problems, ...(await publishAndSync(central))] };
-    },
+    play: (bed) => untilFired(fraction, (at) => killRotation(bed, role, { call, fraction: at })),
   }));
+}
+
+async function killRotation(
+  bed: FaultBed,
+  role: string,
+  { call, fraction }: { readonly call: CallName; readonly fraction: number },
+): Promise<Played> {
+  const count = (): ReturnType<typeof countCalls> => countRotation(role);
+  const when = await bed.callNumber(`rotate ${role}`, call, { fraction, count });
+  const { central } = await publisher();
+  await using _central = central;
+  await central.serve();
+  await central.sync("mirror");
+  const words = ["keys", central.tree, "rotate", role];
+  const injection = { call, effect: "signal=SIGKILL", when: String(when) };
+  const { fired } = await runInjected(words, injection, { env: central.env });
+  const before = await syncProblems(central);
+  const again = await runPrsync(words, { env: central.env });
+  const problems = again.code === 0 ? [] : [`the next rotation ended with ${again.code}: ${again.stderr.trim()}`];
+  return { fired, problems: [...before, ...problems, ...(await publishAndSync(central))] };
 }
 
 /** A mirror must go on believing central, whichever root it finds. */
@@ -135,7 +148,7 @@ async function killPublishOfServe(): Promise<Played> {
   process.kill(child, "SIGKILL");
   const ticket = await runPrsync(["invite", central.tree, "m", "--url", serve.ready.http], { env: central.env });
   const words = ["sync", ticket.stdout.trim(), central.mirror("m"), "--peer-port", "0", "--delete"];
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + PATIENCE_MS;
   for (let differences = "not synced"; ; await setTimeout(500)) {
     const { code } = await runPrsync(words, { env: central.env });
     if (code === 0) differences = await rsyncDifferences(central.tree, central.mirror("m"), true);
@@ -146,7 +159,7 @@ async function killPublishOfServe(): Promise<Played> {
 }
 
 async function childOf(parent: number): Promise<number> {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + PATIENCE_MS;
   while (performance.now() < deadline) {
     const threads = readdirSync(`/proc/${parent}/task`);
     const children = threads.flatMap((thread) =>

@@ -1,6 +1,7 @@
 import type { FaultBed, MirrorDisk } from "../harness/fault-bed.ts";
 import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
 import type { CallName } from "../harness/injection.ts";
+import { untilFired } from "../harness/until-fired.ts";
 
 const COUNTED = [
   "write",
@@ -17,11 +18,7 @@ const COUNTED = [
 ] as const;
 
 /** Which call of a mirror's sync lies at this fraction of all of them. */
-export async function callOfSync(
-  bed: FaultBed,
-  call: CallName,
-  at: { fraction: number; lane: number },
-): Promise<number> {
+async function callOfSync(bed: FaultBed, call: CallName, at: { fraction: number; lane: number }): Promise<number> {
   return await bed.callNumber("sync", call, {
     fraction: at.fraction,
     count: async () => {
@@ -31,23 +28,17 @@ export async function callOfSync(
   });
 }
 
-/**
- * Plays on a fresh mirror with the call at this fraction. Two runs never make the same calls: where this one ended before
- * the call came, it is played again with an earlier one.
- */
+/** {@link untilFired} on a fresh mirror each time. */
 export async function playUntilFired(
   bed: FaultBed,
   at: { readonly call: CallName; readonly fraction: number; readonly lane: number; readonly mountOptions?: string },
   play: (mirror: MirrorDisk, when: number) => Promise<Played>,
 ): Promise<Played> {
-  let played: Played = { fired: 0, problems: [] };
-  for (const factor of [1, 0.8, 0.5]) {
-    const when = await callOfSync(bed, at.call, { fraction: at.fraction * factor, lane: at.lane });
+  return await untilFired(at.fraction, async (fraction) => {
+    const when = await callOfSync(bed, at.call, { fraction, lane: at.lane });
     await using mirror = bed.mirror(at.lane, at.mountOptions);
-    played = await play(mirror, when);
-    if (played.fired > 0 || played.problems.length > 0) break;
-  }
-  return played;
+    return await play(mirror, when);
+  });
 }
 
 /** kill -9 in the n-th call, then a run that is let through. */

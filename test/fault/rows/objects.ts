@@ -9,7 +9,7 @@ import { digestTree } from "../../support/tree-digest.ts";
 import type { FaultBed, MirrorDisk } from "../harness/fault-bed.ts";
 import type { FaultPlay, FaultRow, Played } from "../harness/fault-row.ts";
 import { HeldRun } from "../harness/held-run.ts";
-import { callOfSync } from "./kill-sync.ts";
+import { playUntilFired } from "./kill-sync.ts";
 
 /** renameat2 with RENAME_EXCHANGE, over and over: two names change places and neither is ever missing. */
 const FLIP = `
@@ -272,27 +272,27 @@ function rootReplaced(fraction: number): FaultPlay {
   return {
     name: `another directory in its place, at ${fraction}`,
     kind: "race",
-    play: async (bed, lane) => {
-      const when = await callOfSync(bed, "write", { fraction, lane });
-      await using mirror = bed.mirror(lane);
-      const aside = join(mirror.disk.path, "aside");
-      using held = await HeldRun.start(mirror.words, { call: "write", when });
-      fs.renameSync(mirror.destination, aside);
-      fs.mkdirSync(mirror.destination);
-      const { code, stderr } = await held.letOn();
-      const put = fs.readdirSync(mirror.destination);
-      fs.rmSync(mirror.destination, { recursive: true });
-      fs.renameSync(aside, mirror.destination);
-      return {
-        fired: Number(held.isHeld),
-        problems: [
-          ...([0, 3].includes(Number(code)) ? [] : [`ended with ${code}: ${stderr}`]),
-          ...(put.length === 0 ? [] : [`put ${put.join(", ")} into the other directory`]),
-          ...mirror.findDamage(),
-          ...(await mirror.finish()),
-        ],
-      };
-    },
+    play: (bed, lane) => playUntilFired(bed, { call: "write", fraction, lane }, replaceRoot),
+  };
+}
+
+async function replaceRoot(mirror: MirrorDisk, when: number): Promise<Played> {
+  const aside = join(mirror.disk.path, "aside");
+  using held = await HeldRun.start(mirror.words, { call: "write", when });
+  fs.renameSync(mirror.destination, aside);
+  fs.mkdirSync(mirror.destination);
+  const { code, stderr } = await held.letOn();
+  const put = fs.readdirSync(mirror.destination);
+  fs.rmSync(mirror.destination, { recursive: true });
+  fs.renameSync(aside, mirror.destination);
+  return {
+    fired: Number(held.isHeld),
+    problems: [
+      ...([0, 3].includes(Number(code)) ? [] : [`ended with ${code}: ${stderr}`]),
+      ...(put.length === 0 ? [] : [`put ${put.join(", ")} into the other directory`]),
+      ...mirror.findDamage(),
+      ...(await mirror.finish()),
+    ],
   };
 }
 

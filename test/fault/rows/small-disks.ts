@@ -135,7 +135,9 @@ async function stagingElsewhere(bed: FaultBed, lane: number): Promise<Played> {
 
 /** Each read, write and flush takes this much longer. */
 const SLOW_MICROSECONDS = 20_000;
+/** An answer may take this long, or half as long as the sync where the machine is busy: a loop that is held would take all of it. */
 const PATIENCE_MS = 10_000;
+const SYNC_MS = 300_000;
 
 async function slowDisk(bed: FaultBed, lane: number): Promise<Played> {
   await using mirror = bed.mirror(lane);
@@ -145,18 +147,22 @@ async function slowDisk(bed: FaultBed, lane: number): Promise<Played> {
   const daemon = await RunningProgram.start(["daemon", ...words, "--now"], { enter });
   let slowestMs = 0;
   const isSynced = (): boolean => daemon.events.some((event) => event["event"] === "synced");
-  while (!isSynced() && daemon.child.exitCode === null) {
+  const beginMs = performance.now();
+  const spentMs = (): number => performance.now() - beginMs;
+  while (!isSynced() && daemon.child.exitCode === null && spentMs() < SYNC_MS) {
     const startMs = performance.now();
     await (await fetch(`${daemon.ready.http}/.prsync/health`)).text();
     slowestMs = Math.max(slowestMs, performance.now() - startMs);
     await setTimeout(50);
   }
+  const patienceMs = Math.max(PATIENCE_MS, spentMs() / 2);
+  const late = isSynced() ? [] : [`not synced after ${Math.round(spentMs())} ms: ${daemon.log}`];
   // strace passes no signal on: the daemon is its child.
   const [pid] = childrenOf(daemon.child.pid!);
   if (pid !== undefined) process.kill(pid, "SIGTERM");
   await daemon.stop();
-  const slow = slowestMs > PATIENCE_MS ? [`an answer took ${Math.round(slowestMs)} ms`] : [];
-  return { fired: log.fired(), problems: [...slow, ...mirror.findDamage(), ...(await mirror.finish())] };
+  const slow = slowestMs > patienceMs ? [`an answer took ${Math.round(slowestMs)} ms`] : [];
+  return { fired: log.fired(), problems: [...late, ...slow, ...mirror.findDamage(), ...(await mirror.finish())] };
 }
 
 function childrenOf(parent: number): number[] {
