@@ -113,6 +113,12 @@ export class CustomerChoice {
     return this.#decide(demand, this.#context.clock.monotonicMs()).explanation();
   }
 
+  /** Base URLs of the volunteers that could serve this customer now, best first. */
+  places(demand: FileDemand): readonly string[] {
+    if (this.#options === undefined) return [];
+    return this.#decide(demand, this.#context.clock.monotonicMs()).ranked.map(({ url }) => url!);
+  }
+
   #originReason({ isOriginWanted, isBodyless, lengthBytes }: FileDemand): OriginReason | undefined {
     if (this.#options === undefined) return "no-redirects";
     if (isOriginWanted) return "asked-for-origin";

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ContentId } from "../core/content-id.ts";
-import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
 import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
+import { describedPath } from "../delivery/described-file.ts";
 import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { renderExplanation } from "../delivery/explanation.ts";
 import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
@@ -17,6 +18,7 @@ import type { SiteTable } from "../tracker/site-table.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerChoice, FileDemand } from "./customer-choice.ts";
 import type { ServeLog } from "./ports.ts";
+import { sendDescription } from "./description-routes.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import { addressOf } from "./request-address.ts";
 
@@ -66,6 +68,7 @@ async function answer(
   const decision = decideCustomerRequest(asked, (path) => tree.entry(path));
   switch (decision.kind) {
     case "missing":
+      if (describe(context, asked, exchange)) return reply;
       return sendProblem(reply, 404, { code: "not-found", message: decision.reason });
     case "listing":
       return sendListing(context, reply, decision.directory);
@@ -97,6 +100,20 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   const redirect = choice.redirect(demand);
   if (redirect !== undefined) return reply.code(302).headers(redirect).send();
   return await sendContent(context, file.served, exchange);
+}
+
+/** `PATH.meta4` and its like, for a PATH that is a file of the release. False if it is none. */
+function describe(context: CustomerRouteContext, asked: CustomerRequest, exchange: Exchange): boolean {
+  const described = asked.path === undefined || isReserved(asked.path) ? undefined : describedPath(asked.path);
+  if (described === undefined || asked.endsWithSlash) return false;
+  const { path, kind } = described;
+  const decision = decideCustomerRequest({ ...asked, path, wantedContent: undefined }, (at) => context.tree.entry(at));
+  if (decision.kind !== "file") return false;
+  const { entry, served } = decision;
+  const demand = demandOf(context, { asked: { ...asked, path }, entry, served }, exchange.request);
+  const bases = [...context.choice.places(demand), ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
+  sendDescription(exchange.reply, kind, { ...served, path, bases });
+  return true;
 }
 
 function demandOf(

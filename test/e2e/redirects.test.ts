@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LoopbackCentral } from "../support/loopback-central.ts";
 import { run, type RunningProgram } from "../support/program.ts";
@@ -54,6 +54,14 @@ describe("customers are sent to mirrors", () => {
     }
     expect(await metric("prsync_customer_bytes_total")).toBe(before);
     expect(await metric("prsync_customer_redirects_total")).toBeGreaterThanOrEqual(POOL.length);
+  });
+
+  test("aria2 takes a metalink and has the exact bytes from mirrors", async () => {
+    const before = await metric("prsync_customer_bytes_total");
+    const path = POOL[1]!;
+    await run("aria2c", ["-q", "--follow-metalink=mem", "-d", join(central.directory, "aria2"), `${url(path)}.meta4`]);
+    expect(sha256(readFileSync(join(central.directory, "aria2", basename(path))))).toBe(published(path));
+    expect(await metric("prsync_customer_bytes_total")).toBe(before);
   });
 
   test("a mirror that stays behind gets no index files, and gives nothing old under a new name", async () => {

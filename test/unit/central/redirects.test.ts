@@ -139,6 +139,44 @@ test("?explain names each volunteer with its reason, as text and as JSON, and ch
   );
 });
 
+test("a file is described as metalinks, as sha256sum reads it and as a page; a real file of such a name wins", async () => {
+  const fixture = await served({ publicUrl: "http://central.example.org" });
+  fixture.write("a.iso.sha256", "the real one");
+  fixture.write('odd\\&"<\n.iso', ISO);
+  await fixture.publish();
+  await fixture.program.refreshNow();
+  await mirror(fixture, "one");
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length).toBe(1);
+  const described = async (path: string): Promise<readonly [string | null, string]> => {
+    const response = await fixture.get(path);
+    return [response.headers.get("content-type"), await response.text()];
+  };
+  const [type4, meta4] = await described("/pool/b%20c.deb.meta4");
+  expect(type4).toBe("application/metalink4+xml; charset=utf-8");
+  expect(meta4).toContain(
+    `<file name="b c.deb">\n    <size>30000</size>\n    <hash type="sha-256">${sha256(DEB)}</hash>`,
+  );
+  const query = `pool/b%20c.deb?sha256=${sha256(DEB)}`;
+  expect(meta4).toContain(
+    `<url priority="1">http://127.0.0.1:1/one/${query}</url>\n    <url priority="2">http://central.example.org/${query}</url>`,
+  );
+  const [, meta3] = await described("/dists/Packages.metalink");
+  expect(meta3).toContain("<mm0:timestamp>784111777</mm0:timestamp>\n      <size>20000</size>");
+  expect(meta3).toContain(`<hash type="sha256">${sha256(INDEX)}</hash>`);
+  // The mirror is at release 1: index files of release 2 are central's alone.
+  expect(meta3.match(/<url [^>]*>[^<]*/g)).toEqual([
+    '<url protocol="http" type="http" preference="100">http://central.example.org/dists/Packages',
+  ]);
+  expect((await described("/pool/b%20c.deb.sha256"))[1]).toBe(`${sha256(DEB)}  b c.deb\n`);
+  expect((await described("/odd%5C&%22%3C%0A.iso.sha256"))[1]).toBe(`\\${sha256(ISO)}  odd\\\\&"<\\n.iso\n`);
+  expect((await described("/odd%5C&%22%3C%0A.iso.mirrorlist"))[1]).not.toMatch(/<\n|"</);
+  expect((await described("/a.iso.mirrorlist"))[1]).toContain('<a href="http://127.0.0.1:1/one/a.iso">');
+  expect((await described("/a.iso.sha256"))[1]).toBe("the real one");
+  for (const nothing of ["/gone.iso.meta4", "/pool.meta4", "/.meta4", "/.prsync/status.meta4", "/a.iso.meta4/"]) {
+    expect((await fixture.get(nothing)).status).toBe(404);
+  }
+});
+
 interface Explained {
   readonly ranked: readonly { readonly name: string }[];
   readonly rejected: readonly { readonly name: string; readonly reason: string }[];

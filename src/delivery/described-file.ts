@@ -1,0 +1,37 @@
+import type { ContentId } from "../core/content-id.ts";
+import { baseNameOf, displayPath, parentOf, joinPath, type RepoPath } from "../core/repo-path.ts";
+
+/** A file of the release and where customers get it. */
+export interface DescribedFile {
+  readonly path: RepoPath;
+  readonly content: ContentId;
+  readonly lengthBytes: number;
+  readonly mtimeNs: bigint;
+  /** Base URLs without a slash at the end, best first; central's own last. */
+  readonly bases: readonly string[];
+}
+
+/** Endings under which central describes a file instead of sending it. */
+export const DESCRIPTIONS = ["meta4", "metalink", "sha256", "mirrorlist"] as const;
+export type DescriptionKind = (typeof DESCRIPTIONS)[number];
+
+/** Of a path that the release does not have: the file it may describe, and how. A real file of such a name was found before. */
+export function describedPath(path: RepoPath): { readonly path: RepoPath; readonly kind: DescriptionKind } | undefined {
+  const name = baseNameOf(path);
+  const kind = DESCRIPTIONS.find((ending) => name.endsWith(`.${ending}`));
+  const described = kind === undefined ? "" : name.slice(0, -kind.length - 1);
+  if (kind === undefined || described === "" || described === "." || described === "..") return undefined;
+  return { path: joinPath(parentOf(path), described), kind };
+}
+
+/** As `sha256sum` writes and checks it: one line, names with a backslash or a line break escaped. One unit per byte. */
+export function renderSha256({ path, content }: DescribedFile): string {
+  const name = baseNameOf(path);
+  const escaped = name.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+  return `${escaped === name ? "" : "\\"}${content}  ${escaped}\n`;
+}
+
+/** The last part of the path for people and XML, nothing in it that could do harm. */
+export function shownName({ path }: DescribedFile): string {
+  return displayPath(baseNameOf(path));
+}
