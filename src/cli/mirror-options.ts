@@ -31,6 +31,7 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "checksum", kind: "flag", short: "c", help: "believe no file by size and time: compare contents" },
   { name: "hard-links-for-duplicates", kind: "flag", help: "equal files share one inode instead of being copied" },
+  { name: "sparse", kind: "flag", short: "S", help: "runs of zeros in what is written become holes" },
   {
     name: "save-traffic",
     kind: "flag",
@@ -119,6 +120,7 @@ export function mirrorOptions(
     patience: MIRROR_PATIENCE,
     ...networkLimits(args),
     selection: selectionSettings(args),
+    isSparse: args.flag("sparse"),
     attributes: place.keepsAttributes === true ? undefined : attributeRules(args, rightsOf(args, context)),
   };
 }

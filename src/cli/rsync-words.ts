@@ -15,7 +15,6 @@ export const RSYNC_WORDS: ReadonlyMap<string, string> = new Map([
   ),
   ["delay-updates", "each file is put in its place once all of them are there; leave it out"],
   ["inplace", "a file shows its old or its new content at any moment, never a mixture; leave it out"],
-  ...both("sparse", "S", "not supported yet: holes arrive as zeros"),
   ...both("compress", "z", "contents travel as they are, most of them compressed already; leave it out"),
   ["delete-after", "removals come last in any case: sync takes --delete, and daemon removes what releases drop"],
   ["delete-before", "removals come last in any case: sync takes --delete, and daemon removes what releases drop"],

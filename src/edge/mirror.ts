@@ -68,6 +68,8 @@ export interface MirrorOptions {
   readonly selection?: SelectionSettings | undefined;
   /** Which attributes of a release to take over, and how; undefined: as the last run did. */
   readonly attributes?: AttributeRules | undefined;
+  /** Blocks of zeros become holes (rsync --sparse). */
+  readonly isSparse?: boolean;
   /** A dry run: options are not remembered, and what openMirror makes in DEST goes when the mirror is closed. */
   readonly isTrial?: boolean;
 }
@@ -242,7 +244,7 @@ async function openDisk(
   resources.use(lock);
   if (traces !== undefined) resources.use(traces);
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
-  const staging = resources.use(StagingArea.open(destination));
+  const staging = resources.use(StagingArea.open(destination, options));
   const innerStaging = resources.use(StagingArea.openInner(destination));
   const index = resources.use(MirrorIndex.open(join(own, "index.sqlite"), { rebuild: rebuildsIndex }));
   dropLeftLinks({ destination, index, staging });

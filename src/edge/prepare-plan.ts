@@ -171,7 +171,9 @@ export function assertRoom(mirror: Mirror, plan: SyncPlan): void {
     ({ content, source }) => source.how !== "move" && mirror.staging.lengthOf(content) === undefined,
   );
   const bytes = wanted.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-  const missing = shortfall(freeSpaceOf(mirror.destination.rootPath), { bytes, files: wanted.length });
+  // How much of them are holes nobody knows before they are here.
+  const needed = { bytes: mirror.staging.isSparse ? 0 : bytes, files: wanted.length };
+  const missing = shortfall(freeSpaceOf(mirror.destination.rootPath), needed);
   if (missing === undefined || bytes === 0) return;
   const what = missing.bytes > 0 ? `${formatByteSize(missing.bytes)} more` : `${missing.inodes} more inodes`;
   throw new StoreError(

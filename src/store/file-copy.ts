@@ -3,9 +3,11 @@ import * as fs from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type ContentId, contentIdOf } from "../core/content-id.ts";
+import { isSystemError } from "../core/errors.ts";
 import { baseNameOf, parentOf, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
 import { withShownPath } from "./errors.ts";
+import { writeSparse } from "./sparse-write.ts";
 
 const read = promisify(fs.read);
 const fsync = promisify(fs.fsync);
@@ -21,6 +23,36 @@ export async function cloneFile(descriptor: number, directory: ConfinedDirectory
     await copyFile(`/proc/self/fd/${descriptor}`, leaf, mode);
   } catch (error) {
     throw withShownPath(error, path);
+  }
+}
+
+/** What file systems without reflinks answer, and `directory` on another one. */
+const NO_REFLINK = ["ENOTSUP", "EOPNOTSUPP", "ENOSYS", "ENOTTY", "EINVAL", "EXDEV"] as const;
+
+/** As {@link cloneFile}; where there are no reflinks, blocks of zeros become holes. */
+export async function cloneSparsely(descriptor: number, directory: ConfinedDirectory, path: RepoPath): Promise<void> {
+  using parent = directory.pinDirectory(parentOf(path));
+  const leaf = Buffer.from(parent.procPath + baseNameOf(path), "latin1");
+  try {
+    const mode = fs.constants.COPYFILE_FICLONE_FORCE | fs.constants.COPYFILE_EXCL;
+    return await copyFile(`/proc/self/fd/${descriptor}`, leaf, mode);
+  } catch (error) {
+    if (!isSystemError(error, ...NO_REFLINK)) throw withShownPath(error, path);
+  }
+  const { size } = fs.fstatSync(descriptor);
+  const copy = directory.createExclusive(path);
+  try {
+    fs.ftruncateSync(copy, size);
+    let offset = 0;
+    for await (const bytes of chunksOf(descriptor, size)) {
+      if (bytes === undefined) break;
+      await writeSparse(copy, bytes, offset);
+      offset += bytes.length;
+    }
+  } catch (error) {
+    throw withShownPath(error, path);
+  } finally {
+    fs.closeSync(copy);
   }
 }
 

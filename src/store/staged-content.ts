@@ -4,6 +4,7 @@ import type { ContentId } from "../core/content-id.ts";
 import type { PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import type { SmallReads } from "./small-reads.ts";
+import { writeSparse } from "./sparse-write.ts";
 import type { ExpectedHash, ReceivedBytes } from "./staging-task.ts";
 import type { StagingThreads } from "./staging-threads.ts";
 
@@ -40,24 +41,33 @@ export class StagedContent {
   readonly #part: PartFile;
   readonly #threads: StagingThreads;
   readonly #smallReads: SmallReads;
+  readonly #isSparse: boolean;
   readonly #key = nextKey++;
 
   constructor(
     content: ContentId,
     lengthBytes: number,
-    on: { readonly part: PartFile; readonly threads: StagingThreads; readonly smallReads: SmallReads },
+    on: {
+      readonly part: PartFile;
+      readonly threads: StagingThreads;
+      readonly smallReads: SmallReads;
+      /** Blocks of zeros stay holes. */
+      readonly isSparse: boolean;
+    },
   ) {
     this.content = content;
     this.lengthBytes = lengthBytes;
     this.#part = on.part;
     this.#threads = on.threads;
     this.#smallReads = on.smallReads;
+    this.#isSparse = on.isSparse;
   }
 
   /** @throws StoreError `staged-missing` if the part was placed or discarded; system errors of the disk */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#assertInside(offset, bytes.length);
     using part = this.#part.pinForWriting();
+    if (this.#isSparse) return await writeSparse(part.descriptor, bytes, offset);
     for (let done = 0; done < bytes.length;) {
       const { bytesWritten } = await write(part.descriptor, bytes, done, bytes.length - done, offset + done);
       done += bytesWritten;
@@ -85,11 +95,13 @@ export class StagedContent {
     this.#assertInside(start, lengthBytes);
     const [first] = received;
     if (lengthBytes === this.lengthBytes && first?.bytes.length === lengthBytes) {
-      return await this.#threads.run({ kind: "whole", path: this.#part.replace(), bytes: first.bytes, expected });
+      const path = this.#part.replace();
+      return await this.#threads.run({ kind: "whole", path, bytes: first.bytes, expected, isSparse: this.#isSparse });
     }
     using part = received.length > 0 ? this.#part.pinForWriting() : this.#part.pin();
     const { descriptor } = part;
-    return await this.#threads.run({ kind: "piece", descriptor, start, lengthBytes, received, expected });
+    const isSparse = this.#isSparse;
+    return await this.#threads.run({ kind: "piece", descriptor, start, lengthBytes, received, expected, isSparse });
   }
 
   /** Goes on with the SHA-256 of the beginning, bytes [from, to), which must be there. One call at a time. */

@@ -1,6 +1,7 @@
 import { createHash, hash, type Hash } from "node:crypto";
 import * as fs from "node:fs";
 import { isSystemError } from "../core/errors.ts";
+import { writeSparseSync } from "./sparse-write.ts";
 
 /** How the bytes of a piece prove themselves. */
 export interface ExpectedHash {
@@ -21,7 +22,14 @@ export interface ReceivedBytes {
 /** What is done with staged bytes away from the event loop; descriptors and `/proc/self/fd/…` are those of the process. */
 export type StagingTask =
   /** A whole small content: checked, then written as a new file. */
-  | { readonly kind: "whole"; readonly path: string; readonly bytes: Uint8Array; readonly expected: ExpectedHash }
+  | {
+      readonly kind: "whole";
+      readonly path: string;
+      readonly bytes: Uint8Array;
+      readonly expected: ExpectedHash;
+      /** Blocks of zeros stay holes. */
+      readonly isSparse: boolean;
+    }
   /** A piece: what was received is written, all of it is checked, read back where this host had parts of it. */
   | {
       readonly kind: "piece";
@@ -30,6 +38,7 @@ export type StagingTask =
       readonly lengthBytes: number;
       readonly received: readonly ReceivedBytes[];
       readonly expected: ExpectedHash;
+      readonly isSparse: boolean;
     }
   /** Goes on with the SHA-256 of a part's beginning, which is kept under `key`. */
   | {
@@ -46,7 +55,7 @@ export type StagingTask =
 /** Whether the hash was right, a digest in hex, or nothing. */
 export type StagingTaskResult = boolean | string | undefined;
 
-const CREATE = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
+const CREATE = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
 const READ_LENGTH = 256 * 1024;
 
 /** Does the tasks of one thread, one after the other. All calls are synchronous: the thread has nothing else to do. */
@@ -58,7 +67,7 @@ export class StagingTaskRunner {
   run(task: StagingTask): StagingTaskResult {
     switch (task.kind) {
       case "whole":
-        return isRight(task.bytes, task.expected) && createFile(task.path, task.bytes);
+        return isRight(task.bytes, task.expected) && createFile(task);
       case "piece":
         return runPiece(task);
       case "prefix":
@@ -88,15 +97,16 @@ export class StagingTaskRunner {
 }
 
 function runPiece(task: Extract<StagingTask, { kind: "piece" }>): boolean {
-  const { descriptor, start, lengthBytes, received, expected } = task;
+  const { descriptor, start, lengthBytes, received, expected, isSparse } = task;
+  const write = isSparse ? writeSparseSync : writeExactly;
   const [first] = received;
   // Wrong bytes of a peer do not even get to the disk.
   if (first?.bytes.length === lengthBytes) {
     if (!isRight(first.bytes, expected)) return false;
-    writeExactly(descriptor, first.bytes, first.offset);
+    write(descriptor, first.bytes, first.offset);
     return true;
   }
-  for (const { offset, bytes } of received) writeExactly(descriptor, bytes, offset);
+  for (const { offset, bytes } of received) write(descriptor, bytes, offset);
   const whole = Buffer.allocUnsafe(lengthBytes);
   readExactly(descriptor, whole, start);
   return isRight(whole, expected);
@@ -109,10 +119,11 @@ function isRight(bytes: Uint8Array, { algorithm, digest, paddedLength }: Expecte
 }
 
 /** An interrupted run may have left a file of that name. */
-function createFile(path: string, bytes: Uint8Array): true {
+function createFile({ path, bytes, isSparse }: Extract<StagingTask, { kind: "whole" }>): true {
   const descriptor = openAnew(path);
   try {
-    writeExactly(descriptor, bytes, 0);
+    if (isSparse) fs.ftruncateSync(descriptor, bytes.length);
+    (isSparse ? writeSparseSync : writeExactly)(descriptor, bytes, 0);
   } finally {
     fs.closeSync(descriptor);
   }

@@ -8,10 +8,11 @@ import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import { makePrivate, OWN_DIRECTORY } from "./own-directory.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
-import { cloneFile, fsyncFile } from "./file-copy.ts";
+import { cloneFile, cloneSparsely, fsyncFile } from "./file-copy.ts";
 import { ReadyCopies } from "./ready-copies.ts";
 import { LazyPart, type PartMaker } from "./lazy-part.ts";
 import { SmallReads } from "./small-reads.ts";
+import { writeSparseSync } from "./sparse-write.ts";
 import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import { StagingThreads } from "./staging-threads.ts";
@@ -49,6 +50,8 @@ export interface FinalAttributes {
  */
 export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
+  /** Blocks of zeros stay holes (rsync --sparse). */
+  readonly isSparse: boolean;
   readonly #parts = new DescriptorCache(MAX_OPEN_PARTS);
   readonly #links: StagedLinks;
   /** Copies for calls of {@link prepare} to come that keep the part. */
@@ -65,15 +68,16 @@ export class StagingArea implements Disposable {
   };
   #temporaries = 0;
 
-  private constructor(directory: ConfinedDirectory) {
+  private constructor(directory: ConfinedDirectory, isSparse: boolean) {
     this.directory = directory;
+    this.isSparse = isSparse;
     this.#links = new StagedLinks(directory);
     this.copies = new ReadyCopies(directory, (content) => this.#clone(content));
   }
 
   /** Makes the area below `destination` if it is not there and removes unfinished copies of earlier runs. */
-  static open(destination: ConfinedDirectory): StagingArea {
-    return StagingArea.#openAt(STAGING_DIRECTORY, destination);
+  static open(destination: ConfinedDirectory, options: { readonly isSparse?: boolean } = {}): StagingArea {
+    return StagingArea.#openAt(STAGING_DIRECTORY, destination, options.isSparse);
   }
 
   /**
@@ -86,9 +90,9 @@ export class StagingArea implements Disposable {
     return area;
   }
 
-  static #openAt(path: RepoPath, destination: ConfinedDirectory): StagingArea {
+  static #openAt(path: RepoPath, destination: ConfinedDirectory, isSparse = false): StagingArea {
     for (const each of [OWN_DIRECTORY, path]) makePrivate(destination, each);
-    const area = new StagingArea(destination.openBelow(path));
+    const area = new StagingArea(destination.openBelow(path), isSparse);
     area.directory.assertSameFileSystemAs(destination);
     for (const name of area.#names()) {
       const part = PART_NAME.exec(name)?.[1];
@@ -128,7 +132,8 @@ export class StagingArea implements Disposable {
     this.#links.drop(content);
     const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
     const part = new LazyPart({ content, lengthBytes, isMade: isThere }, this.#maker);
-    return new StagedContent(content, lengthBytes, { part, threads: this.#threads, smallReads: this.#smallReads });
+    const on = { part, threads: this.#threads, smallReads: this.#smallReads, isSparse: this.isSparse };
+    return new StagedContent(content, lengthBytes, on);
   }
 
   /** Whether the content or a part of it may be here; false is certain. */
@@ -140,6 +145,10 @@ export class StagingArea implements Disposable {
   stageWhole(content: ContentId, bytes: Uint8Array): void {
     const descriptor = this.#createAnew(content);
     try {
+      if (this.isSparse) {
+        fs.ftruncateSync(descriptor, bytes.length);
+        return writeSparseSync(descriptor, bytes, 0);
+      }
       for (let offset = 0; offset < bytes.length;) {
         offset += fs.writeSync(descriptor, bytes, offset, bytes.length - offset, offset);
       }
@@ -269,7 +278,7 @@ export class StagingArea implements Disposable {
     this.#assertIntact(content);
     const copy = this.temporaryPath();
     using part = this.#links.has(content) ? this.#pinLink(content) : this.#pinExisting(content);
-    await cloneFile(part.descriptor, this.directory, copy);
+    await (this.isSparse ? cloneSparsely : cloneFile)(part.descriptor, this.directory, copy);
     try {
       // Its bytes were taken between two looks at the file.
       this.#assertIntact(content);

@@ -157,6 +157,7 @@ const DAEMON_DECIDES: readonly string[] = [
   "delta-size",
   "checksum",
   "size-only",
+  "sparse",
   "max-delete",
   "last",
   "rescan",
