@@ -124,6 +124,7 @@ const SYNC: Codes<SyncErrorCode> = {
   ...all(malformed, "wrong-bytes", "manifest-mismatch"),
   ...all(notTrusted, "not-enrolled", "other-repository", "already-enrolled", "bad-ticket", "revoked"),
   "bad-selection": usage,
+  "quota-too-small": usage,
   stopping: EXIT.signal,
   "search-failed": disk,
 };

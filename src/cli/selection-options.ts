@@ -15,6 +15,8 @@ export const SELECTION_OPTIONS: readonly OptionSpec[] = [
   { name: "files-from", kind: "text", placeholder: "FILE", help: "take only the paths that FILE lists" },
   { name: "max-size", kind: "size", placeholder: "SIZE", help: "leave larger files alone" },
   { name: "min-size", kind: "size", placeholder: "SIZE", help: "leave smaller files alone" },
+  { name: "quota", kind: "size", placeholder: "SIZE", help: "take only what fits into SIZE (with --newest)" },
+  { name: "newest", kind: "flag", help: "of what is selected, take the newest files by mtime (with --quota)" },
   { name: "everything", kind: "flag", help: "forget the selection of earlier runs" },
 ];
 
@@ -26,8 +28,11 @@ export function selectionSettings(args: ParsedArguments): SelectionSettings | un
   const listName = args.text("files-from");
   const minSizeBytes = args.number("min-size");
   const maxSizeBytes = args.number("max-size");
+  const quotaBytes = args.number("quota");
+  if ((quotaBytes !== undefined) !== args.flag("newest"))
+    throw new UsageError(["--quota and --newest go together: how much, and which of it"]);
   const given = args.rules.filter(({ name }) => SELECTION_OPTIONS.some((option) => option.name === name));
-  const isAsked = given.length > 0 || (listName ?? minSizeBytes ?? maxSizeBytes) !== undefined;
+  const isAsked = given.length > 0 || (listName ?? minSizeBytes ?? maxSizeBytes ?? quotaBytes) !== undefined;
   if (args.flag("everything") && isAsked)
     throw new UsageError(["--everything contradicts the options that select paths"]);
   if (args.flag("everything")) return new Selection().settings;
@@ -40,7 +45,7 @@ export function selectionSettings(args: ParsedArguments): SelectionSettings | un
     return files.get(name)!;
   });
   const paths = listName === undefined ? undefined : listedPaths(readList(toByteString(listName)));
-  return { rules, ruleFiles: Object.fromEntries(files), paths, minSizeBytes, maxSizeBytes };
+  return { rules, ruleFiles: Object.fromEntries(files), paths, minSizeBytes, maxSizeBytes, quotaBytes };
 }
 
 /** Names on the command line are UTF-8; paths are compared byte by byte. */

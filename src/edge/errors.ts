@@ -11,6 +11,7 @@ export type SyncErrorCode =
   | "already-enrolled"
   | "bad-ticket"
   | "bad-selection"
+  | "quota-too-small"
   | "revoked"
   | "stopping";
 

@@ -144,12 +144,17 @@ async function considerWhole(
       if (changed !== undefined) continue;
       if (entry === undefined) {
         if (scope.includesForeign) consider(found.path, undefined, "foreign");
-      } else if (!isAsRecorded(scope, { entry, record, found })) {
+      } else if (!isWanted(scope, entry) || !isAsRecorded(scope, { entry, record, found })) {
         consider(found.path, entry, "release");
       }
     }
   }
   await considerMissing(undefined);
+}
+
+/** False for what another selection than before leaves out. */
+function isWanted({ selection }: InventoryScope, entry: Entry): boolean {
+  return selection.isEverything || selection.verdictOn(entry.path, entry, entry.kind === "directory") === "wanted";
 }
 
 function isStray(record: FileRecord | undefined, entry: Entry | undefined, found: WalkedEntry): boolean {

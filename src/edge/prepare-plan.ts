@@ -17,6 +17,7 @@ import { learnRecompressions } from "./look-inside-records.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
 import { nextManifest } from "./next-manifest.ts";
+import { limitToQuota, type QuotaState } from "./quota.ts";
 import { StrayFiles } from "./stray-files.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
@@ -35,6 +36,7 @@ export interface PreparedSync {
   readonly spared: readonly RepoPath[];
   /** What --delete-after-age keeps, and what to remember of it. */
   readonly gone: GoneChanges;
+  readonly quota: QuotaState | undefined;
   /** DEST itself. */
   readonly rootBefore: ItemizedState;
 }
@@ -63,8 +65,8 @@ export async function preparePlan(mirror: Mirror, options: SyncOptions, progress
   await mirror.catalog.learn(bundles, signal);
   await learnRecompressions({ ...mirror, log, signal });
   progress.onStage("inventory");
-  const isWhole = isWholeLookDue(mirror, options);
-  const selection = await withMergeFiles(mirror);
+  const { selection, quota, isMoved } = limitToQuota(mirror, await withMergeFiles(mirror), release.number);
+  const isWhole = isMoved || isWholeLookDue(mirror, options);
   const scope = {
     ...mirror,
     log,
@@ -84,7 +86,18 @@ export async function preparePlan(mirror: Mirror, options: SyncOptions, progress
   const { plan: duePlan, ...gone } = dueRemovals(mirror, { wholePlan, considered, options });
   const plan = withoutExcessRemovals(duePlan, release, options);
   progress.onPlan(plan);
-  return { release, previous, isWhole, selection, considered, plan, spared: keptBy(plan, duePlan), gone, rootBefore };
+  return {
+    release,
+    previous,
+    isWhole,
+    selection,
+    considered,
+    plan,
+    spared: keptBy(plan, duePlan),
+    gone,
+    quota,
+    rootBefore,
+  };
 }
 
 function rootState({ destination, isNewDestination }: Mirror, previous: number): ItemizedState {

@@ -16,6 +16,7 @@ const settingsSchema = z.object({
   paths: z.array(z.string()).optional(),
   minSizeBytes: z.number().optional(),
   maxSizeBytes: z.number().optional(),
+  quotaBytes: z.number().optional(),
 });
 
 /** A selection and the name by which its totals are remembered. */
@@ -47,9 +48,10 @@ export async function rememberSelection(
 }
 
 function idOf({ settings }: Selection): string {
-  const { rules, ruleFiles, paths, minSizeBytes, maxSizeBytes } = settings;
+  const { rules, ruleFiles, paths, minSizeBytes, maxSizeBytes, quotaBytes } = settings;
   const words = rules.map(({ option, value }) => [option, value]);
-  return hash("sha256", JSON.stringify([words, Object.entries(ruleFiles), paths, minSizeBytes, maxSizeBytes]), "hex");
+  const all = [words, Object.entries(ruleFiles), paths, minSizeBytes, maxSizeBytes, quotaBytes];
+  return hash("sha256", JSON.stringify(all), "hex");
 }
 
 function parseSettings(path: string, bytes: Uint8Array): SelectionSettings {

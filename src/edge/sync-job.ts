@@ -17,6 +17,7 @@ import { reuseOrLookInside } from "./look-inside.ts";
 import type { Mirror } from "./mirror.ts";
 import { NamesBeside } from "./names-beside.ts";
 import { assertRoom, discardUnplanned, preparePlan, rememberGone } from "./prepare-plan.ts";
+import { rememberQuota } from "./quota.ts";
 import type { ReusedContent } from "./reuse.ts";
 import { detailsOf, type SyncDetails } from "./sync-details.ts";
 import { literalBytesOf, summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
@@ -56,6 +57,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   const prepared = await preparePlan(mirror, options, progress);
   const { plan, considered, selection, release, previous } = prepared;
   rememberGone(mirror, prepared.gone);
+  rememberQuota(mirror.index, prepared.quota);
   discardUnplanned(mirror, plan);
   assertRoom(mirror, plan);
   mirror.situation.load = { ...mirror.situation.load, isSyncing: true, bytesLeft: bytesOf(plan) };

@@ -3,6 +3,7 @@ import type { RepoPath } from "../core/repo-path.ts";
 import type { Selection } from "../filter/selection.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
+import { withRememberedQuota } from "./quota.ts";
 import { verifyFile, type FileVerdict } from "./verify-held.ts";
 
 export interface VerifyResult {
@@ -21,7 +22,7 @@ export interface BadFile {
 export async function verifyMirror(context: Mirror, signal: AbortSignal): Promise<VerifyResult> {
   const bad: BadFile[] = [];
   let bytes = 0;
-  const files = filesOf(context, await withMergeFiles(context));
+  const files = filesOf(context, withRememberedQuota(context, await withMergeFiles(context)));
   for (const { path, content, size } of files) {
     signal.throwIfAborted();
     bytes += size;

@@ -12,13 +12,21 @@ export interface SelectionSettings {
   /** Files outside are neither fetched nor removed. */
   readonly minSizeBytes?: number | undefined;
   readonly maxSizeBytes?: number | undefined;
+  /** --quota with --newest: of all that, the newest files that fit. */
+  readonly quotaBytes?: number | undefined;
 }
 
 /** What the selection looks at of an entry of a release. */
 export interface SelectableEntry {
   readonly kind: "file" | "directory" | "symlink";
   readonly size?: number;
+  readonly mtimeNs?: bigint;
+  /** First name of its inode. */
+  readonly link?: string;
 }
+
+/** Which of the selected files a quota leaves. */
+export type QuotaLimit = (path: string, entry: SelectableEntry) => boolean;
 
 /** `wanted`: as the release has it; `lacking`: as if the release had no such path; `left-alone`: nobody touches it. */
 export type SelectionVerdict = "wanted" | "lacking" | "left-alone";
@@ -31,12 +39,20 @@ export class Selection {
   readonly #sender: PathFilter;
   readonly #receiver: PathFilter;
   readonly #listed: PathList | undefined;
+  readonly #mergeFiles: ReadonlyMap<string, string>;
+  readonly #isWithinQuota: QuotaLimit;
   /** Names of the files that dir-merge rules look for in each directory. */
   readonly mergeFileNames: ReadonlySet<string>;
 
   /** @param mergeFiles texts of those files by path. @throws FilterError `bad-rule` */
-  constructor(settings: SelectionSettings = EVERYTHING, mergeFiles: ReadonlyMap<string, string> = new Map()) {
+  constructor(
+    settings: SelectionSettings = EVERYTHING,
+    mergeFiles: ReadonlyMap<string, string> = new Map(),
+    isWithinQuota: QuotaLimit = () => true,
+  ) {
     this.settings = settings;
+    this.#mergeFiles = mergeFiles;
+    this.#isWithinQuota = isWithinQuota;
     const rules = parseRuleOptions(settings.rules, (name) => settings.ruleFiles[name] ?? "");
     const readMergeFile: MergeFileReader = (directory, name) =>
       mergeFiles.get(directory === "" ? name : `${directory}/${name}`);
@@ -48,13 +64,18 @@ export class Selection {
 
   /** The same selection with the texts of its merge files. @throws FilterError `bad-rule` */
   withMergeFiles(texts: ReadonlyMap<string, string>): Selection {
-    return new Selection(this.settings, texts);
+    return new Selection(this.settings, texts, this.#isWithinQuota);
+  }
+
+  /** The same selection where files beyond a quota count as lacking. */
+  withQuotaLimit(limit: QuotaLimit): Selection {
+    return new Selection(this.settings, this.#mergeFiles, limit);
   }
 
   /** Nothing is left out. */
   get isEverything(): boolean {
-    const { rules, paths, minSizeBytes, maxSizeBytes } = this.settings;
-    return rules.length === 0 && (paths ?? minSizeBytes ?? maxSizeBytes) === undefined;
+    const { rules, paths, minSizeBytes, maxSizeBytes, quotaBytes } = this.settings;
+    return rules.length === 0 && (paths ?? minSizeBytes ?? maxSizeBytes ?? quotaBytes) === undefined;
   }
 
   /**
@@ -63,8 +84,10 @@ export class Selection {
    * @param isDirectory of the entry, or, without one, of what stands in DEST
    */
   verdictOn(path: string, entry: SelectableEntry | undefined, isDirectory: boolean): SelectionVerdict {
-    if (entry !== undefined && this.#isSelected(path, entry))
-      return this.#hasFittingSize(entry) ? "wanted" : "left-alone";
+    if (entry !== undefined && this.#isSelected(path, entry)) {
+      if (!this.#hasFittingSize(entry)) return "left-alone";
+      return entry.kind !== "file" || this.#isWithinQuota(path, entry) ? "wanted" : "lacking";
+    }
     return this.#receiver.includes(path, isDirectory) && this.#listed === undefined ? "lacking" : "left-alone";
   }
 

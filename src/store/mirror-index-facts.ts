@@ -16,6 +16,8 @@ export interface IndexFacts {
   readonly lastPollMs: number;
   /** JSON: files and bytes that a partial mirror holds of a release. */
   readonly selectedTotals: string;
+  /** JSON: how far back a quota reaches, of which release and selection. */
+  readonly quotaCut: string;
   /** JSON: how attributes of a release become those of this mirror, as the last run had it. */
   readonly attributeRules: string;
   /** Sketches that were left after the last sweep. */

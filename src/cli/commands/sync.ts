@@ -94,6 +94,10 @@ async function synchronise(args: ParsedArguments, context: CommandContext, logFi
   const { ticket, destinationPath } = ticketAndDestination(args, context);
   const lingerOption = readLinger(args);
   const isDeleting = ["delete", "delete-delay", "delete-after-age"].some((name) => args.isGiven(name));
+  if (args.isGiven("quota") && !isDeleting)
+    throw new UsageError([
+      "--quota needs --delete: what is no longer among the newest must be removed to stay within it",
+    ]);
   const options = syncOptions(args, { removal: isDeleting ? "all" : "none", maxDelete: undefined });
   const isDryRun = args.flag("dry-run");
   if (isDryRun && lingerOption !== undefined) throw new UsageError(["--dry-run and --linger contradict each other"]);

@@ -13,6 +13,7 @@ import {
   workDirectoryOf,
   WORK_OPTION,
 } from "../../../src/cli/load-options.ts";
+import { selectionSettings } from "../../../src/cli/selection-options.ts";
 import { MIRROR_OPTIONS, syncOptions, ticketAndDestination } from "../../../src/cli/mirror-options.ts";
 import { networkLimits } from "../../../src/cli/network-options.ts";
 import { encodeTicket, type Ticket } from "../../../src/trust/ticket.ts";
@@ -133,4 +134,10 @@ test("state lies where it is told, else below the home of states", () => {
 test("work lies beside TREE unless told", () => {
   expect(workDirectoryOf("/srv/tree/", parse("/srv/tree/"))).toBe("/srv/tree.prsync");
   expect(workDirectoryOf("/srv/tree", parse("/srv/tree", "--work", "/fast/work"))).toBe("/fast/work");
+});
+
+test("a quota is told with what fills it, and is a selection", () => {
+  expect(selectionSettings(parse("/dest", "--quota=2G", "--newest"))).toMatchObject({ quotaBytes: 2 ** 31 });
+  for (const words of [["--quota=2G"], ["--newest"], ["--quota=2G", "--newest", "--everything"]])
+    expect(() => selectionSettings(parse("/dest", ...words))).toThrow(UsageError);
 });

@@ -7,6 +7,7 @@ import { openMirror, type Mirror } from "../../../src/edge/mirror.ts";
 import { runSync, type SyncOutcome } from "../../../src/edge/sync-job.ts";
 import type { SyncOptions } from "../../../src/edge/sync-options.ts";
 import { SILENT_PROGRESS } from "../../../src/edge/sync-progress.ts";
+import type { SelectionSettings } from "../../../src/filter/selection.ts";
 import { DEFAULT_SWARM_LIMITS } from "../../../src/net/swarm-options.ts";
 import { UNLIMITED_BANDWIDTH } from "../../../src/swarm/host-bandwidth.ts";
 import { realClock } from "../../../src/net/real-clock.ts";
@@ -54,8 +55,10 @@ export class MirrorFixture {
     return join(this.destination, path);
   }
 
-  async open(run: { readonly signal?: AbortSignal; readonly clock?: Clock } = {}): Promise<Mirror> {
-    const { signal = new AbortController().signal, clock = realClock } = run;
+  async open(
+    run: { readonly signal?: AbortSignal; readonly clock?: Clock; readonly selection?: SelectionSettings } = {},
+  ): Promise<Mirror> {
+    const { signal = new AbortController().signal, clock = realClock, selection } = run;
     const mirror = await openMirror(
       {
         destinationPath: this.destination,
@@ -67,6 +70,7 @@ export class MirrorFixture {
         swarmLimits: DEFAULT_SWARM_LIMITS,
         bandwidth: UNLIMITED_BANDWIDTH,
         command: "test",
+        selection,
       },
       { clock, random: seededRandom(1), log: this.log, signal },
     );
