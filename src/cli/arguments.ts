@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { parseByteSize } from "../core/byte-size.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
+import { didYouMean } from "./nearest-name.ts";
+import { convertValue, type OptionSpec } from "./option-spec.ts";
 
 /** Wrong use of the command line; the message lists every problem at once. */
 export class UsageError extends PrsyncError<"usage"> {
@@ -12,39 +13,50 @@ export class UsageError extends PrsyncError<"usage"> {
   }
 }
 
-/** One option of a command. `rule` is any text, as often as one likes, in order with all other rules. `size` takes 64K or 2G, `duration` 30s, 15m, 4h, 2d (→ milliseconds), `port` 0…65535. */
-export interface OptionSpec {
-  readonly name: string;
-  readonly kind: "flag" | "text" | "size" | "duration" | "port" | "number" | "rule";
-  /** What stands for the value in help, "BYTES"; flags have none. */
-  readonly placeholder?: string;
-  readonly help: string;
-  /** One letter. */
-  readonly short?: string;
-  /** Only these texts are allowed. */
-  readonly choices?: readonly string[];
-}
-
 export interface PositionalSpec {
   readonly name: string;
   readonly isOptional?: boolean;
 }
 
+export type OptionValue = string | number | true;
+export interface GivenRule {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What stands on the command line. */
+export interface TypedWords {
+  readonly positionals: ReadonlyMap<string, string>;
+  readonly values: ReadonlyMap<string, OptionValue>;
+  /** Options of the kind "rule" in the order given. */
+  readonly rules: readonly GivenRule[];
+  /** Options taken back by `--no-NAME`. */
+  readonly withdrawn: ReadonlySet<string>;
+}
+
+/** What a configuration file adds to that, without what the command line replaces. */
+export interface ConfiguredWords extends Omit<TypedWords, "withdrawn"> {
+  /** "[mirror.debian] of /etc/prsync/debian.toml" */
+  readonly from: string;
+  /** Words that give `options` what the file says of them, for a program that this one starts. */
+  readonly wordsFor: (options: readonly OptionSpec[]) => readonly string[];
+}
+
 /** The words of a command after parsing. Each getter fits the option's kind; asking for another kind is a bug. */
 export class ParsedArguments {
+  readonly typed: TypedWords;
+  readonly configured: ConfiguredWords | undefined;
   readonly #positionals: ReadonlyMap<string, string>;
-  readonly #values: ReadonlyMap<string, string | number | true>;
+  readonly #values: ReadonlyMap<string, OptionValue>;
   /** Options of the kind "rule" in the order given. */
-  readonly rules: readonly { readonly name: string; readonly value: string }[];
+  readonly rules: readonly GivenRule[];
 
-  constructor(
-    positionals: ReadonlyMap<string, string>,
-    values: ReadonlyMap<string, string | number | true>,
-    rules: readonly { readonly name: string; readonly value: string }[] = [],
-  ) {
-    this.#positionals = positionals;
-    this.#values = values;
-    this.rules = rules;
+  constructor(typed: TypedWords, configured?: ConfiguredWords) {
+    this.typed = typed;
+    this.configured = configured;
+    this.#positionals = new Map([...typed.positionals, ...(configured?.positionals ?? [])]);
+    this.#values = new Map([...(configured?.values ?? []), ...typed.values]);
+    this.rules = [...(configured?.rules ?? []), ...typed.rules];
   }
 
   positional(name: string): string | undefined {
@@ -60,9 +72,14 @@ export class ParsedArguments {
     return value;
   }
 
-  /** True if the option stands on the command line, whatever its kind. */
+  /** True if the option stands on the command line or in a configuration file, whatever its kind. */
   isGiven(name: string): boolean {
     return this.#values.has(name);
+  }
+
+  /** True if the option stands on the command line, whatever its kind. */
+  isTyped(name: string): boolean {
+    return this.typed.values.has(name);
   }
 
   flag(name: string): boolean {
@@ -91,22 +108,41 @@ export interface ArgumentSpec {
 export function parseArguments(words: readonly string[], spec: ArgumentSpec): ParsedArguments {
   const problems: string[] = [];
   const { positionals, tokens } = tokenize(words, spec);
-  const values = new Map<string, string | number | true>();
-  const rules: { name: string; value: string }[] = [];
+  const values = new Map<string, OptionValue>();
+  const withdrawn = new Set<string>();
+  let rules: GivenRule[] = [];
   for (const token of tokens) {
     const option = spec.options.find((candidate) => candidate.name === token.name);
-    if (option === undefined) {
-      const why = spec.explains?.get(token.name);
-      problems.push(why === undefined ? `unknown option ${token.rawName}` : `${token.rawName}: ${why}`);
-      continue;
+    const takenBack = option === undefined ? withdrawnBy(token, spec) : undefined;
+    if (takenBack !== undefined) {
+      withdrawn.add(takenBack);
+      values.delete(takenBack);
+      rules = rules.filter(({ name }) => name !== takenBack);
+    } else if (option === undefined) problems.push(describeUnknown(token, spec));
+    else {
+      const value = readValue(option, token, problems);
+      if (value === undefined) continue;
+      values.set(option.name, value);
+      withdrawn.delete(option.name);
+      if (option.kind === "rule" && typeof value === "string") rules.push({ name: option.name, value });
     }
-    const value = readValue(option, token, problems);
-    if (value !== undefined) values.set(option.name, value);
-    if (option.kind === "rule" && typeof value === "string") rules.push({ name: option.name, value });
   }
   const named = namePositionals(positionals, spec.positionals, problems);
   if (problems.length > 0) throw new UsageError(problems);
-  return new ParsedArguments(named, values, rules);
+  return new ParsedArguments({ positionals: named, values, rules, withdrawn });
+}
+
+/** As with rsync, `--no-NAME` takes back what was said of NAME before, by a configuration file too. */
+function withdrawnBy({ name, value }: OptionToken, { options }: ArgumentSpec): string | undefined {
+  if (!name.startsWith("no-") || value !== undefined) return undefined;
+  return options.find((option) => option.name === name.slice(3))?.name;
+}
+
+function describeUnknown({ name, rawName }: OptionToken, { options, explains }: ArgumentSpec): string {
+  const why = explains?.get(name);
+  if (why !== undefined) return `${rawName}: ${why}`;
+  const names = options.map((option) => option.name);
+  return `unknown option ${rawName}${name.length > 1 ? didYouMean(name, names, "--") : ""}`;
 }
 
 interface OptionToken {
@@ -139,7 +175,7 @@ function tokenize(words: readonly string[], spec: ArgumentSpec): { positionals: 
   return { positionals, tokens };
 }
 
-function readValue(option: OptionSpec, token: OptionToken, problems: string[]): string | number | true | undefined {
+function readValue(option: OptionSpec, token: OptionToken, problems: string[]): OptionValue | undefined {
   const { value } = token;
   if (option.kind === "flag") {
     if (value === undefined) return true;
@@ -153,48 +189,10 @@ function readValue(option: OptionSpec, token: OptionToken, problems: string[]): 
     return undefined;
   }
   try {
-    return convert(option, value);
+    return convertValue(option, value);
   } catch (error) {
     problems.push(`${token.rawName}: ${messageOf(error)}`);
     return undefined;
-  }
-}
-
-const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** "30s", "15m", "4h", "2d", "250ms", "0" → milliseconds. @throws Error in words */
-export function parseDurationMs(text: string): number {
-  if (text === "0") return 0;
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  const unit = match === null ? undefined : DURATION_UNITS[match[2]!];
-  if (match === null || unit === undefined) throw new Error(`expected a time like 30s, 15m, 4h or 2d, got "${text}"`);
-  return Number(match[1]) * unit;
-}
-
-function convert(option: OptionSpec, value: string): string | number {
-  switch (option.kind) {
-    case "size":
-      return parseByteSize(value);
-    case "duration":
-      return parseDurationMs(value);
-    case "port": {
-      const port = Number(value);
-      if (!/^\d{1,5}$/.test(value) || port > 65_535) throw new Error(`expected a port 0…65535, got "${value}"`);
-      return port;
-    }
-    case "number": {
-      if (!/^\d{1,15}$/.test(value)) throw new Error(`expected a whole number, got "${value}"`);
-      return Number(value);
-    }
-    case "text":
-      if (option.choices !== undefined && !option.choices.includes(value)) {
-        throw new Error(`expected one of ${option.choices.join(", ")}, got "${value}"`);
-      }
-      return value;
-    case "rule":
-      return value;
-    case "flag":
-      throw new Error("a flag has no value");
   }
 }
 

@@ -1,6 +1,7 @@
 import type { AttributeRules } from "../plan/held-attributes.ts";
 import { parseModeChanges } from "../plan/mode-changes.ts";
-import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
+import { UsageError, type ParsedArguments } from "./arguments.ts";
+import type { OptionSpec } from "./option-spec.ts";
 
 /** Which attributes a mirror takes over, in rsync's words; `sync` and `daemon` share them. */
 export const ATTRIBUTE_OPTIONS: readonly OptionSpec[] = [

@@ -12,6 +12,7 @@ import { SwarmError, type SwarmErrorCode } from "../swarm/errors.ts";
 import { TrackerError, type TrackerErrorCode } from "../tracker/errors.ts";
 import { TrustError, type TrustErrorCode } from "../trust/errors.ts";
 import { UsageError } from "./arguments.ts";
+import { ConfigError } from "./config/config-error.ts";
 import { HookError } from "./hook-error.ts";
 import { RunningProgramError } from "./running-program.ts";
 
@@ -135,6 +136,7 @@ export const EXIT_CODE_TABLES: readonly {
   readonly codes: Readonly<Record<string, number>>;
 }[] = [
   { of: UsageError, codes: { usage } },
+  { of: ConfigError, codes: { "bad-config": usage } },
   { of: HookError, codes: { "hook-failed": EXIT.hook } },
   { of: SyncError, codes: SYNC },
   { of: TrustError, codes: TRUST },

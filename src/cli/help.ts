@@ -1,4 +1,4 @@
-import type { OptionSpec } from "./arguments.ts";
+import type { OptionSpec } from "./option-spec.ts";
 import type { Command } from "./command.ts";
 
 /** `prsync TREE [--option VALUE]` as one line. */
@@ -10,6 +10,12 @@ export function usageLine(command: Command): string {
 /** The page of one command. */
 export function describeCommand(command: Command): string {
   const lines = [`Usage: ${usageLine(command)}`, "", command.description];
+  const place = command.options.some(({ name }) => name === "config") ? placeOf(command) : undefined;
+  if (place !== undefined)
+    lines.push(
+      "",
+      `${place} is a directory, or a name from a configuration file (admin guide); --no-NAME takes back an option of that.`,
+    );
   if (command.options.length > 0) {
     const labels = command.options.map(labelOf);
     const width = Math.max(...labels.map((label) => label.length));
@@ -17,6 +23,11 @@ export function describeCommand(command: Command): string {
     command.options.forEach((option, index) => lines.push(`  ${labels[index]!.padEnd(width)}  ${option.help}`));
   }
   return lines.join("\n");
+}
+
+/** The directory that a command is about. */
+function placeOf({ positionals }: Command): string | undefined {
+  return positionals.find(({ name }) => ["DEST", "TREE", "WHERE"].includes(name))?.name;
 }
 
 /** The page of `prsync` alone. */

@@ -2,7 +2,8 @@ import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { resolveStateDirectory } from "../store/state-directory.ts";
-import type { OptionSpec, ParsedArguments } from "./arguments.ts";
+import type { ParsedArguments } from "./arguments.ts";
+import type { OptionSpec } from "./option-spec.ts";
 import { UsageError } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -11,7 +12,15 @@ export const STATE_OPTION: OptionSpec = {
   name: "state",
   kind: "text",
   placeholder: "DIR",
+  isPath: true,
   help: "where keys, identity and marks lie (default: by the name of the directory under $PRSYNC_STATE_HOME or /var/lib/prsync)",
+};
+export const CONFIG_OPTION: OptionSpec = {
+  name: "config",
+  kind: "text",
+  placeholder: "FILE",
+  isOnce: true,
+  help: "look for the name of a mirror or tree in FILE alone (default ~/.config/prsync/*.toml, then /etc/prsync/*.toml)",
 };
 export const JSON_OPTION: OptionSpec = {
   name: "json",
@@ -29,6 +38,7 @@ export const WORK_OPTION: OptionSpec = {
   name: "work",
   kind: "text",
   placeholder: "DIR",
+  isPath: true,
   help: "index and retained contents (default TREE.prsync beside TREE; on the same file system)",
 };
 

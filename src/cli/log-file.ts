@@ -1,6 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { messageOf } from "../core/errors.ts";
-import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
+import { UsageError, type ParsedArguments } from "./arguments.ts";
+import type { OptionSpec } from "./option-spec.ts";
 import type { CommandContext } from "./command.ts";
 import { createLineLogger, type LineLogger } from "./line-logger.ts";
 
@@ -8,6 +9,7 @@ export const LOG_FILE_OPTION: OptionSpec = {
   name: "log-file",
   kind: "text",
   placeholder: "FILE",
+  isPath: true,
   help: "append what is done to FILE, a line per change",
 };
 

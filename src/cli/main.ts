@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { displayPath } from "../core/repo-path.ts";
 import { messageOf, systemErrorCode } from "../core/errors.ts";
-import { parseArguments, UsageError } from "./arguments.ts";
+import { parseArguments, UsageError, type ParsedArguments } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
+import { ConfigError } from "./config/config-error.ts";
+import { configDirectories, configure } from "./config/configuration.ts";
 import { EXIT, exitCodeOf, isOurs, systemExitCodeOf } from "./exit-codes.ts";
 import { describeCommand, describeProgram, usageLine } from "./help.ts";
 import { createLineLogger } from "./line-logger.ts";
@@ -23,10 +26,16 @@ async function main(words: readonly string[]): Promise<number> {
   if (command === undefined)
     return complain(new UsageError([`unknown command "${name}"; prsync help lists them`]), context);
   if (rest.includes("--help") || rest.includes("-h")) return help(name, context);
+  let args: ParsedArguments | undefined;
   try {
-    return await command.run(parseArguments(rest, command), context);
+    const typed = parseArguments(rest, command);
+    const directories = configDirectories(context.env, homedir());
+    args = configure(typed, command, { commands: COMMANDS, directories, env: context.env });
+    return await command.run(args, context);
   } catch (error) {
     if (error instanceof UsageError) context.complain(`Usage: ${usageLine(command)}`);
+    if (exitCodeOf(error) === EXIT.usage && args?.configured !== undefined)
+      context.complain(`prsync: note: options of ${args.configured.from} are in force, too`);
     return context.signal.aborted ? complainOfSignal(context) : complain(firstFailure(error), context);
   }
 }
@@ -56,7 +65,7 @@ function firstFailure(error: unknown): unknown {
 /** The two lines of design: what failed and why, then the code. */
 function complain(error: unknown, context: CommandContext): number {
   const code = exitCodeOf(error);
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof ConfigError) {
     for (const problem of error.problems) context.complain(`prsync: ${displayText(problem)}`);
   } else if (isOurs(error) || systemExitCodeOf(error) !== undefined) {
     context.complain(`prsync: ${displayText(describeChain(error as Error))}`);

@@ -2,13 +2,15 @@ import { parseByteSize } from "../core/byte-size.ts";
 import { messageOf } from "../core/errors.ts";
 import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts";
 import type { BandwidthLimits } from "../swarm/host-bandwidth.ts";
-import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
+import { UsageError, type ParsedArguments } from "./arguments.ts";
+import type { OptionSpec } from "./option-spec.ts";
 
 /** Options of every program that takes part in the swarm. */
 export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   {
     name: "bwlimit",
     kind: "text",
+    check: parseBandwidth,
     placeholder: "RATE|UP:DOWN",
     help: "KiB/s, or with a unit (2M), each way: HTTP and swarm together; 0: no limit",
   },

@@ -3,22 +3,25 @@ import { messageOf } from "../core/errors.ts";
 import { repoPathFromByteString } from "../core/repo-path.ts";
 import { parseRuleOptions, type RuleOption } from "../filter/parse-rules.ts";
 import { Selection, type SelectionSettings } from "../filter/selection.ts";
-import { UsageError, type OptionSpec, type ParsedArguments } from "./arguments.ts";
+import { UsageError, type ParsedArguments } from "./arguments.ts";
+import type { OptionSpec } from "./option-spec.ts";
 
-/** What a partial mirror holds, in rsync's words; `sync` and `daemon` share them. */
-export const SELECTION_OPTIONS: readonly OptionSpec[] = [
+const OPTIONS: readonly OptionSpec[] = [
   { name: "filter", kind: "rule", short: "f", placeholder: "RULE", help: "a filter rule of rsync(1)" },
   { name: "include", kind: "rule", placeholder: "PATTERN", help: "take what matches, whatever later rules say" },
   { name: "exclude", kind: "rule", placeholder: "PATTERN", help: "leave out what matches; it is not removed either" },
-  { name: "include-from", kind: "rule", placeholder: "FILE", help: "patterns to include, one a line" },
-  { name: "exclude-from", kind: "rule", placeholder: "FILE", help: "patterns to exclude, one a line" },
-  { name: "files-from", kind: "text", placeholder: "FILE", help: "take only the paths that FILE lists" },
+  { name: "include-from", kind: "rule", placeholder: "FILE", isPath: true, help: "patterns to include, one a line" },
+  { name: "exclude-from", kind: "rule", placeholder: "FILE", isPath: true, help: "patterns to exclude, one a line" },
+  { name: "files-from", kind: "text", placeholder: "FILE", isPath: true, help: "take only the paths that FILE lists" },
   { name: "max-size", kind: "size", placeholder: "SIZE", help: "leave larger files alone" },
   { name: "min-size", kind: "size", placeholder: "SIZE", help: "leave smaller files alone" },
   { name: "quota", kind: "size", placeholder: "SIZE", help: "take only what fits into SIZE (with --newest)" },
   { name: "newest", kind: "flag", help: "of what is selected, take the newest files by mtime (with --quota)" },
-  { name: "everything", kind: "flag", help: "forget the selection of earlier runs" },
+  { name: "everything", kind: "flag", isOnce: true, help: "forget the selection of earlier runs" },
 ];
+
+/** What a partial mirror holds, in rsync's words; `sync` and `daemon` share them. */
+export const SELECTION_OPTIONS: readonly OptionSpec[] = OPTIONS.map((option) => ({ ...option, group: "selection" }));
 
 /**
  * The selection that the options ask for; undefined if there are none: then the one of the last run holds.

@@ -17,6 +17,7 @@ import { EXIT } from "../exit-codes.ts";
 import type { LineLogger } from "../line-logger.ts";
 import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../log-file.ts";
 import {
+  CONFIG_OPTION,
   JSON_OPTION,
   logLevelOf,
   parseBaseUrl,
@@ -45,10 +46,17 @@ export const daemonCommand: Command = {
     {
       name: "listen",
       kind: "text",
+      check: (text) => parseListen(text, "listen"),
       placeholder: "HOST:PORT",
       help: "HTTP for customers (default all addresses, port 7381; port 0 picks one)",
     },
-    { name: "public-url", kind: "text", placeholder: "URL", help: "how customers reach it (default by --listen)" },
+    {
+      name: "public-url",
+      kind: "text",
+      placeholder: "URL",
+      check: (text) => parseBaseUrl(text, "public-url"),
+      help: "how customers reach it (default by --listen)",
+    },
     {
       name: "customers",
       kind: "text",
@@ -73,6 +81,7 @@ export const daemonCommand: Command = {
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
     LOG_FILE_OPTION,
+    CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,
@@ -127,7 +136,7 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
 }
 
 function daemonOptions(args: ParsedArguments): DaemonOptions {
-  if (args.flag("no-delete") && args.isGiven("delete-after-age"))
+  if (args.isTyped("no-delete") && args.isTyped("delete-after-age"))
     throw new UsageError(["--no-delete and --delete-after-age contradict each other"]);
   const removal = args.flag("no-delete") ? "none" : "ours";
   const pollIntervalMs = args.number("interval") ?? FOUR_HOURS_MS;

@@ -6,7 +6,7 @@ import { encodeTicket, isSiteName, isVolunteerName } from "../../trust/ticket.ts
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
-import { parseBaseUrl, STATE_OPTION, repositoryStateOf } from "../load-options.ts";
+import { parseBaseUrl, CONFIG_OPTION, STATE_OPTION, repositoryStateOf } from "../load-options.ts";
 
 /** `prsync invite TREE NAME` */
 export const inviteCommand: Command = {
@@ -25,6 +25,7 @@ export const inviteCommand: Command = {
       help: "where the mirror stands: mirrors of one site prefer each other",
     },
     { name: "again", kind: "flag", help: "NAME was used: forget its key and make a new ticket" },
+    CONFIG_OPTION,
     STATE_OPTION,
   ],
   run: runInvite,

@@ -5,7 +5,7 @@ import { TUF_ROLES, type TufRole } from "../../trust/tuf-roles.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
-import { JSON_OPTION, STATE_OPTION, repositoryStateOf } from "../load-options.ts";
+import { CONFIG_OPTION, JSON_OPTION, STATE_OPTION, repositoryStateOf } from "../load-options.ts";
 
 /** `prsync keys TREE [list | rotate ROLE | export DIR | threshold ROLE N]` */
 export const keysCommand: Command = {
@@ -22,7 +22,7 @@ export const keysCommand: Command = {
     { name: "FIRST", isOptional: true },
     { name: "SECOND", isOptional: true },
   ],
-  options: [STATE_OPTION, JSON_OPTION],
+  options: [CONFIG_OPTION, STATE_OPTION, JSON_OPTION],
   run: runKeys,
 };
 

@@ -14,6 +14,7 @@ import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
+  CONFIG_OPTION,
   JSON_OPTION,
   QUIET_OPTION,
   STATE_OPTION,
@@ -40,7 +41,13 @@ export const publishCommand: Command = {
       placeholder: "64K",
       help: "piece length of new bundles: a power of two, 16K to 16M",
     },
-    { name: "delta-size", kind: "text", placeholder: "sqrt|SIZE", help: "block length of signatures (default sqrt)" },
+    {
+      name: "delta-size",
+      kind: "text",
+      placeholder: "sqrt|SIZE",
+      check: parseDeltaSize,
+      help: "block length of signatures (default sqrt)",
+    },
     {
       name: "look-inside-budget",
       kind: "number",
@@ -57,6 +64,7 @@ export const publishCommand: Command = {
     },
     { name: "no-owners", kind: "flag", help: "they don't any more (default)" },
     WORK_OPTION,
+    CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,

@@ -18,6 +18,7 @@ import { type ParsedArguments, UsageError } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
+  CONFIG_OPTION,
   JSON_OPTION,
   logLevelOf,
   parseBaseUrl,
@@ -31,6 +32,7 @@ import {
 } from "../load-options.ts";
 import { NETWORK_OPTIONS, networkLimits } from "../network-options.ts";
 import { ownProgram } from "../own-program.ts";
+import { publishCommand } from "./publish.ts";
 import { announceReady, untilAborted } from "../ready.ts";
 
 /** `prsync serve TREE` */
@@ -45,16 +47,24 @@ export const serveCommand: Command = {
     {
       name: "listen",
       kind: "text",
+      check: (text) => parseListen(text, "listen"),
       placeholder: "HOST:PORT",
       help: "HTTP (default all addresses, port 7380; port 0 picks one)",
     },
     { name: "peer-port", kind: "port", placeholder: "PORT", help: "peers (default 7382; 0 picks one)" },
-    { name: "public-url", kind: "text", placeholder: "URL", help: "how the world reaches the HTTP port" },
+    {
+      name: "public-url",
+      kind: "text",
+      placeholder: "URL",
+      check: (text) => parseBaseUrl(text, "public-url"),
+      help: "how the world reaches the HTTP port",
+    },
     { name: "trusted-proxy", kind: "text", placeholder: "ADDRESS", help: "believe X-Forwarded-For of this proxy" },
     {
       name: "sites",
       kind: "text",
       placeholder: "FILE",
+      isPath: true,
       help: "names of sites by address, lines of ADDRESS/BITS NAME (default: a site is a /16 or /48)",
     },
     { name: "no-redirect", kind: "flag", help: "serve all customers here, send none to volunteers" },
@@ -87,6 +97,7 @@ export const serveCommand: Command = {
     },
     ...NETWORK_OPTIONS,
     WORK_OPTION,
+    CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,
@@ -112,7 +123,8 @@ async function runServe(args: ParsedArguments, context: CommandContext): Promise
   };
   await settle();
   using tree = await PublishedTreeReader.open({ treePath, ...place });
-  const publish = (): Promise<void> => publishInChild(treePath, place).finally(settle);
+  const configured = args.configured?.wordsFor(publishCommand.options) ?? [];
+  const publish = (): Promise<void> => publishInChild(treePath, place, configured).finally(settle);
   await using program = await serveTree(options, { tree, authority, clock: realClock, log, publish });
   const peer = `${new URL(program.httpUrl).hostname}:${program.peerPort}`;
   announceReady("serve", { http: program.httpUrl, peer }, { args, context });
@@ -175,9 +187,11 @@ function readSiteTable(path: string): SiteTable {
 async function publishInChild(
   treePath: string,
   place: { readonly stateDirectory: string; readonly workDirectory: string },
+  configured: readonly string[],
 ): Promise<void> {
   const [command, ...words] = ownProgram();
-  const options = ["--quiet", "--state", place.stateDirectory, "--work", place.workDirectory];
+  // What stands last counts.
+  const options = [...configured, "--quiet", "--state", place.stateDirectory, "--work", place.workDirectory];
   const child = spawn(command!, [...words, "publish", treePath, ...options], { stdio: ["ignore", "ignore", "pipe"] });
   let told = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (told = (told + text).slice(-4_000)));

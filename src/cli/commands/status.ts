@@ -8,7 +8,14 @@ import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { askRunning } from "../running-program.ts";
-import { JSON_OPTION, STATE_OPTION, stateDirectoryOf, WORK_OPTION, workDirectoryOf } from "../load-options.ts";
+import {
+  CONFIG_OPTION,
+  JSON_OPTION,
+  STATE_OPTION,
+  stateDirectoryOf,
+  WORK_OPTION,
+  workDirectoryOf,
+} from "../load-options.ts";
 
 /** `prsync status WHERE` */
 export const statusCommand: Command = {
@@ -16,7 +23,7 @@ export const statusCommand: Command = {
   summary: "both: what a tree or a mirror holds and does",
   description: "Asks the program that runs for WHERE (a TREE or DEST); without one, reads what it left on disk.",
   positionals: [{ name: "WHERE" }],
-  options: [WORK_OPTION, STATE_OPTION, JSON_OPTION],
+  options: [CONFIG_OPTION, WORK_OPTION, STATE_OPTION, JSON_OPTION],
   run: runStatus,
 };
 

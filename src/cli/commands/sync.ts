@@ -21,6 +21,7 @@ import { exitCodeOfOutcome, itemizedLines, logLines, statsFacts } from "../sync-
 import { EXIT } from "../exit-codes.ts";
 import type { HookError } from "../hook-error.ts";
 import {
+  CONFIG_OPTION,
   JSON_OPTION,
   logLevelOf,
   QUIET_OPTION,
@@ -48,7 +49,7 @@ export const syncCommand: Command = {
   options: [
     { name: "delete", kind: "flag", help: "remove everything in DEST that the release lacks" },
     { name: "delete-delay", kind: "flag", help: "as --delete: removals always come last" },
-    { name: "dry-run", kind: "flag", short: "n", help: "tell what would be done and change nothing" },
+    { name: "dry-run", kind: "flag", short: "n", isOnce: true, help: "tell what would be done and change nothing" },
     { name: "itemize-changes", kind: "flag", short: "i", help: "a line per change, in rsync's format" },
     { name: "stats", kind: "flag", help: "figures in rsync's format in place of the summary" },
     {
@@ -59,6 +60,7 @@ export const syncCommand: Command = {
     {
       name: "linger",
       kind: "text",
+      check: readLinger,
       placeholder: "15m|ratio:1",
       help: "give to others for a time, or until as much was given as taken",
     },
@@ -71,6 +73,7 @@ export const syncCommand: Command = {
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
     LOG_FILE_OPTION,
+    CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,
@@ -92,15 +95,17 @@ async function runSyncCommand(args: ParsedArguments, outer: CommandContext): Pro
 
 async function synchronise(args: ParsedArguments, context: CommandContext, logFile?: LogFile): Promise<number> {
   const { ticket, destinationPath } = ticketAndDestination(args, context);
-  const lingerOption = readLinger(args);
-  const isDeleting = ["delete", "delete-delay", "delete-after-age"].some((name) => args.isGiven(name));
+  const lingerText = args.text("linger");
+  const asksToDelete = ["delete", "delete-delay", "delete-after-age"].some((name) => args.isGiven(name));
+  const isDeleting = asksToDelete && !args.typed.withdrawn.has("delete");
   if (args.isGiven("quota") && !isDeleting)
     throw new UsageError([
       "--quota needs --delete: what is no longer among the newest must be removed to stay within it",
     ]);
   const options = syncOptions(args, { removal: isDeleting ? "all" : "none", maxDelete: undefined });
   const isDryRun = args.flag("dry-run");
-  if (isDryRun && lingerOption !== undefined) throw new UsageError(["--dry-run and --linger contradict each other"]);
+  const lingerOption = lingerText === undefined || isDryRun ? undefined : readLinger(lingerText);
+  if (isDryRun && args.isTyped("linger")) throw new UsageError(["--dry-run and --linger contradict each other"]);
   const log = context.createLogger(
     args.flag("quiet") || (!args.flag("verbose") && !args.flag("json")) ? "quiet" : logLevelOf(args),
   );
@@ -135,9 +140,7 @@ function endingInHook(code: number, context: CommandContext): number {
   return EXIT.hook;
 }
 
-function readLinger(args: ParsedArguments): Linger | undefined {
-  const text = args.text("linger");
-  if (text === undefined) return undefined;
+function readLinger(text: string): Linger {
   const parsed = parseLinger(text);
   if (parsed === undefined) throw new UsageError([`--linger: expected a time like 15m or ratio:1, got "${text}"`]);
   return parsed;
@@ -207,7 +210,7 @@ async function syncByDaemon(
   });
   progress.clear();
   if (answer === undefined) return undefined;
-  const ignored = DAEMON_DECIDES.filter((name) => args.isGiven(name)).map((name) => `--${name}`);
+  const ignored = DAEMON_DECIDES.filter((name) => args.isTyped(name)).map((name) => `--${name}`);
   if (ignored.length > 0)
     context.complain(`prsync: warning: the running daemon synced by its own options, not by ${ignored.join(", ")}`);
   return answer.result as Reported;

@@ -10,6 +10,7 @@ import type { ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
+  CONFIG_OPTION,
   JSON_OPTION,
   logLevelOf,
   QUIET_OPTION,
@@ -37,6 +38,7 @@ export const verifyCommand: Command = {
       placeholder: "PORT",
       help: "where peers reach this mirror meanwhile (default 7382; 0 picks one)",
     },
+    CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
     QUIET_OPTION,

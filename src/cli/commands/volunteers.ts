@@ -6,7 +6,7 @@ import { VolunteerRegistry } from "../../store/volunteer-registry.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
-import { JSON_OPTION, STATE_OPTION, repositoryStateOf } from "../load-options.ts";
+import { CONFIG_OPTION, JSON_OPTION, STATE_OPTION, repositoryStateOf } from "../load-options.ts";
 
 /** `prsync volunteers TREE` */
 export const volunteersCommand: Command = {
@@ -20,6 +20,7 @@ export const volunteersCommand: Command = {
     { name: "revoke", kind: "text", placeholder: "NAME", help: "shut a mirror out until it is invited again" },
     { name: "drain", kind: "text", placeholder: "NAME", help: "send it no customers any more" },
     { name: "undrain", kind: "text", placeholder: "NAME", help: "send it customers again" },
+    CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
   ],

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { parseArguments, parseDurationMs, UsageError, type ArgumentSpec } from "../../../src/cli/arguments.ts";
+import { parseArguments, UsageError, type ArgumentSpec } from "../../../src/cli/arguments.ts";
+import { parseDurationMs } from "../../../src/cli/option-spec.ts";
 
 const SPEC: ArgumentSpec = {
   positionals: [{ name: "TICKET", isOptional: true }, { name: "DEST" }],
@@ -86,7 +87,7 @@ test("all problems are named at once", () => {
   ]);
 });
 
-test.each(["__proto__", "constructor", "toString", "no-delete"])("--%s is an unknown option", (name) => {
+test.each(["__proto__", "constructor", "toString", "no-such", "no-__proto__"])("--%s is an unknown option", (name) => {
   expect(problemsOf(`--${name}`, "dest")).toEqual([`unknown option --${name}`]);
 });
 
@@ -105,4 +106,18 @@ test("durations have units; only zero goes without", () => {
   ]);
   for (const text of ["", "30", "-1s", "1w", "s", "1s ", "1h30m"])
     expect(() => parseDurationMs(text)).toThrow(/30s, 15m/);
+});
+
+test("--no-NAME takes back what was said of an option before", () => {
+  const parsed = parseArguments(["--delete", "--no-delete", "--state=a", "--no-state", "--state=b", "dest"], SPEC);
+  expect([parsed.flag("delete"), parsed.text("state")]).toEqual([false, "b"]);
+  expect([...parsed.typed.withdrawn]).toEqual(["delete"]);
+  expect(problemsOf("--no-delete=x", "dest")).toEqual(["unknown option --no-delete; did you mean --delete?"]);
+});
+
+test("a mistyped option is told the name it is near to", () => {
+  expect(problemsOf("--peerport", "1", "--max_delete", "dest")).toEqual([
+    "unknown option --peerport; did you mean --peer-port?",
+    "unknown option --max_delete; did you mean --max-delete?",
+  ]);
 });

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { CentralError } from "../../../src/central/errors.ts";
 import { EXIT, EXIT_CODE_TABLES } from "../../../src/cli/exit-codes.ts";
 import { UsageError } from "../../../src/cli/arguments.ts";
+import { ConfigError } from "../../../src/cli/config/config-error.ts";
 import { HookError } from "../../../src/cli/hook-error.ts";
 import { CodecError } from "../../../src/codec/errors.ts";
 import { CoreError } from "../../../src/core/errors.ts";
@@ -20,6 +21,7 @@ import { TrustError } from "../../../src/trust/errors.ts";
 
 const FOLDERS = new Map<unknown, string>([
   [UsageError, "cli"],
+  [ConfigError, "cli"],
   [HookError, "cli"],
   [CentralError, "central"],
   [CodecError, "codec"],

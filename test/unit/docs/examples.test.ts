@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseArguments } from "../../../src/cli/arguments.ts";
 import { COMMANDS } from "../../../src/cli/commands.ts";
+import { configure } from "../../../src/cli/config/configuration.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const guide = readFileSync(join(root, "docs/admin-guide.md"), "utf8");
@@ -12,7 +13,7 @@ const examples = readdirSync(join(root, "docs/examples")).map((name) => ({
 }));
 
 test("the admin guide shows each example as it is", () => {
-  expect(examples.length).toBe(5);
+  expect(examples.length).toBe(6);
   expect(examples.filter(({ text }) => !guide.includes(`\`\`\`\n${text}\`\`\``)).map(({ name }) => name)).toEqual([]);
 });
 
@@ -29,6 +30,23 @@ test("each command line of an example is one that the program takes", () => {
     return name;
   });
   expect(commands.toSorted()).toEqual(["daemon", "serve", "sync", "sync"]);
+});
+
+test("the configuration file is one that each command takes", () => {
+  const path = join(root, "docs/examples/prsync.toml");
+  const search = { commands: COMMANDS, directories: [], env: {} };
+  const named = ["sync debian", "daemon images", "status debian", "verify images"].map((line) => {
+    const [name, word] = line.split(" ");
+    const command = COMMANDS.find((candidate) => candidate.name === name)!;
+    const { configured } = configure(parseArguments([word!, "--config", path], command), command, search);
+    return [...configured!.values.keys()].toSorted().join(" ");
+  });
+  expect(named).toEqual([
+    "bwlimit delete filter linger pre-sync quiet",
+    "bwlimit listen peer-port public-url quiet scrub",
+    "",
+    "peer-port quiet",
+  ]);
 });
 
 test("the package holds them", () => {
