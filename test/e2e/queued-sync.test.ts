@@ -74,7 +74,8 @@ test("whoever waits can be told to end, or not to wait, or not for long", async 
 
 test("who only lingers gives way", async () => {
   await using first = begin(["--linger", "10m"]);
-  await existing(join(mirror, ".prsync/lock.sqlite.holder"));
+  // A run that was killed leaves its name there.
+  while (holder() !== first.pid) await setTimeout(50);
   const second = await sync([]);
   expect([second.code, (await first.ended()).code]).toEqual([0, 0]);
 });
@@ -126,6 +127,11 @@ async function waiting(): Promise<Run> {
 
 async function existing(path: string): Promise<void> {
   while (!existsSync(path)) await setTimeout(50);
+}
+
+function holder(): number | undefined {
+  const path = join(mirror, ".prsync/lock.sqlite.holder");
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as { pid: number }).pid : undefined;
 }
 
 function sync(options: readonly string[]): Promise<RunResult> {
