@@ -61,18 +61,23 @@ const { values } = parseArgs({
 const totalBytes = Number(values.mib ?? (values.quick ? 8 : 64)) * MIB;
 const bitsPerSecond = Number(values.mbit) * 1e6;
 
+const setting = { totalBytes, minIdle: MIN_IDLE, rsync: await versionOf("rsync") };
 const rows: Row[] = [];
 for (const work of chosen(values.work, WORK_KINDS)) {
   for (const links of chosen(values.links, LINK_KINDS)) {
     for (const program of chosen(values.programs, Object.keys(PROGRAMS))) {
-      rows.push(...(await series(work, links, program)));
+      await series(work, links, program);
     }
   }
 }
 printTable(COLUMNS, rows);
-const setting = { totalBytes, minIdle: MIN_IDLE, rsync: await versionOf("rsync") };
-if (values.merge) writeResult("swarm", { ...setting, rows: mergedWith(earlierRows(), rows) });
-else writeResult("swarm.local", { ...setting, rows });
+
+/** After each row: a run of hours may be ended at any time. */
+function keep(row: Row): void {
+  rows.push(row);
+  if (values.merge) writeResult("swarm", { ...setting, rows: mergedWith(earlierRows(), [row]) });
+  else writeResult("swarm.local", { ...setting, rows });
+}
 
 /** Rows of the committed result; a result of another size is no company for new rows. */
 function earlierRows(): readonly Row[] {
@@ -97,8 +102,8 @@ function mergedWith(earlier: readonly Row[], measured: readonly Row[]): readonly
 }
 
 /** One program with growing numbers of mirrors. */
-async function series(work: WorkKind, links: LinkKind, program: string): Promise<Row[]> {
-  if (program === "libtorrent" && (work === "daily" || work === "partial")) return [];
+async function series(work: WorkKind, links: LinkKind, program: string): Promise<void> {
+  if (program === "libtorrent" && (work === "daily" || work === "partial")) return;
   const counts = values.mirrors.split(",").map(Number);
   const found: Row[] = [];
   for (const mirrors of counts) {
@@ -106,9 +111,9 @@ async function series(work: WorkKind, links: LinkKind, program: string): Promise
     const row = isMeasured ? await measure({ work, links, program, mirrors }) : extrapolated(found.at(-1), mirrors);
     if (row === undefined) continue;
     found.push(row);
+    keep(row);
     printTable(COLUMNS, [row]);
   }
-  return found;
 }
 
 interface Scene {
