@@ -1,7 +1,7 @@
 // The swarm in simulation: real sessions and tracker, virtual time, one bundle to empty volunteers that start together.
 // `npm run bench -- sim-swarm`, or `node bench/sim-swarm.ts --volunteers 40,200 --size 16M --piece 256K --only sites`.
 // Time is set beside the Kumar–Ross bound (lines without headers); bytes across sites with locality (`balanced`, as central
-// does it), with `plain` locality (what sites gave counts for nothing) and with `none`. All lines 20 Mbit/s down.
+// does it; `fair`, as `serve --fair-sites` does it), with `plain` locality (what sites gave counts for nothing) and with `none`. All lines 20 Mbit/s down.
 // 1,000 volunteers take from five to twenty minutes a row: `--only sites --locality plain --merge` puts single rows into the committed result.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -55,7 +55,8 @@ for (const count of values.volunteers.split(",").map(Number)) {
   await measure("up = down/4", "balanced", QUARTER, anywhere(QUARTER));
   const sites = Math.max(2, Math.round(count / 50));
   const inSites = Array.from({ length: count }, (_, index) => ({ speed: QUARTER, site: `site ${index % sites}` }));
-  for (const locality of ["none", "balanced"] as const) await measure(`${sites} sites`, locality, QUARTER, inSites);
+  for (const locality of ["none", "balanced", "fair"] as const)
+    await measure(`${sites} sites`, locality, QUARTER, inSites);
 }
 const unequal = values.unequal.split(",").flatMap((group) => {
   const [sites = 0, members = 0] = group.split("x").map(Number);
@@ -64,7 +65,7 @@ const unequal = values.unequal.split(",").flatMap((group) => {
     site: `${members}: ${Math.floor(index / members)}`,
   }));
 });
-for (const locality of ["plain", "balanced"] as const)
+for (const locality of ["plain", "balanced", "fair"] as const)
   await measure(`unequal sites ${values.unequal}`, locality, QUARTER, unequal);
 
 printTable(COLUMNS, rows);

@@ -53,7 +53,7 @@ function enrol(context: EnrolmentContext, asked: EnrolmentRequest, reply: Fastif
   const { id, name, site } = registry.byName(asked.name)!;
   if (decision === "bind") log.info({ name, volunteer: id }, "a volunteer enrolled");
   counters.enrolments++;
-  const pass = passFor(authority, context.clock, { publicKey });
+  const pass = passFor(authority, context.clock, { publicKey, site });
   const passKey = authority.passSigner.publicKeyText;
   const answer = { volunteer: id, name, ...(site === undefined ? {} : { site }), pass, passKey };
   return reply.header("Cache-Control", "no-store").send(answer);

@@ -26,6 +26,8 @@ export interface ServeOptions {
   readonly trustedProxies: readonly string[];
   /** `--sites`: names of sites by address. */
   readonly siteTable: SiteTable;
+  /** `--fair-sites`: pieces have homes, so that each site gives others about what it takes (decision 0011). */
+  readonly areSitesFair: boolean;
   /** Customers to volunteers; undefined: central serves all itself (`--no-redirect`). */
   readonly redirects: RedirectOptions | undefined;
   /** `--open`: stock BitTorrent clients may join. */
@@ -54,6 +56,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   publicUrl: undefined,
   trustedProxies: [],
   siteTable: new SiteTable(),
+  areSitesFair: false,
   redirects: { policy: "near", minBytes: 16 * 1024 },
   allowStockClients: false,
   announceIntervalMs: 60_000,

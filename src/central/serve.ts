@@ -173,6 +173,7 @@ class Central {
       random,
       choice: new CustomerChoice(choosing, options.redirects),
       siteTable: options.siteTable,
+      areSitesFair: options.areSitesFair,
       counters: this.#counters,
       publicUrl: options.publicUrl,
       publicPathPrefix: publicPath,

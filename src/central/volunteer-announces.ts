@@ -2,6 +2,7 @@ import type { Clock, Random } from "../core/clock.ts";
 import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { jitteredIntervalSeconds, peerAnswerOf, type VolunteerAnswer } from "../tracker/announce-answer.ts";
+import { type BorderPlan, borderPlanFor, NO_BORDER_PLAN } from "../tracker/border-plan.ts";
 import { choosePeers, type PeerRules } from "../tracker/choose-peers.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
@@ -21,6 +22,8 @@ export interface AnnounceContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly announceIntervalMs: number;
+  /** Do sites share the work at their borders (`serve --fair-sites`)? */
+  readonly areSitesFair: boolean;
   readonly origin: () => { readonly id: string; readonly port: number };
   /** Connects to an announced address; the result goes to {@link LiveVolunteers.notePort}. */
   readonly checkPort: (address: { readonly id: string; readonly host: string; readonly port: number }) => void;
@@ -63,18 +66,22 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
   }
   const outcome = context.live.announce(announce, { id: volunteer.id, host, site: volunteer.site });
   if (outcome.isPortCheckDue) context.checkPort({ id: volunteer.id, host, port: announce.port });
+  const plan = context.areSitesFair
+    ? borderPlanFor(outcome.volunteer, context.live.all(), peerRules(context))
+    : NO_BORDER_PLAN;
+  const { site } = outcome.volunteer;
   return {
     interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),
-    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer),
+    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer, plan),
     origin: context.origin(),
-    pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey! }),
+    pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey!, site }),
     revoked: context.registry.revokedIds(),
     release: newest,
     holdingsId: outcome.holdingsId,
     fullHoldingsWanted: outcome.fullHoldingsWanted,
-    ...(outcome.volunteer.site === undefined ? {} : { site: outcome.volunteer.site }),
+    ...(site === undefined ? {} : { site }),
     neighbours: context.live.neighbourCount(outcome.volunteer),
-    spared: context.live.balance.spared(),
+    ...(plan.homes.length === 0 ? {} : { border: plan }),
     ...stockFor(context, outcome.volunteer),
   };
 }
@@ -88,9 +95,10 @@ function stockFor(
   return { stock: stockPeersFor(asking, tree.bundleNumbers(), { swarms: stockSwarms, random }) };
 }
 
-function peersFor(context: AnnounceContext, asking: LiveVolunteer): VolunteerAnswer["peers"] {
+function peersFor(context: AnnounceContext, asking: LiveVolunteer, { tasks }: BorderPlan): VolunteerAnswer["peers"] {
   const { live, random } = context;
-  return choosePeers(asking, live.all(), { ...peerRules(context), random, balance: live.balance }).map(peerAnswerOf);
+  const rules = { ...peerRules(context), random, balance: live.balance, sitesOfTasks: tasks.map(({ site }) => site) };
+  return choosePeers(asking, live.all(), rules).map(peerAnswerOf);
 }
 
 /** Whom any answer may name. */

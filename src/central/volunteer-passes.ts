@@ -6,7 +6,7 @@ import type { RepositoryAuthority } from "./ports.ts";
 export function passFor(
   authority: RepositoryAuthority,
   clock: Clock,
-  holder: { readonly publicKey: Uint8Array; readonly origin?: boolean },
+  holder: { readonly publicKey: Uint8Array; readonly origin?: boolean; readonly site?: string | undefined },
 ): string {
   const whole = { repository: authority.repositoryId, ...holder };
   return issuePass(authority.passSigner, whole, clock.wallMs() + PASS_VALIDITY_MS);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { BorderTasks } from "../swarm/site-view.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpClient, HttpResponse } from "../net/http-client.ts";
 import {
@@ -64,8 +65,8 @@ export interface AnnounceAnswer {
   readonly site?: string | undefined;
   /** Other volunteers there. */
   readonly neighbours?: number | undefined;
-  /** Sites that gave more than they took. */
-  readonly spared?: readonly string[] | undefined;
+  /** Sites that share the work at their borders, and this mirror's part of it. */
+  readonly border?: BorderTasks | undefined;
   /** Undefined unless stock clients are let in. */
   readonly stock?: readonly AnnouncedStockPeer[] | undefined;
 }
@@ -97,7 +98,7 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
         id: z.string().regex(/^[0-9a-f]{40}$/),
         host: z.string(),
         port,
-        site: z.string().optional(),
+        site: z.string().max(64).optional(),
         complete: z.int().optional(),
         bundles: z.array(z.int()).optional(),
       }),
@@ -107,7 +108,13 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
   pass: z.string().max(4096).optional(),
   site: z.string().max(64).optional(),
   neighbours: z.int().min(0).optional(),
-  spared: z.array(z.string().max(64)).max(1000).optional(),
+  border: z
+    .object({
+      homes: z.array(z.string().max(64)).max(1000),
+      slices: z.int().min(1).max(1024),
+      tasks: z.array(z.object({ site: z.string().max(64), slice: z.int().min(0).max(1023) })).max(10_000),
+    })
+    .optional(),
   revoked: z.array(z.string()).max(100_000).optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),

@@ -2,6 +2,7 @@ import type { CancelTimer, Clock, Random } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import { type KnownPeer, stockPeer } from "../swarm/ports.ts";
+import { NO_TASKS } from "../swarm/site-view.ts";
 import type { AnnounceAnswer, AnnounceBody, AnnounceClient, AnnounceCounters } from "./announce-client.ts";
 import { SyncError } from "./errors.ts";
 import type { HoldingsReporter } from "./holdings-report.ts";
@@ -187,8 +188,8 @@ export class Announcer implements AsyncDisposable {
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.isOpen = answer.stock !== undefined;
-    const { site, neighbours = 0, spared = [] } = answer;
-    const news = { site, neighbourCount: neighbours, spared };
+    const { site, neighbours = 0, border = NO_TASKS } = answer;
+    const news = { site, neighbourCount: neighbours, border };
     swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname), news);
     const { release = 0 } = answer;
     if (release <= situation.announcedRelease) return;

@@ -4,7 +4,6 @@ import { fatalDiskError } from "../store/errors.ts";
 import type { Pace } from "../net/pace.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
-import { DEFAULT_SOURCE_PATIENCE, type SourcePatience } from "../swarm/running-download.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import type { CentralClient } from "./central-client.ts";
 import { OverallProgress, ProgressSaver } from "./download-progress.ts";
@@ -38,12 +37,6 @@ export interface DownloadFailure {
   readonly transfer: StagedTransfer;
   readonly error: unknown;
 }
-
-/**
- * A mirror has central's HTTP as its last source, so a swarm without a source is given up sooner than elsewhere: a connection
- * to a peer takes at most 10 s.
- */
-export const MIRROR_PATIENCE: SourcePatience = { ...DEFAULT_SOURCE_PATIENCE, noSourceMs: 15_000 };
 
 const SAVE_PROGRESS_MS = 2_000;
 const PARALLEL_BUNDLES = 8;

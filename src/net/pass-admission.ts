@@ -44,7 +44,7 @@ export class PassAdmission implements PeerAdmission {
     if (!verifyPeerProof(pass.publicKey, binding, message.signature)) {
       return { ok: false, reason: `volunteer ${peerId} did not sign for this connection` };
     }
-    return { ok: true, isOrigin: pass.origin };
+    return { ok: true, isOrigin: pass.origin, site: pass.site };
   }
 
   #verify(text: string): Pass | TrustError {

@@ -11,7 +11,8 @@ export interface PeerBinding {
 }
 
 export type AdmissionResult =
-  { readonly ok: true; readonly isOrigin: boolean } | { readonly ok: false; readonly reason: string };
+  | { readonly ok: true; readonly isOrigin: boolean; readonly site?: string | undefined }
+  | { readonly ok: false; readonly reason: string };
 
 /** Passes and signatures, as connections need them. */
 export interface PeerAdmission {

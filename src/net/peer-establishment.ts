@@ -12,7 +12,7 @@ import { encodePassMessage, parsePassMessage } from "../swarm/wire/pass-message.
 import { NetError } from "./errors.ts";
 import type { PeerAdmission, PeerBinding } from "./peer-admission.ts";
 import type { PeerLink } from "./peer-link.ts";
-import { MAX_INCOMING_REQUESTS, SocketPeerWire } from "./socket-peer-wire.ts";
+import { type AdmittedPeer, MAX_INCOMING_REQUESTS, SocketPeerWire } from "./socket-peer-wire.ts";
 
 /** For connecting, both handshakes and both passes together. */
 export const ESTABLISHMENT_DEADLINE_MS = 10_000;
@@ -120,7 +120,7 @@ class Establishment {
     gate.expectExtended({ geometry: bundle, isFast: extensions.fast, holdsEarlyFrames: allowStockClients });
     wire.extendedHandshake = this.#extendedHandshake(bundle);
     if (this.#side.answers) wire.handshake(infoHash, ownId, { fast: true });
-    if (!extensions.extended) this.#finish({ isStockClient: true, isOrigin: false });
+    if (!extensions.extended) this.#finish({ isStockClient: true, isOrigin: false, site: undefined });
   };
 
   readonly #onExtended = (extension: string, payload: Uint8Array): void => {
@@ -133,7 +133,7 @@ class Establishment {
     const { nonce, extensionIds } = this.#link.gate.extendedHandshake!;
     if (nonce === undefined) {
       if (!this.#context.allowStockClients) return this.#link.close("a peer without a pass");
-      return this.#finish({ isStockClient: true, isOrigin: false });
+      return this.#finish({ isStockClient: true, isOrigin: false, site: undefined });
     }
     const id = extensionIds.get("prsync");
     if (id === undefined) return this.#link.close("a nonce without the prsync extension");
@@ -146,10 +146,10 @@ class Establishment {
   #onPass(payload: Uint8Array): void {
     const result = this.#context.admission.admit(parsePassMessage(payload), this.#binding(this.#ownNonce, "other"));
     if (!result.ok) return this.#link.close(result.reason);
-    this.#finish({ isStockClient: false, isOrigin: result.isOrigin });
+    this.#finish({ isStockClient: false, isOrigin: result.isOrigin, site: result.site });
   }
 
-  #finish(kind: { readonly isStockClient: boolean; readonly isOrigin: boolean }): void {
+  #finish(kind: Pick<AdmittedPeer, "isStockClient" | "isOrigin" | "site">): void {
     const { wire, gate } = this.#link;
     wire.off("handshake", this.#onHandshake);
     wire.off("extended", this.#onExtended);

@@ -22,6 +22,7 @@ export interface AdmittedPeer {
   readonly peerId: string;
   readonly isStockClient: boolean;
   readonly isOrigin: boolean;
+  readonly site: string | undefined;
   readonly geometry: PieceGeometry;
   readonly clock: Clock;
 }
@@ -34,6 +35,7 @@ export class SocketPeerWire implements PeerWire {
   readonly peerId: string;
   readonly isStockClient: boolean;
   readonly isOrigin: boolean;
+  readonly site: string | undefined;
   readonly remoteHost: string;
   readonly #link: PeerLink;
   readonly #peer: AdmittedPeer;
@@ -51,6 +53,7 @@ export class SocketPeerWire implements PeerWire {
     this.peerId = peer.peerId;
     this.isStockClient = peer.isStockClient;
     this.isOrigin = peer.isOrigin;
+    this.site = peer.site;
     this.remoteHost = link.remoteHost;
     const { pieceLength } = peer.geometry;
     this.#asked = new RequestBook(pieceLength, Infinity);

@@ -230,6 +230,8 @@ class TcpSwarmNode implements SwarmNode {
       pendingCount: dialling.size,
       isAllowed: () => true,
       needsOrigin: session.needsOrigin,
+      sites: this.#sessions.sites,
+      sharesWork: session.sharesWork,
     };
     for (const peer of dialPlan.choose(situation, this.#options.clock.monotonicMs())) void this.#call(active, peer);
   }

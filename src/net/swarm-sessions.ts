@@ -59,7 +59,7 @@ export class SwarmSessions {
     if (known !== undefined && (known.session.bundle === bundle || known.session.isDownloading)) return known;
     known?.session.close("replaced");
     const { clock, random, log, isOrigin, patience } = this.#options;
-    const isNear = (peerId: string): boolean => this.sites.nearnessOf(peerId) === "near";
+    const isNear = (peerId: string): boolean => this.sites.isNear(peerId);
     const traffic = {
       onUploaded: (bytes: number, peerId: string): void => this.#traffic.uploaded(bytes, isNear(peerId)),
       onDownloaded: (bytes: number, peerId: string): void => this.#traffic.downloaded(bytes, isNear(peerId)),

@@ -11,6 +11,9 @@ import { VirtualClock } from "./virtual-clock.ts";
 /** Asking again while bytes are on their way, as a mirror does (`edge/announcer.ts`): others appear in the first moments. */
 const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 
+/** Daemons are known to the tracker, and their ports tried, long before a release comes. */
+const KNOWN_BEFORE_MS = 200;
+
 export interface ScenarioVolunteer {
   readonly speed: LinkSpeed;
   readonly site?: string;
@@ -188,6 +191,7 @@ class ScenarioRun {
       speed: volunteer.speed,
       end: {
         ...(tamper === undefined ? {} : { tamper }),
+        ...(volunteer.site === undefined ? {} : { site: volunteer.site }),
         onPayload: (from, bytes) => this.#count(site, from, bytes),
       },
     });
@@ -203,6 +207,12 @@ class ScenarioRun {
     };
     this.#hosts.set(peerId, host);
     this.#participants.set(peerId, participant);
+    this.#tell(participant, "started");
+    this.#clock.schedule(volunteer.startSeconds === undefined ? KNOWN_BEFORE_MS : 0, () => this.#begin(participant));
+  }
+
+  #begin(participant: Participant): void {
+    const { host, bundle, volunteer } = participant;
     const startSeconds = this.#clock.passedSeconds;
     const settle = (error: unknown): void => {
       if (participant.isSettled) return;
@@ -212,7 +222,7 @@ class ScenarioRun {
       participant.seconds = this.#clock.passedSeconds - startSeconds;
       this.#announce(participant, "completed");
     };
-    this.#announce(participant, "started");
+    this.#announce(participant);
     host.download(bundle.missing()).then(
       () => settle(undefined),
       (error: unknown) => settle(error),
@@ -222,9 +232,20 @@ class ScenarioRun {
     }
   }
 
-  #announce(participant: Participant, event?: "started" | "completed"): void {
+  /** Announces, and again after a while. */
+  #announce(participant: Participant, event?: "completed"): void {
+    const told = this.#tell(participant, event);
+    if (told === undefined || event === "completed") return;
+    const soonMs = SYNCING_INTERVALS_MS[participant.announces++] ?? SYNCING_INTERVALS_MS.at(-1)!;
+    this.#clock.schedule(told.isComplete ? told.intervalMs : soonMs, () => this.#announce(participant));
+  }
+
+  #tell(
+    participant: Participant,
+    event?: "started" | "completed",
+  ): { readonly intervalMs: number; readonly isComplete: boolean } | undefined {
     const { host, bundle, volunteer } = participant;
-    if (!host.isUp) return;
+    if (!host.isUp) return undefined;
     const leftPieces = bundle.layout.pieceCount - bundle.held.count;
     const answer = this.#tracker.announce({
       id: host.peerId,
@@ -238,10 +259,7 @@ class ScenarioRun {
       ...(event === undefined ? {} : { event }),
     });
     host.setPeers(answer.peers, answer.news, (id) => this.#hosts.get(id));
-    if (event === "completed") return;
-    const soonMs = SYNCING_INTERVALS_MS[participant.announces++] ?? SYNCING_INTERVALS_MS.at(-1)!;
-    const delayMs = leftPieces > 0 ? soonMs : answer.intervalMs;
-    this.#clock.schedule(delayMs, () => this.#announce(participant));
+    return { intervalMs: answer.intervalMs, isComplete: leftPieces === 0 };
   }
 
   #count(site: string, fromPeerId: string, bytes: number): void {

@@ -3,7 +3,7 @@ import { BundleSession, TICK_MS } from "../swarm/bundle-session.ts";
 import { DialPlan } from "../swarm/dial-plan.ts";
 import { PeerOffences } from "../swarm/peer-offences.ts";
 import type { KnownPeer } from "../swarm/ports.ts";
-import { DEFAULT_SOURCE_PATIENCE, type DownloadCall, type SourcePatience } from "../swarm/running-download.ts";
+import { type DownloadCall, MIRROR_PATIENCE, type SourcePatience } from "../swarm/running-download.ts";
 import { type SiteNews, TrackedSites } from "../swarm/site-view.ts";
 import type { SwarmLog } from "../swarm/swarm-log.ts";
 import { SimLink, type LinkSpeed } from "./network.ts";
@@ -74,16 +74,16 @@ export class SimHost {
       log: options.log ?? SILENT,
       offences: this.offences,
       isOrigin,
-      patience: options.patience ?? DEFAULT_SOURCE_PATIENCE,
+      patience: options.patience ?? MIRROR_PATIENCE,
       ownId: peerId,
       sites: this.sites,
       onUploaded: (bytes, to) => {
         this.uploadedBytes += bytes;
-        if (this.sites.nearnessOf(to) !== "near") this.border.uploadedBytes += bytes;
+        if (!this.sites.isNear(to)) this.border.uploadedBytes += bytes;
       },
       onDownloaded: (bytes, from) => {
         this.downloadedBytes += bytes;
-        if (this.sites.nearnessOf(from) !== "near") this.border.downloadedBytes += bytes;
+        if (!this.sites.isNear(from)) this.border.downloadedBytes += bytes;
       },
     });
     this.#dialPlan = new DialPlan(random, clock.monotonicMs());
@@ -152,6 +152,8 @@ export class SimHost {
       pendingCount: this.#dialling.size,
       isAllowed: (id: string) => id !== this.peerId && !this.offences.isBanned(id),
       needsOrigin: this.session.needsOrigin,
+      sites: this.sites,
+      sharesWork: this.session.sharesWork,
     };
     const { clock } = this.#options;
     for (const peer of this.#dialPlan.choose(situation, clock.monotonicMs())) this.#call(peer);

@@ -2,6 +2,7 @@ import type { Random } from "../core/clock.ts";
 import type { KnownPeer } from "../swarm/ports.ts";
 import type { SiteNews } from "../swarm/site-view.ts";
 import { jitteredIntervalSeconds } from "../tracker/announce-answer.ts";
+import { borderPlanFor, NO_BORDER_PLAN } from "../tracker/border-plan.ts";
 import { choosePeers } from "../tracker/choose-peers.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { BorderReport } from "../tracker/site-balance.ts";
@@ -34,8 +35,11 @@ export interface SimAnswer {
   readonly news: SiteNews;
 }
 
-/** What of locality is at work. `plain`: near peers first, whatever sites gave. `balanced`: as central does it. */
-export type Locality = "none" | "plain" | "balanced";
+/**
+ * What of locality is at work. `plain`: near peers first, whatever sites gave. `balanced`: as central does it, sites in debt are
+ * named more often. `fair`: as `serve --fair-sites` does it, pieces have homes.
+ */
+export type Locality = "none" | "plain" | "balanced" | "fair";
 
 export interface SimTrackerOptions {
   readonly random: Random;
@@ -68,9 +72,11 @@ export class SimTracker {
     }
     const { live } = this;
     const rules = { isSilent: live.isSilent.bind(live), isAdmitted: () => true, random: this.#random };
-    const isBalanced = this.#locality === "balanced";
+    const isBalanced = this.#locality === "balanced" || this.#locality === "fair";
     const asking = this.#locality === "none" ? { ...outcome.volunteer, site: undefined } : outcome.volunteer;
-    const chosen = choosePeers(asking, live.all(), { ...rules, ...(isBalanced ? { balance: live.balance } : {}) });
+    const plan = this.#locality === "fair" ? borderPlanFor(asking, live.all(), rules) : NO_BORDER_PLAN;
+    const balanced = isBalanced ? { balance: live.balance, sitesOfTasks: plan.tasks.map((task) => task.site) } : {};
+    const chosen = choosePeers(asking, live.all(), { ...rules, ...balanced });
     const peers: KnownPeer[] = chosen.map((volunteer) => ({
       id: volunteer.id,
       host: volunteer.host,
@@ -85,7 +91,7 @@ export class SimTracker {
       news: {
         site: asking.site,
         neighbourCount: live.neighbourCount(asking),
-        spared: isBalanced ? live.balance.spared() : [],
+        border: plan,
       },
     };
   }

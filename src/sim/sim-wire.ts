@@ -14,6 +14,8 @@ export interface WireEnd {
   readonly host: string;
   readonly link: SimLink;
   readonly isOrigin?: boolean;
+  /** As its pass says. */
+  readonly site?: string;
   readonly isStockClient?: boolean;
   readonly supportsFast?: boolean;
   readonly metadataSizeBytes?: number;
@@ -31,6 +33,7 @@ export class SimWire implements PeerWire {
   readonly peerId: string;
   readonly isStockClient: boolean;
   readonly isOrigin: boolean;
+  readonly site: string | undefined;
   readonly supportsFast: boolean;
   readonly metadataSizeBytes: number | undefined;
   readonly remoteHost: string;
@@ -57,6 +60,7 @@ export class SimWire implements PeerWire {
     this.peerId = remote.peerId;
     this.remoteHost = remote.host;
     this.isOrigin = remote.isOrigin ?? false;
+    this.site = remote.site;
     this.isStockClient = remote.isStockClient ?? false;
     this.supportsFast = (remote.supportsFast ?? true) && (local.supportsFast ?? true);
     this.metadataSizeBytes = remote.metadataSizeBytes;

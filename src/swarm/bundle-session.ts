@@ -8,11 +8,12 @@ import { idleReason } from "./idle-rule.ts";
 import { MetadataExchange } from "./metadata-exchange.ts";
 import { OriginLedger } from "./origin-ledger.ts";
 import type { PeerOffences } from "./peer-offences.ts";
+import { PieceHomes } from "./piece-homes.ts";
 import { PeerUploads } from "./peer-uploads.ts";
 import type { SwarmBundle, WantedRanges } from "./ports.ts";
 import { type DownloadCall, RunningDownload, type SourcePatience } from "./running-download.ts";
 import { SessionPeer } from "./session-peer.ts";
-import type { SiteView } from "./site-view.ts";
+import { type SiteView, withoutHomes } from "./site-view.ts";
 import type { SwarmLog } from "./swarm-log.ts";
 import { UnchokeSlots } from "./unchoke-slots.ts";
 import type { PeerWire, PeerWireListener } from "./wire/peer-wire.ts";
@@ -51,12 +52,15 @@ export class BundleSession {
   readonly #slots: UnchokeSlots;
   readonly #metadata: MetadataExchange;
   readonly #haves = new HaveBatch();
+  readonly #sites: SiteView;
   #running: RunningDownload | undefined;
   #nextKey = 1;
 
   constructor(bundle: SwarmBundle, options: BundleSessionOptions) {
     this.bundle = bundle;
     this.#options = options;
+    // Metadata is fetched before the tracker knows who fetches at all.
+    this.#sites = bundle.isMetadata === true ? withoutHomes(options.sites) : options.sites;
     const ledger = options.isOrigin ? new OriginLedger() : undefined;
     const { clock, log, onUploaded } = options;
     const budget = options.bandwidth?.upload;
@@ -64,6 +68,7 @@ export class BundleSession {
     this.#slots = new UnchokeSlots(this.#peers, {
       random: options.random,
       pieceLength: bundle.layout.pieceLength,
+      siteServed: (peer) => this.#siteServed(peer),
       onChoked: (peer) => this.#uploads.choke(peer),
     });
     this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));
@@ -86,6 +91,11 @@ export class BundleSession {
     return this.isDownloading || this.#metadata.isFetching;
   }
 
+  /** Do sites share the work at their borders for this bundle? */
+  get sharesWork(): boolean {
+    return PieceHomes.exist(this.bundle.layout.pieceCount, this.#sites);
+  }
+
   /** Is the origin needed to go on? */
   get needsOrigin(): boolean {
     return this.#running?.state.needsOrigin(this.#nowMs) ?? this.#metadata.isFetching;
@@ -97,6 +107,7 @@ export class BundleSession {
     const key = this.#nextKey++;
     const peer = new SessionPeer({ key, wire, pieceCount: this.bundle.layout.pieceCount, nowMs });
     this.#peers.set(key, peer);
+    if (wire.site !== undefined) this.#sites.met(peer.peerId, wire.site);
     wire.sendHeld(this.bundle.held);
     if (this.#running !== undefined) this.#run(this.#running.state.addPeer(peer, nowMs));
     this.#metadata.advance(this.peers);
@@ -113,7 +124,8 @@ export class BundleSession {
     if (this.#running !== undefined) throw new SwarmError("busy", `bundle ${number} is being downloaded already`);
     const lacking = new Map([...wanted].filter(([piece, ranges]) => !held.has(piece) && !ranges.isEmpty));
     if (lacking.size === 0) return;
-    const { random, patience, bandwidth, ownId, sites } = this.#options;
+    const { random, patience, bandwidth, ownId } = this.#options;
+    const sites = this.#sites;
     const facts = { layout, wanted: lacking, random, patience, ownId, sites, bundleNumber: number, nowMs: this.#nowMs };
     const options = { ...facts, budget: bandwidth?.download, ...call };
     const running = new RunningDownload(options);
@@ -288,6 +300,14 @@ export class BundleSession {
     this.#options.log.warn({ bundle: this.bundle.number, peer: peerId, isBanned }, "peer sent wrong bytes");
     if (!isBanned) return;
     for (const peer of [...this.#peers.values()]) if (peer.peerId === peerId) peer.wire.close("banned");
+  }
+
+  /** The other site that the peer may bring pieces to. */
+  #siteServed(peer: SessionPeer): string | undefined {
+    const { isOrigin } = this.#options;
+    if (isOrigin || peer.isOrigin || peer.wire.isStockClient) return undefined;
+    const isServed = this.sharesWork && !this.#sites.isNear(peer.peerId);
+    return isServed ? this.#sites.siteOf(peer.peerId) : undefined;
   }
 
   #interestChanged(peer: SessionPeer, isInterested: boolean): void {

@@ -1,5 +1,6 @@
 import type { Random } from "../core/clock.ts";
 import type { KnownPeer } from "./ports.ts";
+import type { SiteView } from "./site-view.ts";
 
 /** The origin is called only if no other peer could be reached within this time. */
 const ORIGIN_WAIT_MS = 1_000;
@@ -13,6 +14,12 @@ const MAX_ORIGIN_RETRY_MS = 30_000;
 const SHORT_LIFE_MS = 20_000;
 /** Connections one download looks for. */
 const PEERS_PER_BUNDLE = 30;
+/** With those to sites whose pieces this volunteer brings. */
+const MAX_PEERS_PER_BUNDLE = 60;
+/** Where neighbours share the work of the border, so many others are looked for: somebody may not do its part. */
+const STRANGERS = 2;
+/** Neighbours called, however many sites this volunteer brings pieces from. */
+const MIN_NEIGHBOURS = 8;
 /** Bounds the memory. */
 const MAX_REMEMBERED = 4_096;
 
@@ -31,6 +38,9 @@ export interface DialSituation {
   readonly pendingCount: number;
   readonly isAllowed: (peerId: string) => boolean;
   readonly needsOrigin: boolean;
+  readonly sites: SiteView;
+  /** Do sites share the work at their borders for this bundle? */
+  readonly sharesWork: boolean;
 }
 
 /** Whom to call for one bundle, and when to try again. One plan per bundle that is wanted. */
@@ -54,11 +64,31 @@ export class DialPlan {
         this.#isDue(peer, nowMs),
     );
     const others = callable.filter((peer) => !peer.isOrigin);
-    const room = Math.max(0, PEERS_PER_BUNDLE - situation.busyIds.size);
-    const chosen = this.#sample(others, room);
+    const chosen = situation.sharesWork ? this.#bySite(others, situation) : this.#sample(others, roomOf(situation));
     const hadChance = nowMs - this.#startMs >= ORIGIN_WAIT_MS || (chosen.length === 0 && situation.pendingCount === 0);
     if (situation.needsOrigin && hadChance) chosen.push(...callable.filter((peer) => peer.isOrigin));
     for (const peer of chosen) this.#note(peer.id, { dialledMs: nowMs, failures: this.#failures(peer.id) });
+    return chosen;
+  }
+
+  /** One volunteer of each site whose pieces this one brings, neighbours, and few others. */
+  #bySite(callable: readonly KnownPeer[], { sites, busyIds }: DialSituation): KnownPeer[] {
+    const reached = new Set([...busyIds].map((id) => sites.siteOf(id)));
+    const { own = [], ...elsewhere } = Object.groupBy(callable, ({ id }) =>
+      sites.isNear(id) ? "own" : `at ${sites.siteOf(id)}`,
+    );
+    const needed = new Set(sites.border.tasks.map(({ site }) => site));
+    const open = [...needed].filter((site) => !reached.has(site));
+    const chosen = open
+      .flatMap((site) => this.#sample(elsewhere[`at ${site}`] ?? [], 1))
+      .slice(0, Math.max(0, MAX_PEERS_PER_BUNDLE - busyIds.size));
+    const strangers = STRANGERS - chosen.length;
+    const nearBusy = [...busyIds].filter((id) => sites.isNear(id)).length;
+    const neighbours = Math.max(MIN_NEIGHBOURS, PEERS_PER_BUNDLE - needed.size);
+    chosen.push(...this.#sample(own, neighbours - nearBusy));
+    const farBusy = [...busyIds].filter((id) => !sites.isNear(id) && sites.siteOf(id) !== undefined).length;
+    const rest = callable.filter((peer) => !chosen.includes(peer) && !sites.isNear(peer.id));
+    chosen.push(...this.#sample(rest, strangers - farBusy));
     return chosen;
   }
 
@@ -97,4 +127,8 @@ export class DialPlan {
     }
     return sample;
   }
+}
+
+function roomOf({ busyIds }: DialSituation): number {
+  return Math.max(0, PEERS_PER_BUNDLE - busyIds.size);
 }

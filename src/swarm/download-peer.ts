@@ -21,4 +21,6 @@ export interface DownloadPeer {
   offeredCount: number;
   /** A search found nothing more to ask it for; until something changes, or the next tick, it is not searched again. */
   isExhausted: boolean;
+  /** A search found no urgent piece to ask it for; until something changes, or the next tick, none is looked for. */
+  hasNothingUrgent: boolean;
 }

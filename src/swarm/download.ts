@@ -18,6 +18,8 @@ import type { BlockRequest } from "./wire/peer-wire.ts";
 const MAX_UNWRITTEN_BYTES: number = 32 * 1024 * 1024;
 /** Interest outlasts the last useful piece: haves come five times a second, and each change is a message. */
 const INTEREST_MS = 5_000;
+/** Where sites share the work of bringing pieces from the origin, peers must be slow for so long before all ask it. */
+const SHARED_PATIENCE_MS = 10_000;
 
 export interface DownloadOptions {
   readonly layout: BundleLayout;
@@ -41,21 +43,32 @@ export class Download {
   readonly #budget: RequestBudget;
   #unwrittenBytes = 0;
   #progressMs: number;
+  /** When the peers were last not slow. */
+  #quickMs: number;
   #effects: DownloadEffect[] = [];
 
   constructor({ layout, wanted, random, nowMs, budget, ownId, sites }: DownloadOptions) {
     this.#budget = new RequestBudget(budget);
     this.#pieces = new WantedPieces(layout, wanted);
-    this.#border = new BorderPolicy({ pieceCount: layout.pieceCount, ownId, sites });
+    this.#border = new BorderPolicy({
+      pieceCount: layout.pieceCount,
+      wanted: wanted.keys(),
+      ownId,
+      sites,
+      nowMs,
+    });
     this.#originPolicy = new OriginPolicy(nowMs);
     this.#progressMs = nowMs;
+    this.#quickMs = nowMs;
     this.#view = {
       availability: this.#pieces.availability,
       active: this.#pieces.active,
       incomplete: this.#pieces.incomplete,
       originPolicy: this.#originPolicy,
       random,
-      mayCross: (peer, piece, nowMs) => this.#border.mayAsk(piece, peer, nowMs),
+      mayCross: (peer, piece, nowMs) => this.#mayCross(peer, piece, nowMs),
+      hasUrgent: () => this.#border.sharesWork,
+      isUrgent: (piece) => this.#border.isUrgent(piece),
       begin: (piece, owner) => this.#pieces.begin(piece, owner, this.#progressMs),
     };
   }
@@ -86,8 +99,10 @@ export class Download {
 
   /** Is the origin of use: something is missing that no other peer offers, or the peers are slow. */
   needsOrigin(nowMs: number): boolean {
-    if (this.#originPolicy.arePeersSlow(nowMs)) return true;
-    for (const piece of this.#pieces.missing.keys()) if (this.#pieces.availability.countOf(piece) === 0) return true;
+    if (this.#arePeersSlow(nowMs)) return true;
+    for (const piece of this.#pieces.missing.keys()) {
+      if (this.#pieces.availability.countOf(piece) === 0 && this.#border.mayAskOrigin(piece)) return true;
+    }
     return false;
   }
 
@@ -95,6 +110,7 @@ export class Download {
     this.#peers.set(peer.key, peer);
     peer.offeredCount = 0;
     peer.isExhausted = false;
+    peer.hasNothingUrgent = false;
     peer.isNear = this.#border.isNear(peer);
     for (const piece of this.#pieces.missing.keys()) if (peer.held.has(piece)) this.#offer(peer, piece, 1);
     this.#fill(peer, nowMs);
@@ -120,7 +136,9 @@ export class Download {
     const before = peer.held;
     peer.held = held;
     for (const piece of this.#pieces.missing.keys()) {
-      if (held.has(piece) !== before.has(piece)) this.#offer(peer, piece, held.has(piece) ? 1 : -1);
+      if (held.has(piece) === before.has(piece)) continue;
+      this.#offer(peer, piece, held.has(piece) ? 1 : -1);
+      if (held.has(piece) && !peer.isOrigin) this.#border.appeared(piece, nowMs);
     }
     this.#fill(peer, nowMs);
     return this.#takeEffects();
@@ -131,6 +149,7 @@ export class Download {
     const peer = this.#peers.get(key);
     if (peer === undefined || !this.#pieces.missing.has(piece)) return [];
     this.#offer(peer, piece, 1);
+    this.#border.appeared(piece, nowMs);
     this.#fill(peer, nowMs);
     return this.#takeEffects();
   }
@@ -169,6 +188,7 @@ export class Download {
     if (peer === undefined || request === undefined) return [];
     this.#progressMs = nowMs;
     this.#originPolicy.noteBlock(peer.isOrigin, nowMs);
+    this.#border.noteBlock(nowMs);
     const progress = this.#pieces.active.get(piece);
     const block = progress?.block(offset);
     if (progress !== undefined && block?.request.lengthBytes === bytes.length) {
@@ -192,7 +212,7 @@ export class Download {
   checked(piece: number, outcome: "verified" | "mismatch", nowMs: number): DownloadEffect[] {
     const progress = this.#pieces.active.get(piece);
     if (progress === undefined) return [];
-    if (outcome === "verified") this.#verified(piece);
+    if (outcome === "verified") this.#verified(piece, nowMs);
     else this.#failed(progress);
     if (outcome === "mismatch") this.#fillAll(nowMs);
     return this.#takeEffects();
@@ -201,7 +221,7 @@ export class Download {
   /** Call about ten times a second: time-outs, endgame, everything that waits for time to pass. */
   tick(nowMs: number): DownloadEffect[] {
     for (const peer of this.#peers.values()) {
-      this.#loseInterest(peer, nowMs);
+      this.#noteUse(peer, nowMs);
       if (peer.isNear !== this.#border.isNear(peer)) this.#border.moved(peer, this.#pieces.missing.keys());
       for (const request of peer.pipeline.takeLate(nowMs)) {
         this.#effects.push({ kind: "cancel", peer: peer.key, request });
@@ -236,13 +256,14 @@ export class Download {
       bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);
       mostOffered = Math.max(mostOffered, peer.offeredCount);
     }
-    this.#border.noteRate(bytesPerSecond, this.#peers.values(), nowMs);
+    this.#border.tick(bytesPerSecond, this.#peers.values(), nowMs);
     const isOursTheLimit = this.#budget.isHoldingBack(nowMs);
     if (mostOffered === 0 || isOursTheLimit) this.#originPolicy.noteNoOffers(nowMs);
     if (isOursTheLimit) bytesPerSecond = Infinity;
     const { wantedBytes, receivedBytes } = this.#pieces.progress;
     const missingShare = mostOffered / Math.max(1, this.#pieces.missing.size);
     this.#originPolicy.notePeerRate(bytesPerSecond, missingShare * (wantedBytes - receivedBytes), nowMs);
+    if (!this.#originPolicy.arePeersSlow(nowMs)) this.#quickMs = nowMs;
   }
 
   #receive(
@@ -261,8 +282,9 @@ export class Download {
     this.#effects.push({ kind: "write", progress, offset: block.request.offset, bytes });
   }
 
-  #verified(piece: number): void {
+  #verified(piece: number, nowMs: number): void {
     this.#pieces.verified(piece);
+    this.#border.appeared(piece, nowMs);
     this.#border.forget(piece);
     for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
   }
@@ -281,7 +303,10 @@ export class Download {
     if (!peer.isOrigin) this.#count(peer, piece, by);
     peer.offeredCount += by;
     peer.isExhausted = false;
-    if (peer.offeredCount > 0 && !peer.isInteresting) this.#setInterest(peer, true);
+    peer.hasNothingUrgent = false;
+    // Whether the origin is of use is looked at with every tick where many share the work.
+    const isCertain = !peer.isOrigin || !this.#border.sharesWork;
+    if (peer.offeredCount > 0 && !peer.isInteresting && isCertain) this.#setInterest(peer, true);
   }
 
   #count(peer: DownloadPeer, piece: number, by: 1 | -1): void {
@@ -290,9 +315,14 @@ export class Download {
   }
 
   /** A peer that was of no use for a while may close the connection or give its slot to others. */
-  #loseInterest(peer: DownloadPeer, nowMs: number): void {
+  #noteUse(peer: DownloadPeer, nowMs: number): void {
     if (peer.offeredCount > 0) peer.usefulMs = nowMs;
-    else if (peer.isInteresting && nowMs - peer.usefulMs > INTEREST_MS) this.#setInterest(peer, false);
+    // Of many that share the work only some have to do with the origin, and each for a short while: its slots are few.
+    const isSparing = peer.isOrigin && this.#border.sharesWork;
+    const isUseful = peer.offeredCount > 0 && (!isSparing || this.needsOrigin(nowMs));
+    if (isUseful && !peer.isInteresting) this.#setInterest(peer, true);
+    if (isUseful || !peer.isInteresting) return;
+    if (isSparing || nowMs - peer.usefulMs > INTEREST_MS) this.#setInterest(peer, false);
   }
 
   #setInterest(peer: DownloadPeer, isInterested: boolean): void {
@@ -303,6 +333,7 @@ export class Download {
   #fillAll(nowMs: number): void {
     for (const peer of this.#peers.values()) {
       peer.isExhausted = false;
+      peer.hasNothingUrgent = false;
       this.#fill(peer, nowMs);
     }
   }
@@ -321,6 +352,18 @@ export class Download {
       this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
     }
     peer.isExhausted = room.isLeft;
+  }
+
+  /** May a peer that stands elsewhere, or the origin, be asked for the piece? */
+  #mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean {
+    if (!peer.isOrigin) return this.#border.mayAsk(piece, peer, nowMs);
+    return this.#border.mayAskOrigin(piece) || this.#arePeersSlow(nowMs);
+  }
+
+  /** Are the others so slow that the origin has to help? Where many share the work that takes longer to say. */
+  #arePeersSlow(nowMs: number): boolean {
+    if (!this.#originPolicy.arePeersSlow(nowMs)) return false;
+    return !this.#border.sharesWork || nowMs - this.#quickMs > SHARED_PATIENCE_MS;
   }
 
   #noteAskedOfOrigin({ piece, lengthBytes }: BlockRequest): void {

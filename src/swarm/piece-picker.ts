@@ -19,8 +19,11 @@ export interface PickerView {
   /** Those of `active` with blocks nobody was asked for. */
   readonly incomplete: ReadonlySet<PieceProgress>;
   readonly originPolicy: OriginPolicy;
-  /** May a peer other than the origin be asked for this piece, as far as sites go? */
+  /** May the peer be asked for this piece, as far as sites go? */
   mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean;
+  /** Do some pieces go before rarer ones? */
+  hasUrgent(): boolean;
+  isUrgent(piece: number): boolean;
   readonly random: Random;
   /** Begins work on an open piece. */
   begin(piece: number, owner: number): PieceProgress;
@@ -71,10 +74,18 @@ function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): numb
   const { availability, originPolicy } = view;
   if (!peer.isOrigin) {
     const isHeld = (piece: number): boolean => peer.held.has(piece) && view.mayCross(peer, piece, nowMs);
-    return availability.pickRarest(isHeld, view.random, { from: 1, to: Infinity });
+    const anywhere = { from: 1, to: Infinity };
+    if (view.hasUrgent() && !peer.hasNothingUrgent) {
+      const isUrgent = (piece: number): boolean => view.isUrgent(piece) && isHeld(piece);
+      const urgent = availability.pickRarest(isUrgent, view.random, anywhere);
+      if (urgent !== undefined) return urgent;
+      peer.hasNothingUrgent = true;
+    }
+    return availability.pickRarest(isHeld, view.random, anywhere);
   }
   const isAcceptable = (piece: number): boolean =>
     peer.held.has(piece) &&
+    view.mayCross(peer, piece, nowMs) &&
     originPolicy.mayAsk({ piece, offerCount: availability.countOf(piece), progressMs: undefined }, nowMs);
   const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
   return availability.pickRarest(isAcceptable, view.random, counts);
@@ -88,7 +99,8 @@ interface HelpOptions {
 /** May the peer give blocks of a piece that another one began? */
 function mayHelp(view: PickerView, peer: DownloadPeer, { progress, nowMs }: HelpOptions): boolean {
   if (progress.owner === peer.key || (progress.isSuspect && progress.owner !== undefined)) return false;
-  if (!peer.isOrigin) return view.mayCross(peer, progress.piece, nowMs);
+  if (!view.mayCross(peer, progress.piece, nowMs)) return false;
+  if (!peer.isOrigin) return true;
   const { piece, progressMs } = progress;
   return view.originPolicy.mayAsk({ piece, offerCount: view.availability.countOf(piece), progressMs }, nowMs);
 }

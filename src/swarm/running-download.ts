@@ -14,6 +14,12 @@ export interface SourcePatience {
 
 export const DEFAULT_SOURCE_PATIENCE: SourcePatience = { noSourceMs: 60_000, noProgressMs: 300_000 };
 
+/**
+ * A mirror has central's HTTP as its last source, so a swarm without a source is given up sooner than elsewhere: a connection
+ * to a peer takes at most 10 s.
+ */
+export const MIRROR_PATIENCE: SourcePatience = { ...DEFAULT_SOURCE_PATIENCE, noSourceMs: 15_000 };
+
 export interface DownloadCall {
   readonly signal?: AbortSignal;
   /** After each verified piece and about every 100 ms while bytes come. */

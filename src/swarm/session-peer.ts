@@ -25,6 +25,7 @@ export class SessionPeer implements DownloadPeer {
   isNear = true;
   offeredCount = 0;
   isExhausted = false;
+  hasNothingUrgent = false;
   /** Last time anything useful happened. */
   activeMs: number;
   /** When the socket last took bytes, while some are queued. */

@@ -1,10 +1,13 @@
 import type { Random } from "../core/clock.ts";
 import { CHOKE_ROUND_MS, chooseUnchoked, FIRST_ROUND_MS, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
+import { GatewaySlots } from "./gateway-slots.ts";
 import type { SessionPeer } from "./session-peer.ts";
 
 export interface UnchokeSlotsOptions {
   readonly random: Random;
   readonly pieceLength: number;
+  /** The other site that the peer may bring pieces to. */
+  readonly siteServed: (peer: SessionPeer) => string | undefined;
   /** The peer lost its slot, and was told so. */
   readonly onChoked: (peer: SessionPeer) => void;
 }
@@ -13,6 +16,7 @@ export interface UnchokeSlotsOptions {
 export class UnchokeSlots {
   readonly #peers: ReadonlyMap<number, SessionPeer>;
   readonly #options: UnchokeSlotsOptions;
+  readonly #gateways = new GatewaySlots();
   #roundAtMs = -Infinity;
   #roundMs = FIRST_ROUND_MS;
   #measured: number | undefined;
@@ -27,7 +31,9 @@ export class UnchokeSlots {
   interestChanged(peer: SessionPeer, isInterested: boolean, nowMs: number): void {
     peer.isInterested = isInterested;
     if (!isInterested) return this.fill(nowMs);
-    if (peer.isChoked && this.#servedCount < this.#count) unchoke(peer);
+    this.#gateways.interested({ key: peer.key, site: this.#options.siteServed(peer) });
+    const hasPlace = this.#gateways.has(peer.key) || this.#servedCount < this.#count;
+    if (peer.isChoked && hasPlace) unchoke(peer);
   }
 
   /** A slot may have become free for somebody who waits. */
@@ -53,24 +59,30 @@ export class UnchokeSlots {
 
   get #servedCount(): number {
     let count = 0;
-    for (const { isChoked } of this.#peers.values()) if (!isChoked) count++;
+    for (const peer of this.#peers.values()) if (!peer.isChoked && !this.#gateways.has(peer.key)) count++;
     return count;
   }
 
   #choose(nowMs: number): void {
     this.#measure(nowMs);
-    const rated = [...this.#peers.values()].map((peer) => ({
+    const { siteServed, random } = this.#options;
+    const all = [...this.#peers.values()];
+    const interested = all.filter((peer) => peer.isInterested);
+    this.#gateways.review(interested.map((peer) => ({ key: peer.key, site: siteServed(peer) })));
+    const inNeed = all.filter((peer) => !this.#gateways.has(peer.key));
+    const rated = inNeed.map((peer) => ({
       key: peer.key,
       isInterested: peer.isInterested,
       givesBytesPerSecond: peer.pipeline.bytesPerSecond(nowMs),
       takesBytesPerSecond: peer.uploadRate.bytesPerSecond(nowMs),
       heldCount: peer.held.count,
     }));
-    const chosen = chooseUnchoked(rated, this.#options.random, this.#count);
-    for (const peer of this.#peers.values()) {
+    const chosen = chooseUnchoked(rated, random, this.#count);
+    for (const peer of inNeed) {
       if (chosen.has(peer.key) && peer.isChoked) unchoke(peer);
       else if (!chosen.has(peer.key) && !peer.isChoked) this.#choke(peer);
     }
+    for (const peer of interested) if (peer.isChoked && this.#gateways.has(peer.key)) unchoke(peer);
   }
 
   #measure(nowMs: number): void {

@@ -1,3 +1,4 @@
+import type { BorderPlan } from "./border-plan.ts";
 import { bundlesHeld } from "./holdings.ts";
 import type { LiveVolunteer } from "./live-volunteer.ts";
 import type { StockPeerAnswer } from "./open-swarm.ts";
@@ -19,8 +20,8 @@ export interface VolunteerAnswer {
   readonly site?: string;
   /** Other volunteers there. */
   readonly neighbours: number;
-  /** Sites that gave more than they took: others are asked first. */
-  readonly spared: readonly string[];
+  /** How the work at the borders of sites is shared; left out where it is not. */
+  readonly border?: BorderPlan;
   /** Stock clients for what is being fetched; undefined unless they are let in (`serve --open`). */
   readonly stock?: readonly StockPeerAnswer[];
 }

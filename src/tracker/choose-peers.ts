@@ -8,6 +8,9 @@ export const MAX_PEERS = 50;
 /** Of the places in an answer, those kept for other sites: without them far groups starve. */
 const ELSEWHERE_SHARE = 0.3;
 
+/** Places for the sites whose pieces the volunteer brings, at the most. */
+const MOST_SITES = 40;
+
 /** A site that took twice what it gave is named four times as often. */
 const DEBT_POWER = 2;
 
@@ -18,6 +21,8 @@ export interface PeerRules {
   readonly random: Random;
   /** Undefined: far volunteers are chosen without regard to what their sites gave. */
   readonly balance?: SiteBalance;
+  /** Sites of which one volunteer each is named before others. */
+  readonly sitesOfTasks?: readonly string[];
 }
 
 /**
@@ -30,16 +35,28 @@ export function choosePeers(
   candidates: readonly LiveVolunteer[],
   rules: PeerRules,
 ): readonly LiveVolunteer[] {
+  const sitesOfTasks = new Set(rules.sitesOfTasks);
   const eligible = candidates.filter((candidate) => candidate.id !== asking.id && isEligible(candidate, rules));
   const isNear = (candidate: LiveVolunteer): boolean => asking.site !== undefined && candidate.site === asking.site;
   const near = shuffled(eligible.filter(isNear), rules.random);
-  const far = bySite(
-    eligible.filter((candidate) => !isNear(candidate)),
-    rules,
+  const far = oneOfEachFirst(
+    bySite(
+      eligible.filter((candidate) => !isNear(candidate)),
+      rules,
+    ),
+    sitesOfTasks,
   );
-  const farPlaces = Math.max(Math.round(MAX_PEERS * ELSEWHERE_SHARE), MAX_PEERS - near.length);
+  const leastFar = Math.max(Math.round(MAX_PEERS * ELSEWHERE_SHARE), Math.min(MOST_SITES, sitesOfTasks.size));
+  const farPlaces = Math.max(leastFar, MAX_PEERS - near.length);
   const chosenFar = far.slice(0, farPlaces);
   return [...near.slice(0, MAX_PEERS - chosenFar.length), ...chosenFar];
+}
+
+function oneOfEachFirst(candidates: readonly LiveVolunteer[], sites: ReadonlySet<string>): LiveVolunteer[] {
+  const open = new Set(sites);
+  const first = candidates.filter(({ site }) => site !== undefined && open.delete(site));
+  const isFirst = new Set(first);
+  return [...first, ...candidates.filter((candidate) => !isFirst.has(candidate))];
 }
 
 /** Reachable, heard of lately, admitted, and with something to give or about to have it. */

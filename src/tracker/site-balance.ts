@@ -1,9 +1,5 @@
-/** A site that gave this much more than it took is spared … */
-const SPARED_RATIO = 1.05;
-/** … beyond a difference that is noise: a share of what a site takes on average. */
+/** A difference that is noise: a share of what a site takes on average. */
 const NOISE_SHARE = 0.02;
-/** Bounds what one answer says. */
-const MAX_SPARED = 100;
 
 interface Counters {
   readonly site: string;
@@ -24,7 +20,7 @@ export interface BorderReport {
 
 /**
  * What each site gave to others and took from them. Large sites would give far more than they take, because there is
- * always somebody there to ask; so those that gave more are spared, and those in debt are asked first.
+ * always somebody there to ask; so volunteers of those in debt are named more often.
  */
 export class SiteBalance {
   readonly #last = new Map<string, Counters>();
@@ -56,16 +52,6 @@ export class SiteBalance {
     const { uploadedBytes, downloadedBytes } = this.#totals.get(site) ?? { uploadedBytes: 0, downloadedBytes: 0 };
     const noise = Math.max(1, this.#noiseBytes);
     return Math.min(8, Math.max(1 / 8, (downloadedBytes + noise) / (uploadedBytes + noise)));
-  }
-
-  /** Sites that should not be asked while others can give, the most generous first. */
-  spared(): readonly string[] {
-    const noise = this.#noiseBytes;
-    return [...this.#totals]
-      .filter(([, totals]) => totals.uploadedBytes > totals.downloadedBytes * SPARED_RATIO + noise)
-      .sort(([, a], [, b]) => b.uploadedBytes - b.downloadedBytes - (a.uploadedBytes - a.downloadedBytes))
-      .slice(0, MAX_SPARED)
-      .map(([site]) => site);
   }
 
   get #noiseBytes(): number {

@@ -1,7 +1,7 @@
 import { TrustError } from "./errors.ts";
 import { type JsonObject, ownField, parseBase64Url, parseJsonObject } from "./json-fields.ts";
 import { type SigningKey, parsePublicKey, verifySignature, volunteerIdOf } from "./signing-key.ts";
-import { isRepositoryId } from "./ticket.ts";
+import { isRepositoryId, isSiteName } from "./ticket.ts";
 import { formatUtc, parseUtc } from "./utc-time.ts";
 
 /** Proves an admitted volunteer, or the origin, to its peers (docs/protocol.md, "Pass"). */
@@ -15,6 +15,8 @@ export interface Pass {
   readonly notAfterMs: number;
   /** True for central's own. */
   readonly origin: boolean;
+  /** Where the volunteer stands, as central knew when it signed. */
+  readonly site: string | undefined;
 }
 
 /** Long enough that a week without central stops nobody; renewed with every announce. */
@@ -26,6 +28,7 @@ export interface PassHolder {
   readonly repository: string;
   readonly publicKey: Uint8Array;
   readonly origin?: boolean;
+  readonly site?: string | undefined;
 }
 
 /** @param notAfterMs rounded down to a whole second */
@@ -36,6 +39,7 @@ export function issuePass(passSigner: SigningKey, holder: PassHolder, notAfterMs
     publicKey: Buffer.from(holder.publicKey).toString("base64"),
     notAfter: formatUtc(notAfterMs),
     ...(holder.origin === true ? { origin: true } : {}),
+    ...(holder.site === undefined ? {} : { site: holder.site }),
   });
   const signature = passSigner.sign(signedBytes(Buffer.from(payload)));
   return `${Buffer.from(payload).toString("base64url")}.${Buffer.from(signature).toString("base64url")}`;
@@ -94,7 +98,9 @@ function passOf(json: JsonObject): Pass {
   if (ownField(json, "volunteer") !== volunteer) fail(`expected volunteer ${volunteer}, the id of its public key`);
   const notAfterMs = parseUtc(ownField(json, "notAfter"));
   if (notAfterMs === undefined) fail("expected a time under notAfter");
-  return { repository, volunteer, publicKey, notAfterMs, origin: ownField(json, "origin") === true };
+  const site = ownField(json, "site");
+  if (site !== undefined && !isSiteName(site)) fail("expected a site of 1 to 64 printable characters");
+  return { repository, volunteer, publicKey, notAfterMs, origin: ownField(json, "origin") === true, site };
 }
 
 function publicKeyOf(json: JsonObject): Uint8Array {

@@ -86,6 +86,19 @@ test("sites of ten fetch little more than a copy each across their borders", asy
   expect(anywhere.acrossBytes).toBeGreaterThan(near.acrossBytes * 4);
 });
 
+test("however large a site is, it gives others about what it takes, and hardly anything crosses a border twice", async () => {
+  const layout = new BundleLayout([2 * KIB * KIB], 16 * KIB);
+  const speed: LinkSpeed = { upBytesPerSecond: 156_250, downBytesPerSecond: 625_000, delayMs: 5 };
+  const sites = [14, 6, 6, 3, 3, 3].flatMap((members, index) => Array.from({ length: members }, () => `site ${index}`));
+  const volunteers = sites.map((site) => ({ speed, site }));
+  const outcome = await runScenario({ seed: 1, layout, origin: speed, volunteers, locality: "fair" });
+  expect(unfinished(outcome.volunteers)).toBe(0);
+  expect(outcome.acrossBytes).toBeLessThan(2 * KIB * KIB * 5 * 1.15);
+  const ratios = [...outcome.sites.values()].map((one) => one.uploadedBytes / one.downloadedBytes);
+  expect(Math.min(...ratios)).toBeGreaterThan(0.75);
+  expect(Math.max(...ratios)).toBeLessThan(1.35);
+});
+
 test("a site of two beside one of thirty is not starved", async () => {
   const volunteers = many(32, (index) => ({ speed: SLOW_UP, site: index < 2 ? "two" : "thirty" }));
   const { volunteers: outcomes } = await runScenario({ seed: 8, layout: LAYOUT, origin: SLOW_UP, volunteers });

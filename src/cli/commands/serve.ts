@@ -81,6 +81,11 @@ export const serveCommand: Command = {
       choices: POLICY_NAMES,
       help: "which volunteer: near (default: same site, then least wait), least-wait, two-choices, weights, round-robin, random",
     },
+    {
+      name: "fair-sites",
+      kind: "flag",
+      help: "each site gives other sites about as much as it takes; costs time where their lines differ much",
+    },
     { name: "open", kind: "flag", help: "let stock BitTorrent clients join the swarm" },
     { name: "watch", kind: "flag", help: "publish after TREE was quiet for a while" },
     {
@@ -150,6 +155,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"),
     trustedProxies: proxy === undefined ? [] : [proxy],
     siteTable: sites === undefined ? DEFAULT_SERVE_OPTIONS.siteTable : readSiteTable(sites),
+    areSitesFair: args.flag("fair-sites"),
     redirects: redirectOptions(args),
     allowStockClients: args.flag("open"),
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,

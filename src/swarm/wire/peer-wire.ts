@@ -44,6 +44,8 @@ export interface PeerWire {
   readonly isStockClient: boolean;
   /** True if the pass says it is central's own. */
   readonly isOrigin: boolean;
+  /** From its pass; undefined if central knew none. */
+  readonly site: string | undefined;
   readonly supportsFast: boolean;
   /** From its extended handshake (BEP 9); undefined if it offers no metadata. */
   readonly metadataSizeBytes: number | undefined;

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
 import { seededRandom } from "../../../src/core/clock.ts";
 import { type BorderPeer, BorderPolicy } from "../../../src/swarm/border-policy.ts";
-import { NO_SITES, TrackedSites } from "../../../src/swarm/site-view.ts";
+import { NO_SITES, NO_TASKS, TrackedSites } from "../../../src/swarm/site-view.ts";
 
 const PIECES = 64;
 
@@ -16,7 +16,7 @@ function peer(peerId: string, isNear: boolean): BorderPeer {
 }
 
 /** Members of one site that all know and see each other, and how a peer beyond the border looks to them. */
-function site(members: number, spared: readonly string[] = []): { policies: BorderPolicy[]; far: BorderPeer } {
+function site(members: number): { policies: BorderPolicy[]; far: BorderPeer } {
   const ids = Array.from({ length: members }, (_, index) => id(index));
   const far = peer(id(1000), false);
   const known = [...ids.map((peerId) => ({ id: peerId, site: "here" })), { id: far.peerId, site: "there" }].map(
@@ -30,9 +30,9 @@ function site(members: number, spared: readonly string[] = []): { policies: Bord
   );
   const policies = ids.map((ownId) => {
     const sites = new TrackedSites();
-    sites.note(known, { site: "here", neighbourCount: members - 1, spared });
-    const policy = new BorderPolicy({ pieceCount: PIECES, ownId, sites });
-    policy.noteRate(
+    sites.note(known, { site: "here", neighbourCount: members - 1, border: NO_TASKS });
+    const policy = new BorderPolicy({ pieceCount: PIECES, wanted: [], ownId, sites, nowMs: 0 });
+    policy.tick(
       1e6,
       ids.filter((other) => other !== ownId).map((other) => peer(other, true)),
       0,
@@ -71,19 +71,14 @@ test("what a neighbour offers is not fetched from elsewhere, unless all that is 
   const [policy] = policies;
   policy!.change(5, 1);
   expect(policy!.mayAsk(5, far, 60_000)).toBe(false);
-  policy!.noteRate(1_000, [], 60_000);
+  policy!.tick(1_000, [], 60_000);
   expect(policy!.mayAsk(5, far, 60_100)).toBe(false);
-  policy!.noteRate(1_000, [], 64_000);
+  policy!.tick(1_000, [], 64_000);
   expect(policy!.mayAsk(5, far, 64_000)).toBe(true);
 });
 
-test("a spared site is asked four seconds later", () => {
-  const { policies, far } = site(1, ["there"]);
-  expect([0, 3_900, 4_000].map((nowMs) => policies[0]!.mayAsk(1, far, nowMs))).toEqual([false, false, true]);
-});
-
 test("neighbours are asked whatever the order says, and without sites all are neighbours", () => {
-  const policy = new BorderPolicy({ pieceCount: PIECES, ownId: id(1), sites: NO_SITES });
+  const policy = new BorderPolicy({ pieceCount: PIECES, wanted: [], ownId: id(1), sites: NO_SITES, nowMs: 0 });
   expect(policy.isNear(peer(id(2), false))).toBe(true);
   expect(policy.mayAsk(1, peer(id(2), true), 0)).toBe(true);
 });

@@ -29,6 +29,7 @@ function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPee
     usefulMs: 0,
     offeredCount: 0,
     isExhausted: false,
+    hasNothingUrgent: false,
     ...change,
   };
 }

@@ -7,6 +7,7 @@ import { MetadataFetch } from "../../../src/swarm/metadata-fetch.ts";
 import { FIRST_BAN_MS, FORGET_MS, LONGEST_BAN_MS, PeerOffences } from "../../../src/swarm/peer-offences.ts";
 import type { KnownPeer } from "../../../src/swarm/ports.ts";
 import { RateMeter } from "../../../src/swarm/rate-meter.ts";
+import { NO_SITES, TrackedSites } from "../../../src/swarm/site-view.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 test("haves wait for each other for 200 ms and are announced once", () => {
@@ -115,6 +116,8 @@ const situation = {
   pendingCount: 0,
   isAllowed: (id: string): boolean => id !== "banned",
   needsOrigin: true,
+  sites: NO_SITES,
+  sharesWork: false,
 };
 
 function ids(peers: readonly KnownPeer[]): string[] {
@@ -133,6 +136,26 @@ test("the origin is called at once if there is nobody else, and never if it is n
   const alone = { ...situation, known: [known("o", true)] };
   expect(ids(new DialPlan(seededRandom(1), 0).choose(alone, 0))).toEqual(["o"]);
   expect(new DialPlan(seededRandom(1), 0).choose({ ...alone, needsOrigin: false }, 5_000)).toEqual([]);
+});
+
+test("where the border is shared work, one of each site that is this volunteer's task is called, and neighbours", () => {
+  const sites = new TrackedSites();
+  const at = (id: string, site: string): KnownPeer => ({ ...known(id), site });
+  const near = Array.from({ length: 40 }, (_, index) => at(`near ${index}`, "own"));
+  const far = ["x", "y", "z"].flatMap((site) => Array.from({ length: 5 }, (_, index) => at(`${site} ${index}`, site)));
+  sites.note([...near, ...far], {
+    site: "own",
+    neighbourCount: 40,
+    border: { homes: ["own", "x", "y", "z"], slices: 1, tasks: ["x", "y"].map((site) => ({ site, slice: 0 })) },
+  });
+  const called = new DialPlan(seededRandom(1), 0).choose(
+    { ...situation, known: [...near, ...far], sites, sharesWork: true },
+    0,
+  );
+  const siteOf = (one: string): number => called.filter(({ site }) => site === one).length;
+  expect(["x", "y", "z", "own"].map(siteOf)).toEqual([1, 1, 0, 28]);
+  const connected = { ...situation, known: far, sites, busyIds: new Set(["x 0"]), sharesWork: true };
+  expect(new DialPlan(seededRandom(1), 0).choose(connected, 0).map(({ site }) => site)).toEqual(["y"]);
 });
 
 test("who holds nothing, is banned or already connected is not called", () => {

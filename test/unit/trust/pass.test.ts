@@ -31,7 +31,11 @@ test("a pass has the documented text and says who holds it", () => {
     publicKey: volunteer.publicKey,
     notAfterMs: NOW + 5_000,
     origin: false,
+    site: undefined,
   });
+  const placed = issuePass(central, { repository, publicKey: volunteer.publicKey, site: "hall 2" }, NOW + 5_500);
+  expect(placed).toBe(signed({ ...payload, site: "hall 2" }));
+  expect(verifyPass(placed, central.publicKey, expected).site).toBe("hall 2");
   const origin = issuePass(central, { repository, publicKey: central.publicKey, origin: true }, NOW + 1_000);
   expect(verifyPass(origin, central.publicKey, expected).origin).toBe(true);
   expect(parsePass(pass).notAfterMs).toBe(NOW + 5_000);
@@ -57,6 +61,7 @@ test.each([
   ["a swapped key", signed({ ...payload, publicKey: central.publicKeyText })],
   ["a bad key", signed({ ...payload, publicKey: "x" })],
   ["no time", signed({ ...payload, notAfter: 5 })],
+  ["a site that is no name", signed({ ...payload, site: "two\nlines" })],
   ["no repository", signed({ ...payload, repository: "x" })],
   ["an array", signed([])],
   ["a third part", `${pass}.x`],
