@@ -1,7 +1,7 @@
 /** A home that takes so many times as long as the best one for the same share of its pieces, */
-const LATE_FACTOR = 4;
+const LATE_FACTOR = 8;
 /** and this time more, is late: the first pieces come in any order, and a small site brings as many as a large one. */
-const LATE_EXTRA_MS = 3_000;
+const LATE_EXTRA_MS = 10_000;
 /** Shares are compared in steps of 1/16. */
 const STEPS = 16;
 

@@ -73,19 +73,19 @@ test("the origin is asked by the one of the home whose task it is, by others onc
   expect(ofOrigin(idle)).toEqual(pieces((piece) => piece % 4 !== 0));
 });
 
-test("a home that takes four times as long as the best one, and three seconds, is late and stays so", () => {
+test("a home that takes eight times as long as the best one, and ten seconds, is late and stays so", () => {
   const own = alive(homes("b", ["a"]), 0, 1_000, [3]);
   alive(
     own,
     1_100,
-    7_400,
+    18_800,
     pieces((piece) => piece % 4 !== 3 || piece === 3),
   );
   expect(ofOrigin(own)).toEqual([]);
-  alive(own, 7_500, 7_600, [3]);
+  alive(own, 18_900, 19_000, [3]);
   const late = pieces((piece) => piece % 4 === 3);
   expect(ofOrigin(own)).toEqual(late);
-  alive(own, 7_700, 8_000, late);
+  alive(own, 19_100, 19_500, late);
   expect(ofOrigin(own)).toEqual(late);
 });
 
