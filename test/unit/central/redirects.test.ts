@@ -5,6 +5,8 @@ import type { ServeOptions } from "../../../src/central/serve-options.ts";
 import { VolunteerRegistry } from "../../../src/store/volunteer-registry.ts";
 import { CentralFixture, type TestVolunteer } from "../../support/central-fixture.ts";
 
+/** Until a volunteer's port was tried; machines may be busy. */
+const PATIENCE = { timeout: 20_000 };
 const sha256 = (bytes: string): string => createHash("sha256").update(bytes).digest("hex");
 const [ISO, DEB, INDEX] = ["i".repeat(50_000), "d".repeat(30_000), "p".repeat(20_000)];
 
@@ -41,7 +43,7 @@ test("a file is a redirect to who has it, with digest and duplicates, for GET an
   expect(await whoServes(fixture, "/a.iso")).toBe("origin");
   await mirror(fixture, "one");
   await mirror(fixture, "two");
-  await expect.poll(() => fixture.get("/pool/b%20c.deb").then(({ status }) => status)).toBe(302);
+  await expect.poll(() => fixture.get("/pool/b%20c.deb").then(({ status }) => status), PATIENCE).toBe(302);
   const head = await fetch(`${fixture.program.httpUrl}/latest`, { method: "HEAD", redirect: "manual" });
   expect(head.status).toBe(302);
   const fields = Object.fromEntries(head.headers);
@@ -54,7 +56,7 @@ test("a file is a redirect to who has it, with digest and duplicates, for GET an
 test("small files, origin=1, conditions that hold and everything with --no-redirect stay with central", async () => {
   const fixture = await served();
   await mirror(fixture, "one");
-  await expect.poll(() => whoServes(fixture, "/a.iso")).toBe("one");
+  await expect.poll(() => whoServes(fixture, "/a.iso"), PATIENCE).toBe("one");
   expect(await whoServes(fixture, "/small.txt")).toBe("origin");
   expect(await whoServes(fixture, "/pool/b%20c.deb?origin=1")).toBe("origin");
   expect((await fixture.get("/pool/b%20c.deb", { "if-none-match": `"${sha256(DEB)}"` })).status).toBe(304);
@@ -76,10 +78,10 @@ test("only who has exactly that content, and index files only from the newest re
   };
   await mirror(fixture, "partial", { holdings: { base: 0, bundles: [{ number: bundle, have: bitmap(DEB) }] } });
   await full.announce({ query: "&event=stopped" });
-  await expect.poll(() => whoServes(fixture, "/pool/b%20c.deb")).toBe("partial");
+  await expect.poll(() => whoServes(fixture, "/pool/b%20c.deb"), PATIENCE).toBe("partial");
   expect(await whoServes(fixture, "/a.iso")).toBe("origin");
   await mirror(fixture, "late");
-  await expect.poll(() => whoServes(fixture, "/a.iso")).toBe("late");
+  await expect.poll(() => whoServes(fixture, "/a.iso"), PATIENCE).toBe("late");
   expect(await whoServes(fixture, "/dists/Packages")).toBe("late");
   fixture.write("new.iso", "n".repeat(40_000));
   await fixture.publish();
@@ -94,7 +96,7 @@ test("the same request again goes to another volunteer, then to central; one tha
   const fixture = await served();
   await mirror(fixture, "one");
   await mirror(fixture, "two");
-  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length).toBe(2);
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(2);
   const asked = [];
   for (let turn = 0; turn < 3; turn++) asked.push(await whoServes(fixture, "/a.iso"));
   expect(asked.slice(0, 2).sort()).toEqual(["one", "two"]);
@@ -120,7 +122,7 @@ test("?explain names each volunteer with its reason, as text and as JSON, and ch
   registry.drain("drained", true);
   const reasons = async (): Promise<object> =>
     Object.fromEntries((await explained(fixture, "/a.iso")).rejected.map(({ name, reason }) => [name, reason]));
-  await expect.poll(reasons).toEqual({
+  await expect.poll(reasons, PATIENCE).toEqual({
     drained: "draining",
     elsewhere: "other-site",
     urlless: "no-customers",
@@ -146,7 +148,7 @@ test("a file is described as metalinks, as sha256sum reads it and as a page; a r
   await fixture.publish();
   await fixture.program.refreshNow();
   await mirror(fixture, "one");
-  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length).toBe(1);
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(1);
   const described = async (path: string): Promise<readonly [string | null, string]> => {
     const response = await fixture.get(path);
     return [response.headers.get("content-type"), await response.text()];

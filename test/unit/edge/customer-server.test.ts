@@ -134,7 +134,9 @@ test("what customers are owed is told to central, and is nothing once they went 
   expect(customerBytesLeft).toBeGreaterThan(10_000_000);
   expect(customerBytesLeft).toBeLessThan(50_000_000);
   socket.destroy();
-  await expect.poll(() => mirror.situation.load).toMatchObject({ customers: 0, customerBytesLeft: 0 });
+  await expect
+    .poll(() => mirror.situation.load, { timeout: 20_000 })
+    .toMatchObject({ customers: 0, customerBytesLeft: 0 });
 });
 
 test("before the first release everything is central's, and the mirror is not ready", async () => {
