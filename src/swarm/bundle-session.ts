@@ -125,9 +125,8 @@ export class BundleSession {
     const lacking = new Map([...wanted].filter(([piece, ranges]) => !held.has(piece) && !ranges.isEmpty));
     if (lacking.size === 0) return;
     const { random, patience, bandwidth, ownId } = this.#options;
-    const sites = this.#sites;
-    const facts = { layout, wanted: lacking, random, patience, ownId, sites, bundleNumber: number, nowMs: this.#nowMs };
-    const options = { ...facts, budget: bandwidth?.download, ...call };
+    const facts = { layout, wanted: lacking, random, patience, ownId, bundleNumber: number, nowMs: this.#nowMs };
+    const options = { ...facts, sites: this.#sites, budget: bandwidth?.download, ...call };
     const running = new RunningDownload(options);
     this.#running = running;
     const abort = (): void => this.#finish(running, { error: call.signal?.reason });

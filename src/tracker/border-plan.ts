@@ -1,5 +1,5 @@
 import { hashOfId, hashOfText, mixedHash } from "../core/rendezvous.ts";
-import { type PeerRules } from "./choose-peers.ts";
+import type { PeerRules } from "./choose-peers.ts";
 import type { LiveVolunteer } from "./live-volunteer.ts";
 
 /** Tasks for each volunteer of a site, */
@@ -57,7 +57,7 @@ export function borderPlanFor(
   if (homes.length < 2 || homes.length > MAX_HOMES) return NO_BORDER_PLAN;
   const members = fetching.filter(({ site }) => site === asking.site);
   const slices = slicesFor(members.length, homes.length);
-  return { homes, slices, tasks: asking.isSyncing ? tasksOf(asking, members, { homes, slices }) : [] };
+  return { homes, slices, tasks: isFetching(asking) ? tasksOf(asking, members, { homes, slices }) : [] };
 }
 
 /** A power of two, so that it seldom changes: then tasks stay where they are when somebody comes or goes. */

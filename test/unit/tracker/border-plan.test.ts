@@ -66,6 +66,11 @@ test("who has everything brings nothing, and its neighbours share its part", () 
   expect(others.flatMap(({ tasks }) => tasks)).toHaveLength(2 * others[0]!.slices);
 });
 
+test("who synchronises but has nothing to fetch brings nothing", () => {
+  const swarm = swarmOf([4, 4]).map((one, index) => (index === 0 ? { ...one, bytesLeft: 0 } : one));
+  expect(borderPlanFor(swarm[0]!, swarm, RULES).tasks).toEqual([]);
+});
+
 test("sites where nobody fetches, or nobody who can be called, are no homes", () => {
   const unreachable = (one: LiveVolunteer): LiveVolunteer =>
     one.site === "site 1" ? { ...one, portState: "unreachable" } : one;
