@@ -45,15 +45,15 @@ export class BundleCatalog {
       unknown.map((row) => row.table),
       signal,
     );
-    const tables = await mapParallel(unknown, async (row) => {
+    await mapParallel(unknown, async (row) => {
       const from = { objects: this.#objects, signal };
-      return parseContentTable(await fetchObject(row.table, `content table of bundle ${row.number}`, from));
-    });
-    this.#index.transaction(() => {
-      unknown.forEach((row, index) => {
+      const bytes = await fetchObject(row.table, `content table of bundle ${row.number}`, from);
+      // One by one: the tables of millions of contents take more memory than all else.
+      const table = parseContentTable(bytes);
+      this.#index.transaction(() => {
         this.#index.bundles.remove(row.number);
         this.#index.bundles.put(row);
-        this.#index.bundles.putContents(row.number, tables[index]!);
+        this.#index.bundles.putContents(row.number, table);
       });
     });
   }

@@ -5,13 +5,12 @@ import { displayPath } from "../core/repo-path.ts";
 import { combineChanges } from "../manifest/apply-changes.ts";
 import { applyBundleChanges, encodeBundleList, parseBundleList, type BundleRow } from "../manifest/bundle-list.ts";
 import { parseChangeList, type ChangeList } from "../manifest/change-list.ts";
-import { ManifestVerifier, parseChunk } from "../manifest/chunk.ts";
+import { ManifestVerifier } from "../manifest/chunk.ts";
 import type { Entry, FileEntry } from "../manifest/entry.ts";
 import { ManifestError } from "../manifest/errors.ts";
 import { encodeIndex, parseIndex, type ChunkRef } from "../manifest/manifest-index.ts";
 import { verifyObject, type ObjectRef } from "../manifest/object-ref.ts";
 import type { ChangeListRef, Release } from "../manifest/release.ts";
-import { TreeOrderChecker } from "../manifest/tree-order.ts";
 import { updateChunks } from "../manifest/update-chunks.ts";
 import { SyncError } from "./errors.ts";
 import { checkChangedPaths, checkLinks, ManifestView, type HeldLinks } from "./manifest-check.ts";
@@ -22,8 +21,10 @@ export interface HeldManifest extends HeldLinks {
   /** 0 if none. */
   readonly release: number;
   chunkRefs(): readonly ChunkRef[];
-  /** Entries of a chunk of the held manifest, verified. */
+  /** Entries of a chunk of the held manifest or of one that was put, verified. */
   entriesOf(sha256: string): readonly Entry[];
+  /** Keeps a chunk of the manifest to come; its bytes have this hash. */
+  putChunk(sha256: string, bytes: Uint8Array): void;
   bundles(): readonly BundleRow[];
 }
 
@@ -34,11 +35,9 @@ export interface ObjectSource {
   object(ref: ObjectRef, signal: AbortSignal): Promise<Uint8Array>;
 }
 
-/** The manifest of a release; nothing is written yet. */
+/** The manifest of a release; the chunks that the held one lacks are put. */
 export interface ManifestUpdate {
   readonly chunkRefs: readonly ChunkRef[];
-  /** Uncompressed bytes of the chunks that the held manifest lacks, by hash. */
-  readonly newChunks: ReadonlyMap<string, Uint8Array>;
   readonly bundles: readonly BundleRow[];
 }
 
@@ -46,7 +45,8 @@ const PARALLEL_OBJECTS = 8;
 
 /**
  * Brings the manifest up to date by change lists if they cost less than the index and lead to the signed hashes, else
- * by the chunks that differ. Either way every byte hangs on a hash in the signed release.
+ * by the chunks that differ, which are put as they come: all of them would fill the memory. Either way every byte hangs on a hash
+ * in the signed release.
  */
 export async function updateManifest(
   held: HeldManifest,
@@ -112,25 +112,19 @@ async function updateByChangeLists(
   verifyObject(release.index, encodeIndex(refs));
   const bundles = lists.reduce<readonly BundleRow[]>(applyBundleChanges, held.bundles());
   verifyObject(release.bundles, encodeBundleList(bundles));
-  const update = {
-    chunkRefs: refs,
-    newChunks: new Map(newChunks.map((chunk) => [chunk.ref.sha256, chunk.bytes])),
-    bundles,
-  };
-  checkChangedPaths(new Set(changes.map(({ path }) => path)), heldView(held), viewOf(update, held));
-  return update;
+  for (const { ref, bytes } of newChunks) held.putChunk(ref.sha256, bytes);
+  checkChangedPaths(new Set(changes.map(({ path }) => path)), heldView(held), viewOf(refs, held));
+  return { chunkRefs: refs, bundles };
 }
 
 function heldView(held: HeldManifest): ManifestView & HeldLinks {
-  const view = new ManifestView(held.chunkRefs(), (sha256) => held.entriesOf(sha256));
-  return Object.assign(view, { entriesWith: (content: ContentId) => held.entriesWith(content) });
+  return Object.assign(viewOf(held.chunkRefs(), held), {
+    entriesWith: (content: ContentId) => held.entriesWith(content),
+  });
 }
 
-function viewOf({ chunkRefs, newChunks }: Omit<ManifestUpdate, "bundles">, held: HeldManifest): ManifestView {
-  return new ManifestView(chunkRefs, (sha256) => {
-    const bytes = newChunks.get(sha256);
-    return bytes === undefined ? held.entriesOf(sha256) : parseChunk(bytes);
-  });
+function viewOf(refs: readonly ChunkRef[], held: HeldManifest): ManifestView {
+  return new ManifestView(refs, (sha256) => held.entriesOf(sha256));
 }
 
 async function updateByChunks(
@@ -144,31 +138,30 @@ async function updateByChunks(
   const heldHashes = new Set(held.chunkRefs().map((ref) => ref.sha256));
   const missing = chunkRefs.filter((ref) => !heldHashes.has(ref.sha256));
   await context.objects.prepare?.(missing, context.signal);
-  const bytes = await mapParallel(missing, (ref) =>
-    fetchObject(ref, `manifest chunk from "${displayPath(ref.firstPath)}" on`, context),
-  );
-  const newChunks = new Map(missing.map((ref, index) => [ref.sha256, bytes[index]!]));
-  verifyWhole({ chunkRefs, newChunks }, held);
+  await mapParallel(missing, async (ref) => {
+    const bytes = await fetchObject(ref, `manifest chunk from "${displayPath(ref.firstPath)}" on`, context);
+    verifyObject(ref, bytes);
+    held.putChunk(ref.sha256, bytes);
+  });
+  verifyWhole(chunkRefs, held);
   const bundles = parseBundleList(
     await fetchObject(release.bundles, `bundle list of release ${release.number}`, context),
   );
-  return { chunkRefs, newChunks, bundles };
+  return { chunkRefs, bundles };
 }
 
 /** Order, uniqueness, counts, "no file is a parent" and what hard links name, over the whole new manifest. */
-function verifyWhole(update: Omit<ManifestUpdate, "bundles">, held: HeldManifest): void {
+function verifyWhole(refs: readonly ChunkRef[], held: HeldManifest): void {
   const verifier = new ManifestVerifier();
-  const order = new TreeOrderChecker();
   const links: FileEntry[] = [];
-  for (const ref of update.chunkRefs) {
-    const bytes = update.newChunks.get(ref.sha256);
-    const entries = bytes === undefined ? held.entriesOf(ref.sha256) : verifier.accept(ref, bytes);
+  for (const ref of refs) {
+    const entries = held.entriesOf(ref.sha256);
+    verifier.acceptEntries(ref, entries);
     for (const entry of entries) {
-      order.accept(entry);
       if (entry.kind === "file" && entry.link !== undefined) links.push(entry);
     }
   }
-  checkLinks(links, viewOf(update, held));
+  checkLinks(links, viewOf(refs, held));
 }
 
 /** An object, or an error that tells what it was to be and not its hash alone. */

@@ -20,9 +20,6 @@ export async function nextManifest(mirror: Mirror, release: Release): Promise<re
   if (known !== undefined) return known;
   const update = await updateManifest(heldManifest(index), release, { objects, signal, log });
   notePendingOfOther(index, release);
-  index.transaction(() => {
-    for (const [sha256, bytes] of update.newChunks) index.manifest.putChunk(sha256, compressZstd(bytes));
-  });
   if (index.facts.get("heldRelease") !== release.number) {
     index.setNextRelease({ release: release.number, index: release.index.sha256, refs: update.chunkRefs });
   }
@@ -60,6 +57,7 @@ function heldManifest(index: MirrorIndex): HeldManifest {
     chunkRefs: () => held?.refs ?? [],
     entriesOf: (sha256) => index.manifest.loadChunk(sha256),
     bundles: () => index.bundles.all(),
+    putChunk: (sha256, bytes) => index.manifest.putChunk(sha256, compressZstd(bytes)),
     entriesWith: (content) => index.manifest.entriesWith(content, MOST_TWINS),
   };
 }

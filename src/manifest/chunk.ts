@@ -108,10 +108,18 @@ export class ManifestVerifier {
   accept(ref: ChunkRef, bytes: Uint8Array): Entry[] {
     verifyObject(ref, bytes);
     const entries = parseChunk(bytes);
+    this.acceptEntries(ref, entries);
+    return entries;
+  }
+
+  /**
+   * @param entries of a chunk whose bytes were checked and parsed
+   * @throws ManifestError `bad-chunk`, `bad-order`, `path-conflict`
+   */
+  acceptEntries(ref: ChunkRef, entries: readonly Entry[]): void {
     if (entries[0]!.path !== ref.firstPath || entries.length !== ref.entryCount) {
       throw new ManifestError("bad-chunk", `manifest chunk ${ref.sha256}: first path or count differ from the index`);
     }
     for (const entry of entries) this.#order.accept(entry);
-    return entries;
   }
 }
