@@ -58,7 +58,7 @@ export class StagingArea implements Disposable {
   readonly copies: ReadyCopies;
   readonly #threads = new StagingThreads();
   readonly #smallReads = new SmallReads();
-  /** Contents with a part: those that lay here and those made since, placed ones too. Others need no look at the disk. */
+  /** Contents that may have a part: those that lay here and those made since. Others need no look at the disk. */
   readonly #made = new Set<ContentId>();
   /** One for all parts: there may be millions on their way. */
   readonly #maker: PartMaker = {
@@ -233,6 +233,7 @@ export class StagingArea implements Disposable {
 
   /** Says that what {@link prepare} gave without keeping the part now has its place in DEST. */
   forgetPlaced(content: ContentId): void {
+    this.#made.delete(content);
     this.#links.forget(content);
   }
 
