@@ -1,5 +1,5 @@
 import type { ArgumentSpec, ParsedArguments } from "./arguments.ts";
-import type { LineLogger } from "./line-logger.ts";
+import type { LineLogger, LogFormat } from "./line-logger.ts";
 
 /** What a command may touch of the process. Nothing else reads argv or the environment. */
 export interface CommandContext {
@@ -13,7 +13,7 @@ export interface CommandContext {
   /** Aborted by SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
   /** Log lines go to standard error. */
-  createLogger(level: "quiet" | "normal" | "verbose"): LineLogger;
+  createLogger(level: "quiet" | "normal" | "verbose", format?: LogFormat): LineLogger;
 }
 
 export interface Command extends ArgumentSpec {

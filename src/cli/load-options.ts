@@ -6,6 +6,7 @@ import type { ParsedArguments } from "./arguments.ts";
 import type { OptionSpec } from "./option-spec.ts";
 import { UsageError } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
+import { LOG_FORMATS, type LogFormat } from "./line-logger.ts";
 
 /** Options that every command on a TREE or DEST takes. */
 export const STATE_OPTION: OptionSpec = {
@@ -34,6 +35,13 @@ export const QUIET_OPTION: OptionSpec = {
   help: "log errors only, draw no progress",
 };
 export const VERBOSE_OPTION: OptionSpec = { name: "verbose", kind: "flag", short: "v", help: "log more" };
+export const LOG_FORMAT_OPTION: OptionSpec = {
+  name: "log-format",
+  kind: "text",
+  placeholder: "lines|json",
+  choices: LOG_FORMATS,
+  help: "log as lines of text (default) or as a JSON object per line",
+};
 export const WORK_OPTION: OptionSpec = {
   name: "work",
   kind: "text",
@@ -87,6 +95,10 @@ export function parseListen(text: string, option: string): { readonly host: stri
   if (match === null || port > 65_535) throw new UsageError([`--${option}: expected HOST:PORT, got "${text}"`]);
   const host = match[1] ?? match[2] ?? "";
   return { host: host === "" ? "::" : host, port };
+}
+
+export function logFormatOf(args: ParsedArguments): LogFormat {
+  return args.text("log-format") === "json" ? "json" : "lines";
 }
 
 export function logLevelOf(args: ParsedArguments): "quiet" | "normal" | "verbose" {

@@ -3,7 +3,8 @@ import { messageOf } from "../core/errors.ts";
 import { UsageError, type ParsedArguments } from "./arguments.ts";
 import type { OptionSpec } from "./option-spec.ts";
 import type { CommandContext } from "./command.ts";
-import { createLineLogger, type LineLogger } from "./line-logger.ts";
+import { createLineLogger, jsonRecord, type LineLogger, type LogFormat, type LogLevel } from "./line-logger.ts";
+import { logFormatOf } from "./load-options.ts";
 
 export const LOG_FILE_OPTION: OptionSpec = {
   name: "log-file",
@@ -14,16 +15,18 @@ export const LOG_FILE_OPTION: OptionSpec = {
 };
 
 /**
- * `--log-file`: rsync's lines (`2026/11/21 18:00:00 [4711] >f+++++++++ path`). Opened for each write, so that a rotated log is
- * followed without a signal.
+ * `--log-file`: rsync's lines (`2026/11/21 18:00:00 [4711] >f+++++++++ path`), or a JSON object per line with the same text
+ * as `message`. Opened for each write, so that a rotated log is followed without a signal.
  */
 export class LogFile {
   readonly #path: string;
+  readonly #format: LogFormat;
   #waiting: string[] = [];
 
   /** @throws UsageError if the file can't be written */
-  constructor(path: string) {
+  constructor(path: string, format: LogFormat) {
     this.#path = path;
+    this.#format = format;
     try {
       appendFileSync(path, "");
     } catch (error) {
@@ -31,11 +34,25 @@ export class LogFile {
     }
   }
 
-  /** Writes lines with time and process before them. */
-  write(lines: Iterable<string>): void {
-    const stamp = timeOf(new Date());
-    for (const line of lines) {
-      this.#waiting.push(`${stamp} [${process.pid}] ${line}\n`);
+  /** What the program logs at all, from "info" on. */
+  logger(): LineLogger {
+    if (this.#format === "json") return createLineLogger("info", (record) => this.#append([record]), "json");
+    return createLineLogger("info", (line) => this.write([withoutTime(line)]));
+  }
+
+  /** Writes lines with time and process. */
+  write(lines: Iterable<string>, level: LogLevel = "info"): void {
+    this.#append(this.#records(lines, level));
+  }
+
+  *#records(lines: Iterable<string>, level: LogLevel): Generator<string> {
+    const stamp = `${timeOf(new Date())} [${process.pid}]`;
+    for (const line of lines) yield this.#format === "json" ? jsonRecord(level, {}, line) : `${stamp} ${line}`;
+  }
+
+  #append(records: Iterable<string>): void {
+    for (const record of records) {
+      this.#waiting.push(`${record}\n`);
       if (this.#waiting.length >= LINES_AT_ONCE) this.#flush();
     }
     this.#flush();
@@ -65,20 +82,23 @@ function timeOf(now: Date): string {
 /** Undefined without the option. @throws UsageError */
 export function openLogFile(args: ParsedArguments): LogFile | undefined {
   const path = args.text("log-file");
-  return path === undefined ? undefined : new LogFile(path);
+  return path === undefined ? undefined : new LogFile(path, logFormatOf(args));
 }
 
-/** The same context, whose complaints and log lines (from "info" on) go to the log file, too. */
-export function loggingContext(context: CommandContext, file: LogFile | undefined): CommandContext {
-  if (file === undefined) return context;
-  const toFile = createLineLogger("info", (line) => file.write([withoutTime(line)]));
+/** The same context, whose complaints have the log's format and go to the log file, too, as log lines (from "info" on) do. */
+export function loggingContext(context: CommandContext, file: LogFile | undefined, format: LogFormat): CommandContext {
+  const toFile = file?.logger();
   return {
     ...context,
     complain: (line) => {
-      context.complain(line);
-      file.write([line]);
+      const level = line.startsWith("prsync error:") ? "error" : "warn";
+      context.complain(format === "json" ? jsonRecord(level, {}, line) : line);
+      file?.write([line], level);
     },
-    createLogger: (level) => both(context.createLogger(level), toFile),
+    createLogger: (level) => {
+      const log = context.createLogger(level, format);
+      return toFile === undefined ? log : both(log, toFile);
+    },
   };
 }
 
@@ -89,7 +109,7 @@ function withoutTime(line: string): string {
 
 function both(first: LineLogger, second: LineLogger): LineLogger {
   const log =
-    (level: keyof LineLogger) =>
+    (level: LogLevel) =>
     (...told: Parameters<LineLogger["info"]>): void => {
       first[level](...told);
       second[level](...told);

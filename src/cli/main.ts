@@ -9,7 +9,7 @@ import { ConfigError } from "./config/config-error.ts";
 import { configDirectories, configure } from "./config/configuration.ts";
 import { EXIT, exitCodeOf, isOurs, systemExitCodeOf } from "./exit-codes.ts";
 import { describeCommand, describeProgram, usageLine } from "./help.ts";
-import { createLineLogger } from "./line-logger.ts";
+import { createLineLogger, LEAST_LEVEL } from "./line-logger.ts";
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -107,10 +107,8 @@ function createContext(): CommandContext {
     env: process.env,
     isTerminal: process.stderr.isTTY,
     signal: abort.signal,
-    createLogger: (level) =>
-      createLineLogger(level === "verbose" ? "debug" : level === "quiet" ? "error" : "info", (line) =>
-        process.stderr.write(`${line}\n`),
-      ),
+    createLogger: (level, format) =>
+      createLineLogger(LEAST_LEVEL[level], (line) => process.stderr.write(`${line}\n`), format),
   };
 }
 

@@ -19,6 +19,8 @@ import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../l
 import {
   CONFIG_OPTION,
   JSON_OPTION,
+  LOG_FORMAT_OPTION,
+  logFormatOf,
   logLevelOf,
   parseBaseUrl,
   parseListen,
@@ -81,6 +83,7 @@ export const daemonCommand: Command = {
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
     LOG_FILE_OPTION,
+    LOG_FORMAT_OPTION,
     CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
@@ -95,7 +98,7 @@ const SHORTEST_INTERVAL_MS = 1_000;
 
 async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<number> {
   const logFile = openLogFile(args);
-  const context = loggingContext(outer, logFile);
+  const context = loggingContext(outer, logFile, logFormatOf(args));
   const { ticket, destinationPath } = ticketAndDestination(args, context);
   const listenText = args.text("listen");
   const publicUrl = args.text("public-url");

@@ -20,6 +20,8 @@ import { EXIT } from "../exit-codes.ts";
 import {
   CONFIG_OPTION,
   JSON_OPTION,
+  LOG_FORMAT_OPTION,
+  logFormatOf,
   logLevelOf,
   parseBaseUrl,
   parseListen,
@@ -30,6 +32,7 @@ import {
   WORK_OPTION,
   workDirectoryOf,
 } from "../load-options.ts";
+import { loggingContext } from "../log-file.ts";
 import { NETWORK_OPTIONS, networkLimits } from "../network-options.ts";
 import { ownProgram } from "../own-program.ts";
 import { publishCommand } from "./publish.ts";
@@ -101,6 +104,7 @@ export const serveCommand: Command = {
       help: "between two announces of a mirror, 10s to 30m",
     },
     ...NETWORK_OPTIONS,
+    LOG_FORMAT_OPTION,
     WORK_OPTION,
     CONFIG_OPTION,
     STATE_OPTION,
@@ -111,7 +115,8 @@ export const serveCommand: Command = {
   run: runServe,
 };
 
-async function runServe(args: ParsedArguments, context: CommandContext): Promise<number> {
+async function runServe(args: ParsedArguments, outer: CommandContext): Promise<number> {
+  const context = loggingContext(outer, undefined, logFormatOf(args));
   const treePath = resolve(args.required("TREE"));
   // Only looked at: TREE may be swapped as a whole later, so it is not held open.
   ConfinedDirectory.open(treePath)[Symbol.dispose]();

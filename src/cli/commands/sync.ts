@@ -23,6 +23,8 @@ import type { HookError } from "../hook-error.ts";
 import {
   CONFIG_OPTION,
   JSON_OPTION,
+  LOG_FORMAT_OPTION,
+  logFormatOf,
   logLevelOf,
   QUIET_OPTION,
   STATE_OPTION,
@@ -73,6 +75,7 @@ export const syncCommand: Command = {
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
     LOG_FILE_OPTION,
+    LOG_FORMAT_OPTION,
     CONFIG_OPTION,
     STATE_OPTION,
     JSON_OPTION,
@@ -84,7 +87,7 @@ export const syncCommand: Command = {
 
 async function runSyncCommand(args: ParsedArguments, outer: CommandContext): Promise<number> {
   const logFile = openLogFile(args);
-  const context = loggingContext(outer, logFile);
+  const context = loggingContext(outer, logFile, logFormatOf(args));
   try {
     return await synchronise(args, context, logFile);
   } catch (error) {

@@ -54,3 +54,18 @@ test("what is below the level is left out", () => {
   log.error({}, "error");
   expect(lines.map((line) => line.split(" ")[2])).toEqual(["warn", "error"]);
 });
+
+test("as JSON a record is one object with time, level, process, message and fields", () => {
+  const lines: string[] = [];
+  const log = createLineLogger("info", (line) => lines.push(line), "json");
+  log.warn({ path: "a\n\u202e\u009b", tries: 2, left: undefined }, "path not updated");
+  log.debug({}, "below the level");
+  expect(lines).toHaveLength(1);
+  // eslint-disable-next-line no-control-regex -- a terminal acts on none of it
+  expect(lines[0]).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202e]/);
+  const record = JSON.parse(lines[0]!) as Record<string, unknown>;
+  expect(record).toMatchObject({ level: "warn", pid: process.pid, message: "path not updated", tries: 2 });
+  expect(record).toMatchObject({ path: "a\n\u202e\u009b" });
+  expect(Date.parse(record["time"] as string)).toBeGreaterThan(0);
+  expect(record).not.toHaveProperty("left");
+});
