@@ -6,15 +6,11 @@ import { SearchKernelCode } from "../../src/delta/search-kernel.ts";
 import { SignatureBuilder } from "../../src/delta/signature-builder.ts";
 import { parseSignature } from "../../src/delta/signature.ts";
 import { loadStrongSum } from "../../src/delta/strong-sum.ts";
+import { disseminationFactor, HAVE_BYTES, PIECE_HASH_BYTES } from "../../src/model/piece-cost.ts";
 import { readSearchKernel } from "../../src/store/search-kernel-file.ts";
 import { planBlockRequests, REQUEST_OVERHEAD_BYTES } from "../../src/swarm/block-requests.ts";
 import type { EditedFile } from "./edited-file.ts";
 
-/** SHA-1 of a piece (BEP 3). */
-const PIECE_HASH_BYTES = 20;
-/** A `have` message (BEP 3). */
-const HAVE_BYTES = 9;
-const REQUEST_BYTES = 16 * 1024;
 const READ_BYTES = 1024 * 1024;
 
 const strongSum = await loadStrongSum();
@@ -102,30 +98,6 @@ function missingOf(
     missing.add(gap.start - start, gap.end - start);
   }
   return missing;
-}
-
-/**
- * Bytes of protocol per byte of content, with `mirrors` neighbours: 17 + 13 per request of 16 KiB, a `have` of each
- * neighbour, a SHA-1 per piece.
- */
-export function pieceOverhead(pieceLength: number, mirrors: number): number {
-  const requests = Math.ceil(pieceLength / REQUEST_BYTES);
-  const perPiece = REQUEST_OVERHEAD_BYTES * requests + HAVE_BYTES * (mirrors - 1) + PIECE_HASH_BYTES;
-  return perPiece / pieceLength;
-}
-
-/**
- * Least time to bring M pieces to N mirrors whose lines up equal the origin's (Mundinger, Weber, Weiss), in units of the time
- * that one line takes for the bytes: 1 + ⌊log₂ N⌋ / M.
- */
-export function disseminationFactor(pieces: number, mirrors: number): number {
-  return 1 + Math.floor(Math.log2(mirrors)) / pieces;
-}
-
-/** The first-order model of piece sizes: time to bring a new file to all, in units of its time on one line. */
-export function modelledCost(fileBytes: number, pieceLength: number, mirrors: number): number {
-  const pieces = Math.ceil(fileBytes / pieceLength);
-  return disseminationFactor(pieces, mirrors) * (1 + pieceOverhead(pieceLength, mirrors));
 }
 
 /** The same model for what a mirror lacks of a file, in bytes of one line: hashes left out, they come before. */

@@ -1,16 +1,8 @@
 import { RangeSet } from "../../src/core/byte-range.ts";
 import { parseByteSize } from "../../src/core/byte-size.ts";
 import { blockLengthFor } from "../../src/delta/block-length.ts";
-import {
-  findReuse,
-  modelledCost,
-  modelledLineBytes,
-  pieceOverhead,
-  planFetch,
-  type Cut,
-  type Fetch,
-  type Reuse,
-} from "./chunk-bytes.ts";
+import { modelledCost, pieceOverhead } from "../../src/model/piece-cost.ts";
+import { findReuse, modelledLineBytes, planFetch, type Cut, type Fetch, type Reuse } from "./chunk-bytes.ts";
 import { lineSeconds, simulateSwarm, whyNotSimulated, type NotSimulated, type SwarmTime } from "./chunk-swarm.ts";
 import { editedFile } from "./edited-file.ts";
 

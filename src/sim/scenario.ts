@@ -1,7 +1,7 @@
 import type { BundleLayout } from "../core/bundle-layout.ts";
 import { RangeSet } from "../core/byte-range.ts";
 import { seededRandom, type Random } from "../core/clock.ts";
-import { kumarRossSeconds } from "./bounds.ts";
+import { kumarRossSeconds } from "../model/kumar-ross.ts";
 import type { LinkSpeed } from "./network.ts";
 import { contentBytes, corrupted, type DiskSpeed, SimBundle } from "./sim-bundle.ts";
 import { SimHost } from "./sim-host.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { assertAnyPieceLength, BundleLayout } from "../../src/core/bundle-layout.ts";
 import { RangeSet } from "../../src/core/byte-range.ts";
-import { plainDownloadSeconds } from "../../src/sim/bounds.ts";
+import { plainDownloadSeconds } from "../../src/model/kumar-ross.ts";
 import type { LinkSpeed } from "../../src/sim/network.ts";
 import { runScenario, type ScenarioVolunteer } from "../../src/sim/scenario.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findReuse, modelledCost, modelledLineBytes, planFetch } from "../../../bench/support/chunk-bytes.ts";
+import { findReuse, modelledLineBytes, planFetch } from "../../../bench/support/chunk-bytes.ts";
 import { whyNotSimulated } from "../../../bench/support/chunk-swarm.ts";
 import { editedFile } from "../../../bench/support/edited-file.ts";
 import { logarithmicTicks, panelsSvg } from "../../../bench/support/panels-svg.ts";
@@ -8,23 +8,6 @@ import { RangeSet } from "../../../src/core/byte-range.ts";
 const SEED = 7;
 const KIB = 1024;
 const file = editedFile(300_000, SEED);
-
-// First-order model of piece sizes for 40 mirrors (docs/chunk-size.md), worked out by hand: rsync's block, 16 and 64 KiB, best.
-test.each([
-  [100e3, [700, 1.628], 1.756, 3.526, [4, 1.317]],
-  [500e3, [704, 1.581], 1.19, 1.637, [8, 1.134]],
-  [1e6, [1000, 1.408], 1.107, 1.322, [8, 1.092]],
-  [5e6, [2232, 1.182], 1.041, 1.073, [16, 1.041]],
-  [10e6, [3160, 1.129], 1.033, 1.04, [32, 1.03]],
-  [30e6, [5472, 1.074], 1.027, 1.018, [64, 1.018]],
-  [100e6, [10_000, 1.041], 1.025, 1.011, [64, 1.011]],
-  [700e6, [26_456, 1.016], 1.025, 1.008, [256, 1.005]],
-] as const)("the model's cost of a file of %d bytes", (bytes, [block, sqrt], small, usual, [bestKib, best]) => {
-  expect(modelledCost(bytes, block, 40)).toBeCloseTo(sqrt, 3);
-  expect(modelledCost(bytes, 16 * KIB, 40)).toBeCloseTo(small, 3);
-  expect(modelledCost(bytes, 64 * KIB, 40)).toBeCloseTo(usual, 3);
-  expect(modelledCost(bytes, bestKib * KIB, 40)).toBeCloseTo(best, 3);
-});
 
 test("missing ranges are counted by exact bytes, or by the whole pieces around them", () => {
   const covered = RangeSet.of({ start: 0, end: 100_000 });
