@@ -57,7 +57,7 @@ export class PeerLink {
     this.remoteHost = options.remoteHost;
     this.queue = new SendQueue(socket, options.clock);
     this.queue.onDrain = () => this.#guard(() => this.onDrain());
-    this.wire = new FrameWire(type, (bytes) => this.queue.push(bytes));
+    this.wire = new FrameWire(type, (frame) => this.queue.push(frame));
     this.gate = new FrameGate({
       nowMs: () => options.clock.monotonicMs(),
       deliver: (frame) => this.wire.receive(frame),

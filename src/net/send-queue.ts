@@ -1,27 +1,36 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../core/clock.ts";
+import type { OutgoingFrame } from "./frame-wire.ts";
 
 /** Above this much unsent, blocks should wait. */
 export const SEND_HIGH_MARK_BYTES: number = 1024 * 1024;
 /** Below this much unsent, there is room again. */
 export const SEND_LOW_MARK_BYTES: number = 256 * 1024;
 /**
- * Handed to the socket at a time. Progress is seen batch by batch, so with a stall deadline of 30 s the slowest peer
- * that is kept takes 4.3 kB/s.
+ * Handed to the socket at a time, at the most and at the least. Progress is seen batch by batch, so with a stall deadline of
+ * 30 s the slowest peer that is kept takes less than a kB/s.
  */
-const BATCH_BYTES: number = 128 * 1024;
+const MAX_BATCH_BYTES: number = 128 * 1024;
+const MIN_BATCH_BYTES: number = 16 * 1024;
+/** A batch should be taken within this time: an urgent frame waits for no more than the batch before it. */
+const BATCH_MS = 100;
 
-/** Output of one connection: headers and payloads go out together (writev), and what is unsent is known exactly. */
+/**
+ * Output of one connection: headers and payloads go out together (writev), and what is unsent is known exactly. Urgent frames
+ * stand before blocks: on a slow line what is asked for would come by as much later as blocks wait there.
+ */
 export class SendQueue {
   /** Called when {@link queuedBytes} falls to the low mark after it was above it. */
   onDrain: () => void = () => undefined;
   readonly #socket: Socket;
   readonly #clock: Clock;
-  #chunks: Uint8Array[] = [];
-  #next = 0;
+  readonly #ahead = new FrameQueue();
+  /** Blocks, and what keeps its place behind them. */
+  readonly #behind = new FrameQueue();
   #queuedBytes = 0;
   #acceptedBytes = 0;
   #inFlightBytes = 0;
+  #batchBytes = MAX_BATCH_BYTES;
   #isScheduled = false;
   #isAboveLowMark = false;
   #lastProgressMs = 0;
@@ -46,12 +55,14 @@ export class SendQueue {
     return this.#queuedBytes === 0 ? undefined : this.#lastProgressMs;
   }
 
-  push(chunk: Uint8Array): void {
+  push(frame: OutgoingFrame): void {
     if (this.#socket.destroyed) return;
     if (this.#queuedBytes === 0) this.#lastProgressMs = this.#clock.monotonicMs();
-    this.#chunks.push(chunk);
-    this.#queuedBytes += chunk.length;
-    this.#acceptedBytes += chunk.length;
+    const isBehind = frame.kind === "block" || (frame.kind === "ordered" && !this.#behind.isEmpty);
+    (isBehind ? this.#behind : this.#ahead).push(frame.parts);
+    const bytes = lengthOf(frame.parts);
+    this.#queuedBytes += bytes;
+    this.#acceptedBytes += bytes;
     if (this.#queuedBytes > SEND_LOW_MARK_BYTES) this.#isAboveLowMark = true;
     if (this.#isScheduled || this.#inFlightBytes > 0) return;
     this.#isScheduled = true;
@@ -61,35 +72,68 @@ export class SendQueue {
 
   readonly #flush = (): void => {
     this.#isScheduled = false;
-    if (this.#socket.destroyed || this.#next === this.#chunks.length) return;
+    if (this.#socket.destroyed || this.#queuedBytes === 0) return;
+    const sentMs = this.#clock.monotonicMs();
+    const batch = this.#takeBatch();
+    const last = batch.pop()!;
     this.#socket.cork();
-    while (this.#next < this.#chunks.length && this.#inFlightBytes < BATCH_BYTES) {
-      const chunk = this.#chunks[this.#next++]!;
-      this.#inFlightBytes += chunk.length;
-      const isLast = this.#next === this.#chunks.length || this.#inFlightBytes >= BATCH_BYTES;
-      if (isLast) this.#socket.write(chunk, this.#onWritten);
-      else this.#socket.write(chunk);
-    }
+    for (const part of batch) this.#socket.write(part);
+    this.#socket.write(last, (error) => this.#written(sentMs, error));
     this.#socket.uncork();
-    this.#dropSent();
   };
 
-  readonly #onWritten = (error?: Error | null): void => {
+  #takeBatch(): Uint8Array[] {
+    const batch: Uint8Array[] = [];
+    while (this.#inFlightBytes < this.#batchBytes) {
+      const parts = this.#ahead.take() ?? this.#behind.take();
+      if (parts === undefined) break;
+      this.#inFlightBytes += lengthOf(parts);
+      batch.push(...parts);
+    }
+    return batch;
+  }
+
+  #written(sentMs: number, error?: Error | null): void {
     if (error) return; // the socket's own error event ends the connection
     this.#queuedBytes -= this.#inFlightBytes;
     this.#inFlightBytes = 0;
     this.#lastProgressMs = this.#clock.monotonicMs();
+    const isSlow = this.#lastProgressMs - sentMs > BATCH_MS;
+    this.#batchBytes = isSlow
+      ? Math.max(MIN_BATCH_BYTES, this.#batchBytes / 2)
+      : Math.min(MAX_BATCH_BYTES, this.#batchBytes * 2);
     if (this.#isAboveLowMark && this.#queuedBytes <= SEND_LOW_MARK_BYTES) {
       this.#isAboveLowMark = false;
       this.onDrain();
     }
     if (!this.#isScheduled && this.#inFlightBytes === 0) this.#flush();
-  };
-
-  /** Forgets chunks that the socket has, without moving the rest each time. */
-  #dropSent(): void {
-    if (this.#next < this.#chunks.length && this.#next < 1024) return;
-    this.#chunks = this.#chunks.slice(this.#next);
-    this.#next = 0;
   }
+}
+
+/** Frames in order; taken from the front without moving the rest each time. */
+class FrameQueue {
+  #frames: (readonly Uint8Array[])[] = [];
+  #next = 0;
+
+  get isEmpty(): boolean {
+    return this.#next === this.#frames.length;
+  }
+
+  push(frame: readonly Uint8Array[]): void {
+    this.#frames.push(frame);
+  }
+
+  take(): readonly Uint8Array[] | undefined {
+    if (this.isEmpty) return undefined;
+    const frame = this.#frames[this.#next++];
+    if (this.isEmpty || this.#next >= 1024) {
+      this.#frames = this.#frames.slice(this.#next);
+      this.#next = 0;
+    }
+    return frame;
+  }
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((bytes, part) => bytes + part.length, 0);
 }

@@ -22,13 +22,40 @@ interface Message {
   readonly arrive: () => void;
 }
 
-/** One direction of a connection: messages in order, a window of bytes under way. */
+/** Messages in order; taken from the front at constant cost. */
+class MessageQueue {
+  readonly #messages: Message[] = [];
+  #head = 0;
+
+  get isEmpty(): boolean {
+    return this.#head === this.#messages.length;
+  }
+
+  push(message: Message): void {
+    this.#messages.push(message);
+  }
+
+  /** Not of an empty queue. */
+  take(): Message {
+    const message = this.#messages[this.#head++]!;
+    if (this.isEmpty) this.clear();
+    return message;
+  }
+
+  clear(): void {
+    this.#messages.length = 0;
+    this.#head = 0;
+  }
+}
+
+/** One direction of a connection: messages in order but for urgent ones, a window of bytes under way. */
 export class Flow {
   readonly #from: SimLink;
   readonly #to: SimLink;
   readonly #windowBytes: number;
-  readonly #queue: Message[] = [];
-  #head = 0;
+  /** Leave before all others, as `net/send-queue.ts` lets them. */
+  readonly #urgent = new MessageQueue();
+  readonly #queue = new MessageQueue();
   #queuedBytes = 0;
   #underWayBytes = 0;
   #isClosed = false;
@@ -52,14 +79,14 @@ export class Flow {
   }
 
   get isReady(): boolean {
-    return this.#head < this.#queue.length && this.#underWayBytes < this.#windowBytes;
+    return !this.#isEmpty && this.#underWayBytes < this.#windowBytes;
   }
 
-  send(bytes: number, arrive: () => void): void {
+  send(bytes: number, arrive: () => void, { isUrgent = false }: { readonly isUrgent?: boolean } = {}): void {
     if (this.#isClosed) return;
     const message = { bytes, arrive };
-    if (this.#queue.length === 0 && bytes <= SMALL_BYTES && this.#from.passSmall(bytes)) return this.#leave(message, 0);
-    this.#queue.push(message);
+    if (this.#isEmpty && bytes <= SMALL_BYTES && this.#from.passSmall(bytes)) return this.#leave(message, 0);
+    (isUrgent ? this.#urgent : this.#queue).push(message);
     this.#queuedBytes += bytes;
     this.#from.offer(this);
   }
@@ -67,17 +94,13 @@ export class Flow {
   /** What was handed over is lost; what is under way too. */
   close(): void {
     this.#isClosed = true;
-    this.#queue.length = 0;
-    this.#head = 0;
+    this.#urgent.clear();
+    this.#queue.clear();
   }
 
   /** The link takes the next message: it needs `serviceMs` to leave. */
   takeNext(): Message {
-    const message = this.#queue[this.#head++]!;
-    if (this.#head === this.#queue.length) {
-      this.#queue.length = 0;
-      this.#head = 0;
-    }
+    const message = (this.#urgent.isEmpty ? this.#queue : this.#urgent).take();
     this.#queuedBytes -= message.bytes;
     return message;
   }
@@ -85,6 +108,10 @@ export class Flow {
   leaving(message: Message, serviceMs: number): void {
     this.#leave(message, serviceMs);
     this.onSent();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#urgent.isEmpty && this.#queue.isEmpty;
   }
 
   #leave(message: Message, serviceMs: number): void {

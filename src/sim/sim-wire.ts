@@ -96,13 +96,13 @@ export class SimWire implements PeerWire {
   sendHeld(held: Bitfield): void {
     const copy = Bitfield.parse(held.toBytes(), held.length);
     const bytes = this.supportsFast && (held.isFull || held.count === 0) ? 5 : 5 + Math.ceil(held.length / 8);
-    this.#send(bytes, (to) => to.onHeld(copy));
+    this.#sendUrgent(bytes, (to) => to.onHeld(copy));
   }
   sendHave(piece: number): void {
-    this.#send(9, (to) => to.onHave(piece));
+    this.#sendUrgent(9, (to) => to.onHave(piece));
   }
   sendDontHave(piece: number): void {
-    this.#send(10, (to) => to.onDontHave(piece));
+    this.#sendUrgent(10, (to) => to.onDontHave(piece));
   }
   sendChoke(): void {
     const rejected = this.#incoming.drain();
@@ -117,10 +117,10 @@ export class SimWire implements PeerWire {
     this.#send(5, (to) => to.onUnchoke());
   }
   sendInterested(): void {
-    this.#send(5, (to) => to.onInterested());
+    this.#sendUrgent(5, (to) => to.onInterested());
   }
   sendUninterested(): void {
-    this.#send(5, (to) => to.onUninterested());
+    this.#sendUrgent(5, (to) => to.onUninterested());
   }
 
   sendRequest(request: BlockRequest): void {
@@ -128,7 +128,7 @@ export class SimWire implements PeerWire {
     this.requestCount++;
     this.requestedBytes += request.lengthBytes;
     const other = this.#other;
-    this.#send(17, (to) => {
+    this.#sendUrgent(17, (to) => {
       if (other.#incoming.add(request) === "added") to.onRequest(request);
       else other.#reject(request);
     });
@@ -139,7 +139,7 @@ export class SimWire implements PeerWire {
     const { piece, offset, lengthBytes } = request;
     this.#asked.take(piece, offset, lengthBytes);
     const other = this.#other;
-    this.#send(17, (to) => {
+    this.#sendUrgent(17, (to) => {
       if (!other.#incoming.take(piece, offset, lengthBytes)) return;
       other.#reject(request);
       to.onCancel(request);
@@ -203,14 +203,20 @@ export class SimWire implements PeerWire {
     });
   }
 
-  #send(bytes: number, deliver: (to: PeerWireListener) => void): void {
+  /** What need not keep its place behind blocks. */
+  #sendUrgent(bytes: number, deliver: (to: PeerWireListener) => void): void {
+    this.#send(bytes, deliver, { isUrgent: true });
+  }
+
+  #send(bytes: number, deliver: (to: PeerWireListener) => void, { isUrgent = false } = {}): void {
     if (this.#isClosed) return;
     this.#acceptedBytes += bytes;
-    this.#flow.send(bytes, () => {
+    const arrive = (): void => {
       const other = this.#other;
       if (other.#isClosed) return;
       other.receivedBytes += bytes;
       if (other.#listener !== undefined) deliver(other.#listener);
-    });
+    };
+    this.#flow.send(bytes, arrive, { isUrgent });
   }
 }

@@ -144,3 +144,11 @@ test("pieces that no bundle may have can be tried: 1,000 bytes each", async () =
   // Each piece has a request's and an answer's head, and is announced by the others.
   expect(volunteers[0]!.receivedBytes).toBeGreaterThan(100_500 + 101 * 13);
 });
+
+test("a mirror with a slow line up gets what it asks for: requests do not wait behind what it gives", async () => {
+  const slow = { ...LINE, upBytesPerSecond: 16_000 };
+  const volunteers = many(20, (index) => (index === 0 ? { speed: slow } : {}));
+  const outcome = await runScenario({ seed: 1, layout: LAYOUT, origin: LINE, volunteers });
+  expect(unfinished(outcome.volunteers)).toBe(0);
+  expect(outcome.volunteers[0]!.seconds).toBeLessThan(35);
+});

@@ -1,0 +1,86 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { FrameWire } from "../../../src/net/frame-wire.ts";
+import { realClock } from "../../../src/net/real-clock.ts";
+import { SendQueue } from "../../../src/net/send-queue.ts";
+
+const BLOCK = new Uint8Array(16 * 1024).fill(7);
+const BLOCKS = 600;
+const ID = { choke: 0, have: 4, request: 6, piece: 7, cancel: 8, extended: 20 };
+
+/** What a peer hears that begins to read only after all was said. */
+async function heardLate(say: (wire: FrameWire) => void): Promise<number[]> {
+  const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const incoming = once(server, "connection");
+  const { port } = server.address() as { port: number };
+  const socket = connect({ port, host: "127.0.0.1" });
+  const [reader] = (await incoming) as [Socket];
+  const queue = new SendQueue(socket, realClock);
+  const wire = new FrameWire("tcpOutgoing", (frame) => queue.push(frame));
+  for (let index = 0; index < BLOCKS; index++) wire.piece(index, 0, BLOCK);
+  await sleep(50); // the kernel takes what it takes
+  say(wire);
+  const expectedBytes = queue.acceptedBytes;
+  const chunks: Buffer[] = [];
+  let received = 0;
+  const done = new Promise<void>((resolve) => {
+    reader.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      received += chunk.length;
+      if (received === expectedBytes) resolve();
+    });
+  });
+  reader.resume();
+  await done;
+  expect(queue.queuedBytes).toBe(0);
+  socket.destroy();
+  server.close();
+  return idsOf(Buffer.concat(chunks));
+}
+
+/** Message ids of whole frames; blocks must be intact. */
+function idsOf(bytes: Buffer): number[] {
+  const ids: number[] = [];
+  for (let at = 0; at < bytes.length; at += 4 + bytes.readUInt32BE(at)) {
+    const id = bytes[at + 4]!;
+    if (id === ID.piece) expect(bytes.subarray(at + 13, at + 13 + BLOCK.length).equals(BLOCK)).toBe(true);
+    ids.push(id);
+  }
+  return ids;
+}
+
+test("requests, cancels and haves overtake blocks that wait, in their own order", async () => {
+  const ids = await heardLate((wire) => {
+    wire.peerChoking = false;
+    wire.request(1, 0, 16384, () => undefined);
+    wire.cancel(1, 0, 16384);
+    wire.have(3);
+  });
+  const first = ids.findIndex((id) => id !== ID.piece);
+  expect(ids.slice(first, first + 3)).toEqual([ID.request, ID.cancel, ID.have]);
+  expect(ids.slice(first + 3).filter((id) => id === ID.piece).length).toBeGreaterThan(BLOCKS / 4);
+  expect(ids).toHaveLength(BLOCKS + 3);
+});
+
+test("a choke comes after the blocks before it, with what depends on it", async () => {
+  const ids = await heardLate((wire) => {
+    wire.amChoking = false;
+    wire.choke();
+    wire.have(3);
+  });
+  expect(ids.at(-1)).toBe(ID.choke);
+  expect(ids.indexOf(ID.have)).toBeLessThan(ids.lastIndexOf(ID.piece));
+});
+
+test("short extended messages overtake blocks, long ones do not", async () => {
+  const ids = await heardLate((wire) => {
+    wire.extended(2, new Uint8Array(16_384));
+    wire.extended(3, new Uint8Array(4));
+  });
+  const places = ids.flatMap((id, index) => (id === ID.extended ? [index] : []));
+  expect(places[0]).toBeLessThan(BLOCKS / 2 + 100);
+  expect(places[1]).toBe(ids.length - 1);
+});
