@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { isSystemError } from "../core/errors.ts";
+import { DEFAULT_WINDOW_PATHS } from "../edge/inventory-windows.ts";
 import type { MirrorOptions } from "../edge/mirror.ts";
 import type { SyncOptions } from "../edge/sync-options.ts";
 import { MAX_PATTERN_BYTES } from "../filter/path-pattern.ts";
@@ -162,5 +163,7 @@ export function syncOptions(
     maxDelete: args.number("max-delete") ?? defaults.maxDelete,
     removeAfterMs: args.number("delete-after-age"),
     last: lastPatterns(args),
+    windowPaths: DEFAULT_WINDOW_PATHS,
+    keepsChanges: args.flag("itemize-changes") || args.isGiven("log-file"),
   };
 }

@@ -22,6 +22,8 @@ export interface ActivationJob {
   readonly entryOf: (path: RepoPath) => Entry | undefined;
   /** Contents that could not be obtained: their paths stay as they are, further names of them too. */
   readonly unavailable: ReadonlySet<string>;
+  /** Something failed before: what comes last is held back. */
+  readonly isIncomplete: boolean;
   /** Paths that come last. */
   readonly isMetadata: (path: RepoPath) => boolean;
   readonly signal: AbortSignal;
@@ -56,7 +58,7 @@ export async function activateRelease(
   try {
     const { failures, leftAlone, heldBack } = await activate(ordered, {
       lateFrom: lateStepsFrom(ordered, job),
-      isIncomplete: job.unavailable.size > 0,
+      isIncomplete: job.isIncomplete || job.unavailable.size > 0,
       destination: job.destination,
       staging: job.staging,
       directoryAttributes: (path) => directoryAttributes(job, path),

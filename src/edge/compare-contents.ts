@@ -9,8 +9,12 @@ import { verifyFile } from "./verify-held.ts";
  * Hashes the files about whose content nothing is known (rsync --checksum), so that those that are right are kept. Files of another
  * size are not read: they are wrong in any case.
  */
-export async function compareContents(mirror: Mirror, considered: Map<RepoPath, ConsideredPath>): Promise<void> {
+export async function compareContents(
+  mirror: Mirror,
+  considered: ReadonlyMap<RepoPath, ConsideredPath>,
+): Promise<ReadonlyMap<RepoPath, ConsideredPath>> {
   const { signal, log } = mirror.ports;
+  const compared = new Map(considered);
   for (const item of considered.values()) {
     const { path, entry, local } = item;
     if (entry?.kind !== "file" || local.kind !== "file" || local.content !== undefined) continue;
@@ -21,6 +25,7 @@ export async function compareContents(mirror: Mirror, considered: Map<RepoPath, 
       signal.throwIfAborted();
       log.warn({ path: displayPath(path), reason: messageOf(error) }, "file can't be compared");
     }
-    considered.set(path, { ...item, local: localState({ ...mirror, isStrict: true }, path) });
+    compared.set(path, { ...item, local: localState({ ...mirror, isStrict: true }, path) });
   }
+  return compared;
 }

@@ -1,17 +1,19 @@
 import { RangeSet } from "../core/byte-range.ts";
+import type { RepoPath } from "../core/repo-path.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
 import { isSigned } from "../delta/block-length.ts";
 import type { Release } from "../manifest/release.ts";
-import type { ContentToObtain } from "../plan/plan-sync.ts";
+import type { ContentToObtain, SyncPlan } from "../plan/plan-sync.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
 import type { AnnounceAnswer } from "./announce-client.ts";
 import { chooseBasisFiles } from "./basis-choice.ts";
+import { takeInventory, wholeWindow } from "./inventory.ts";
 import type { Mirror } from "./mirror.ts";
 import { NamesBeside } from "./names-beside.ts";
-import { preparePlan, type PreparedSync } from "./prepare-plan.ts";
+import { planWindow, prepareSync, type PlannedWindow, type PreparedSync } from "./prepare-plan.ts";
 import { openBases } from "./reuse.ts";
 import { detailsOf } from "./sync-details.ts";
-import { literalBytesOf, summarize, TrafficMeter, type ObtainedContent } from "./sync-figures.ts";
+import { countChanged, literalBytesOf, summarize, TrafficMeter, type ObtainedContent } from "./sync-figures.ts";
 import type { SyncOutcome } from "./sync-job.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import { loggingStages, type SyncProgress } from "./sync-progress.ts";
@@ -24,22 +26,26 @@ import { loggingStages, type SyncProgress } from "./sync-progress.ts";
 export async function predictSync(mirror: Mirror, options: SyncOptions, listener: SyncProgress): Promise<SyncOutcome> {
   const progress = loggingStages(listener, mirror.ports.log);
   const meter = new TrafficMeter(mirror);
-  const prepared = await preparePlan(mirror, { ...options, rescanMs: 0 }, progress);
+  const prepared = await prepareSync(mirror, { ...options, rescanMs: 0 }, progress);
+  const window = wholeWindow(mirror.index, await takeInventory(prepared.scope));
+  const planned = await planWindow(mirror, prepared, { window, options });
+  progress.onPlan(planned.plan);
   progress.onStage("reuse");
-  const announced = prepared.plan.contents.length > 0 ? mirror.announcer.announceNow() : Promise.resolve();
-  const predicted = await predictContents(mirror, prepared, options);
+  const announced = planned.plan.contents.length > 0 ? mirror.announcer.announceNow() : Promise.resolve();
+  const predicted = await predictContents(mirror, planned, options);
   await announced;
   if (mirror.announcer.revocation !== undefined) throw mirror.announcer.revocation;
-  const details = detailsOf(mirror, prepared, { undone: new Set(), literalBytes: literalBytesOf(predicted) });
+  const told = { windows: [planned], undone: new Set<RepoPath>(), literalBytes: literalBytesOf(predicted) };
+  const details = detailsOf(mirror, prepared, told);
   const { files, fileBytes } = prepared.selection.isEverything ? wholeOf(prepared.release) : details.entries();
   const totals = { files, bytes: fileBytes };
-  const summary = predictedSummary(mirror, prepared, { predicted, totals, meter });
-  return { summary, failures: [], hasTooManyRemovals: prepared.spared.length > 0, details };
+  const summary = predictedSummary(mirror, prepared, { ...planned, predicted, totals, meter });
+  return { summary, failures: [], hasTooManyRemovals: planned.spared.length > 0, details };
 }
 
 async function predictContents(
   mirror: Mirror,
-  { plan }: PreparedSync,
+  { plan }: PlannedWindow,
   { plan: { useDelta }, findsBy }: SyncOptions,
 ): Promise<readonly ObtainedContent[]> {
   const { signal, log } = mirror.ports;
@@ -113,19 +119,30 @@ function wholeOf({ totals }: Release): { readonly files: number; readonly fileBy
 
 function predictedSummary(
   mirror: Mirror,
-  { plan, release, previous, gone }: PreparedSync,
+  { release, previous }: PreparedSync,
   found: {
+    readonly plan: SyncPlan;
+    readonly gone: PlannedWindow["gone"];
     readonly predicted: readonly ObtainedContent[];
     readonly totals: { readonly files: number; readonly bytes: number };
     readonly meter: TrafficMeter;
   },
 ): SyncSummary {
-  const { predicted, totals, meter } = found;
+  const { plan, predicted, totals, meter } = found;
+  const heldBack = found.gone.heldBack.length;
   const removed = plan.decisions.filter(({ action }) => action === "remove").length;
-  const heldBack = gone.heldBack.length;
-  const done = { release: release.number, totals, previous, plan, reused: predicted, removed, heldBack, meter };
-  const summary = summarize(done);
   const literalBytes = literalBytesOf(predicted);
+  const changed = countChanged(plan, predicted);
+  const summary = summarize({
+    release: release.number,
+    totals,
+    previous,
+    changed,
+    literalBytes,
+    removed,
+    heldBack,
+    meter,
+  });
   const fromPeers = literalBytesOf(predicted.filter(({ wanted }) => isHeldByPeer(mirror, release.number, wanted)));
   const { metadata } = summary.bytes;
   const bytesPerSecond = mirror.index.facts.get("downloadBytesPerSecond");

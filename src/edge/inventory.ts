@@ -44,22 +44,15 @@ const LOOKS_PER_TURN = 2_000;
  */
 export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath, ConsideredPath>> {
   const considered = new Map<RepoPath, ConsideredPath>();
-  const { index } = scope;
   // Of these neither what stands there nor what the held release says of them is looked at again.
   const leftAlone = new Set<RepoPath>();
-  const isBelowAbsent = (path: RepoPath): boolean => {
-    const parent = parentOf(path);
-    return parent !== undefined && considered.get(parent)?.local.kind === "absent";
-  };
   const consider: Consider = (path, entry, origin) => {
     if (considered.has(path) || leftAlone.has(path)) return;
-    const held = entry === undefined ? undefined : heldEntry(entry, scope.attributes);
-    const local = isBelowAbsent(path) ? ABSENT : localState(scope, path);
-    const item = select({ path, entry: held, local, isOurs: origin !== "foreign" }, scope.selection);
+    const item = consideredPath(scope, { path, entry, origin, isAbsent: isBelowAbsent(path, considered) });
     if (item === undefined) leftAlone.add(path);
-    else if (item.entry !== undefined) considered.set(path, item);
-    else considered.set(path, { ...item, isOurs: isRemovable(index, item, origin) });
+    else considered.set(path, item);
   };
+  const { index } = scope;
   let looks = 0;
   for (const { path, after } of changesOf(index)) {
     consider(path, after, "release");
@@ -73,6 +66,30 @@ export async function takeInventory(scope: InventoryScope): Promise<Map<RepoPath
   }
   if (scope.isWhole) await considerWhole(scope, considered, consider);
   return considered;
+}
+
+/** What is not there has nothing below it. */
+export function isBelowAbsent(path: RepoPath, considered: ReadonlyMap<RepoPath, ConsideredPath>): boolean {
+  const parent = parentOf(path);
+  return parent !== undefined && considered.get(parent)?.local.kind === "absent";
+}
+
+/** Looks at a path, unless it is known to be absent. Undefined if the selection leaves it alone. */
+export function consideredPath(
+  scope: InventoryScope,
+  about: {
+    readonly path: RepoPath;
+    readonly entry: Entry | undefined;
+    readonly origin: Origin;
+    readonly isAbsent: boolean;
+  },
+): ConsideredPath | undefined {
+  const { path, origin } = about;
+  const entry = about.entry === undefined ? undefined : heldEntry(about.entry, scope.attributes);
+  const local = about.isAbsent ? ABSENT : localState(scope, path);
+  const item = select({ path, entry, local, isOurs: origin !== "foreign" }, scope.selection);
+  if (item === undefined || item.entry !== undefined) return item;
+  return { ...item, isOurs: isRemovable(scope.index, item, origin) };
 }
 
 /** Why a path is looked at: a release says something of it, an earlier run noted it, or it only stands there. */
@@ -99,18 +116,10 @@ function select(item: ConsideredPath, selection: Selection): ConsideredPath | un
 }
 
 /** What differs between the held release and the one on its way; nothing if none is. */
-function* changesOf(index: MirrorIndex): Generator<{ readonly path: RepoPath; readonly after: Entry | undefined }> {
-  if (index.manifest.next() !== undefined) yield* index.manifest.changes();
-}
-
-/** The entry of a path in the new release, if the path did not change: the held one. */
-function entryAfter(
+export function* changesOf(
   index: MirrorIndex,
-  considered: ReadonlyMap<RepoPath, ConsideredPath>,
-  path: RepoPath,
-): Entry | undefined {
-  const changed = considered.get(path);
-  return changed === undefined ? index.manifest.entry(path) : changed.entry;
+): Generator<{ readonly path: RepoPath; readonly after: Entry | undefined }> {
+  if (index.manifest.next() !== undefined) yield* index.manifest.changes();
 }
 
 /** One pass over the tree, the held manifest and the records, each in path order. */
@@ -157,7 +166,8 @@ function isWanted({ selection }: InventoryScope, entry: Entry): boolean {
   return selection.isEverything || selection.verdictOn(entry.path, entry, entry.kind === "directory") === "wanted";
 }
 
-function isStray(record: FileRecord | undefined, entry: Entry | undefined, found: WalkedEntry): boolean {
+/** True for a file that nobody knows and that does not look like what the release has there. */
+export function isStray(record: FileRecord | undefined, entry: Entry | undefined, found: WalkedEntry): boolean {
   if (found.kind !== "file" || record !== undefined) return false;
   return !(entry?.kind === "file" && entry.size === found.size && isSameMtime(entry.mtimeNs, found.stats.mtimeNs));
 }
@@ -216,21 +226,36 @@ function lookAt(scope: LocalScope, path: RepoPath): LocalState {
   return isUnknown ? local : { ...local, content: record.content };
 }
 
-/**
- * Answers from the index, checked against the disk at the moment of the question.
- * @param considered what the sync decides about; all other paths stay as they are
- */
-export function localHoldings(
-  scope: LocalScope,
+/** What a sync decides about at one time. */
+export interface InventoryWindow {
+  readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+  /** The release's entry of any other path: that one stays as it is, or what is to be done with it is done. */
+  readonly entryElsewhere: (path: RepoPath) => Entry | undefined;
+  /** All that comes last is in it. */
+  readonly isLast: boolean;
+  /** It is the only one. */
+  readonly isWhole: boolean;
+}
+
+/** All of it at once: what is not considered is as the held release has it. */
+export function wholeWindow(
+  index: MirrorIndex,
   considered: ReadonlyMap<RepoPath, ConsideredPath> = new Map(),
-): LocalHoldings {
+): InventoryWindow {
+  return { considered, entryElsewhere: (path) => index.manifest.entry(path), isLast: true, isWhole: true };
+}
+
+/** Answers from the index, checked against the disk at the moment of the question. */
+export function localHoldings(scope: LocalScope, window: InventoryWindow = wholeWindow(scope.index)): LocalHoldings {
+  const { considered, entryElsewhere } = window;
   // Before the first sync there is nothing to be asked about, once per content.
   const isEmpty = scope.index.files.isEmpty();
   return {
     contentAfter: (path: RepoPath) => {
-      const entry = entryAfter(scope.index, considered, path);
+      const decided = considered.get(path);
+      const entry = decided === undefined ? entryElsewhere(path) : decided.entry;
       if (entry?.kind !== "file" || entry.link !== undefined) return undefined;
-      if (considered.has(path)) return entry.content;
+      if (decided !== undefined) return entry.content;
       const local = localState(scope, path);
       return local.kind === "file" && local.content === entry.content ? entry.content : undefined;
     },

@@ -4,8 +4,10 @@ import type { ConsideredPath, PathDecision, SyncPlan } from "../plan/plan-sync.t
 import type { ItemizedChange, ItemizedState } from "../report/itemized-change.ts";
 
 export interface PlannedChanges {
-  readonly plan: SyncPlan;
-  readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+  readonly windows: readonly {
+    readonly plan: SyncPlan;
+    readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+  }[];
   /** DEST itself. */
   readonly root: {
     readonly before: ItemizedState;
@@ -13,19 +15,21 @@ export interface PlannedChanges {
   };
 }
 
-/** What a plan does to DEST, path by path; removals last, as they are done. */
+/** What plans do to DEST, path by path; removals last, as they are done. */
 export function* itemizedChanges(
-  { plan, considered, root }: PlannedChanges,
+  { windows, root }: PlannedChanges,
   undone: ReadonlySet<RepoPath>,
 ): Generator<ItemizedChange> {
   const ofRoot = itemizeRoot(root);
   if (ofRoot !== undefined) yield ofRoot;
   const isDone = (decision: PathDecision): boolean => !undone.has(pathOf(decision));
-  const ordered = plan.decisions.filter(isDone).sort(removalsLast);
-  for (const decision of ordered) {
-    const before = considered.get(pathOf(decision))?.local ?? { kind: "absent" };
-    const change = itemize(decision, before);
-    if (change !== undefined) yield change;
+  for (const { plan, considered } of windows) {
+    const ordered = plan.decisions.filter(isDone).sort(removalsLast);
+    for (const decision of ordered) {
+      const before = considered.get(pathOf(decision))?.local ?? { kind: "absent" };
+      const change = itemize(decision, before);
+      if (change !== undefined) yield change;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { compressZstd } from "../codec/zstd.ts";
+import type { RepoPath } from "../core/repo-path.ts";
 import { encodeBundleList, parseBundleList, type BundleRow } from "../manifest/bundle-list.ts";
 import { objectRefOf } from "../manifest/object-ref.ts";
 import type { Release } from "../manifest/release.ts";
@@ -46,8 +47,12 @@ async function bundlesOfInterrupted(
 function notePendingOfOther(index: MirrorIndex, release: Release): void {
   const other = index.manifest.next();
   if (other === undefined || other.release === release.number) return;
-  const paths = [...index.manifest.changes()].filter(({ after }) => after !== undefined).map(({ path }) => path);
-  index.transaction(() => index.files.addPending(paths));
+  index.transaction(() => index.files.addPending(pathsAfter(index)));
+}
+
+/** Of the release on its way: changed, or new. */
+function* pathsAfter({ manifest }: MirrorIndex): Generator<RepoPath> {
+  for (const { path, after } of manifest.changes()) if (after !== undefined) yield path;
 }
 
 function heldManifest(index: MirrorIndex): HeldManifest {

@@ -3,15 +3,18 @@ import { formatByteSize } from "../core/byte-size.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Selection } from "../filter/selection.ts";
 import type { Release } from "../manifest/release.ts";
+import { metadataPaths } from "../plan/metadata-class.ts";
 import { delayRemovals, noLongerGone, type DelayedRemovals } from "../plan/delayed-removals.ts";
-import { planSync, withoutRemovals, type ConsideredPath, type SyncPlan } from "../plan/plan-sync.ts";
+import { planSync, withoutRemovals, type SyncPlan } from "../plan/plan-sync.ts";
 import type { ItemizedState } from "../report/itemized-change.ts";
 import { StoreError } from "../store/errors.ts";
 import { freeSpaceOf, shortfall } from "../store/free-space.ts";
+import { orderedWalk } from "../store/ordered-walk.ts";
 import { parsePublicKey } from "../trust/signing-key.ts";
 import { compareContents } from "./compare-contents.ts";
 import { SyncError } from "./errors.ts";
-import { localHoldings, takeInventory } from "./inventory.ts";
+import { type InventoryWindow, localHoldings } from "./inventory.ts";
+import type { WindowScope } from "./inventory-windows.ts";
 import { dropLeftLinks } from "./left-links.ts";
 import { learnRecompressions } from "./look-inside-records.ts";
 import { withMergeFiles } from "./merge-files.ts";
@@ -22,23 +25,27 @@ import { StrayFiles } from "./stray-files.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
 
-/** What a sync is about to do, before the first byte of content. */
+/** What a sync knows before it looks at paths. */
 export interface PreparedSync {
   readonly release: Release;
   /** Number of the release held until now, 0 for none. */
   readonly previous: number;
-  /** Every path of DEST was looked at. */
+  /** Every path of DEST is looked at. */
   readonly isWhole: boolean;
   readonly selection: Selection;
-  readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+  readonly scope: WindowScope;
+  readonly quota: QuotaState | undefined;
+  /** DEST itself. */
+  readonly rootBefore: ItemizedState;
+}
+
+/** What a sync is about to do with a window of paths, before the first byte of content. */
+export interface PlannedWindow extends InventoryWindow {
   readonly plan: SyncPlan;
   /** Paths that stay only because the plan would have removed more than allowed. */
   readonly spared: readonly RepoPath[];
   /** What --delete-after-age keeps, and what to remember of it. */
   readonly gone: GoneChanges;
-  readonly quota: QuotaState | undefined;
-  /** DEST itself. */
-  readonly rootBefore: ItemizedState;
 }
 
 /** Paths that the release lacks and that DEST still has. */
@@ -51,10 +58,10 @@ export interface GoneChanges extends Pick<DelayedRemovals, "heldBack" | "newlyGo
 const ALWAYS_WALK_BELOW_ENTRIES = 100_000;
 
 /**
- * Trusted release → what changed in the manifest → inventory → plan. Changes nothing of DEST.
+ * Trusted release → what changed in the manifest → what to look at. Changes nothing of DEST.
  * @throws TrustError, NetError, SyncError, StoreError; the signal's reason
  */
-export async function preparePlan(mirror: Mirror, options: SyncOptions, progress: SyncProgress): Promise<PreparedSync> {
+export async function prepareSync(mirror: Mirror, options: SyncOptions, progress: SyncProgress): Promise<PreparedSync> {
   const { signal, log } = mirror.ports;
   progress.onStage("release");
   const release = await fetchTrustedRelease(mirror, options);
@@ -75,29 +82,28 @@ export async function preparePlan(mirror: Mirror, options: SyncOptions, progress
     isStrict: options.plan.checksum,
     selection,
     strays: new StrayFiles(),
+    windowPaths: options.windowPaths,
+    isMetadata: metadataPaths(options.last),
   };
   const rootBefore = rootState(mirror, previous);
   // What turns out changed from here on is for the next run.
   mirror.index.files.takeChanged();
   dropLeftLinks(mirror);
-  const considered = await takeInventory(scope);
-  if (options.plan.checksum) await compareContents(mirror, considered);
-  const wholePlan = planSync(considered.values(), localHoldings(scope, considered), options.plan);
-  const { plan: duePlan, ...gone } = dueRemovals(mirror, { wholePlan, considered, options });
+  return { release, previous, isWhole, selection, scope, quota, rootBefore };
+}
+
+/** Decides about the paths of a window; changes nothing of DEST. */
+export async function planWindow(
+  mirror: Mirror,
+  { scope, release }: PreparedSync,
+  { window, options }: { readonly window: InventoryWindow; readonly options: SyncOptions },
+): Promise<PlannedWindow> {
+  const considered = options.plan.checksum ? await compareContents(mirror, window.considered) : window.considered;
+  const compared = { ...window, considered };
+  const wholePlan = planSync(considered.values(), localHoldings(scope, compared), options.plan);
+  const { plan: duePlan, ...gone } = dueRemovals(mirror, { ...compared, wholePlan, options });
   const plan = withoutExcessRemovals(duePlan, release, options);
-  progress.onPlan(plan);
-  return {
-    release,
-    previous,
-    isWhole,
-    selection,
-    considered,
-    plan,
-    spared: keptBy(plan, duePlan),
-    gone,
-    quota,
-    rootBefore,
-  };
+  return { ...compared, plan, spared: keptBy(plan, duePlan), gone };
 }
 
 function rootState({ destination, isNewDestination }: Mirror, previous: number): ItemizedState {
@@ -131,13 +137,10 @@ function isWholeLookDue(mirror: Mirror, options: SyncOptions): boolean {
 /** The plan with the removals whose time has come (--delete-after-age). */
 function dueRemovals(
   { index, ports }: Mirror,
-  planned: {
-    readonly wholePlan: SyncPlan;
-    readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
-    readonly options: SyncOptions;
-  },
+  planned: InventoryWindow & { readonly wholePlan: SyncPlan; readonly options: SyncOptions },
 ): GoneChanges & { readonly plan: SyncPlan } {
   const { wholePlan, considered, options } = planned;
+  if (!planned.isLast) return { plan: wholePlan, heldBack: [], newlyGone: [], over: [] };
   const records = index.gone.all();
   const over = noLongerGone(records, considered, { looksAtForeign: options.plan.removal === "all" });
   const ageMs = options.removeAfterMs;
@@ -169,13 +172,32 @@ function keptBy(plan: SyncPlan, wholePlan: SyncPlan): readonly RepoPath[] {
   return wholePlan.decisions.flatMap((decision) => (decision.action === "remove" ? [decision.path] : []));
 }
 
-/** What an interrupted run staged for a release that is no longer the newest only takes room. */
-export function discardUnplanned({ staging, index }: Mirror, plan: SyncPlan): void {
+/**
+ * What an interrupted run staged for a release that is no longer the newest only takes room. @param isWhole the plan has all
+ * contents that are wanted; of others only what no bundle has is certain
+ */
+export function discardUnplanned({ staging, index, catalog }: Mirror, plan: SyncPlan, isWhole: boolean): void {
   const planned = new Set(plan.contents.map(({ content }) => content));
-  for (const { content } of [...staging.parts()]) if (!planned.has(content)) staging.discard(content);
-  const isOver = (content: ContentId): boolean => !planned.has(content) || staging.lengthOf(content) === undefined;
+  const isWanted = (content: ContentId): boolean =>
+    planned.has(content) || (!isWhole && catalog.placeOf(content) !== undefined);
+  for (const { content } of [...staging.parts()]) if (!isWanted(content)) staging.discard(content);
+  const isOver = (content: ContentId): boolean => !isWanted(content) || staging.lengthOf(content) === undefined;
   const records = [...index.staged.all()].filter(({ content }) => isOver(content));
   if (records.length > 0) index.transaction(() => records.forEach(({ content }) => index.staged.remove(content)));
+}
+
+/**
+ * The same for all windows of a first release, as far as it is known before they are planned: where DEST is empty. A bundle may have
+ * contents that the release lacks by now, and several files may share one: the lesser count is nearer.
+ */
+export async function assertRoomForAll(mirror: Mirror, { release, selection }: PreparedSync): Promise<void> {
+  const { index, destination } = mirror;
+  if (index.manifest.held() !== undefined || !selection.isEverything) return;
+  for await (const _batch of orderedWalk(destination)) return;
+  const bundles = index.bundles.all().filter(({ kind }) => kind === "content");
+  const bundled = index.bundles.totalsOf(bundles.map(({ number }) => number));
+  const { files, bytes } = release.totals;
+  assertFree(mirror, { files: Math.min(files, bundled.files), bytes: Math.min(bytes, bundled.bytes) });
 }
 
 /** Refused before anything is fetched: a full disk half way helps nobody. */
@@ -184,13 +206,18 @@ export function assertRoom(mirror: Mirror, plan: SyncPlan): void {
     ({ content, source }) => source.how !== "move" && mirror.staging.lengthOf(content) === undefined,
   );
   const bytes = wanted.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  assertFree(mirror, { bytes, files: wanted.length });
+}
+
+function assertFree(
+  { destination, staging }: Mirror,
+  wanted: { readonly bytes: number; readonly files: number },
+): void {
+  if (wanted.bytes === 0) return;
   // How much of them are holes nobody knows before they are here.
-  const needed = { bytes: mirror.staging.isSparse ? 0 : bytes, files: wanted.length };
-  const missing = shortfall(freeSpaceOf(mirror.destination.rootPath), needed);
-  if (missing === undefined || bytes === 0) return;
+  const needed = { ...wanted, bytes: staging.isSparse ? 0 : wanted.bytes };
+  const missing = shortfall(freeSpaceOf(destination.rootPath), needed);
+  if (missing === undefined) return;
   const what = missing.bytes > 0 ? `${formatByteSize(missing.bytes)} more` : `${missing.inodes} more inodes`;
-  throw new StoreError(
-    "disk-full",
-    `"${mirror.destination.rootPath}" needs ${what} for this release; nothing was changed`,
-  );
+  throw new StoreError("disk-full", `"${destination.rootPath}" needs ${what} for this release; nothing was changed`);
 }

@@ -7,11 +7,11 @@ import type { MirrorIndex } from "../store/mirror-index.ts";
 import { heldRoot } from "./commit-release.ts";
 import { itemizedChanges } from "./itemized-changes.ts";
 import type { Mirror } from "./mirror.ts";
-import type { PreparedSync } from "./prepare-plan.ts";
+import type { PlannedWindow, PreparedSync } from "./prepare-plan.ts";
 
 /** What of a sync is told only to those who ask: reading it costs time. Valid while the mirror is open. */
 export interface SyncDetails {
-  /** What was (or, of a dry run, would be) done, path by path. */
+  /** What was (or, of a dry run, would be) done, path by path; of a release that came in windows only if it was to be kept. */
   changes(): Iterable<ItemizedChange>;
   /** What the mirror holds of the release. */
   entries(): SelectedEntries;
@@ -26,16 +26,20 @@ export interface SelectedEntries extends EntryCounts {
   readonly targetBytes: number;
 }
 
-/** @param done.undone paths that stayed as they were */
+/** @param done.undone paths that stayed as they were @param done.windows as they were brought, those that were kept */
 export function detailsOf(
   mirror: Mirror,
   prepared: PreparedSync,
-  done: { readonly undone: ReadonlySet<RepoPath>; readonly literalBytes: number },
+  done: {
+    readonly windows: readonly PlannedWindow[];
+    readonly undone: ReadonlySet<RepoPath>;
+    readonly literalBytes: number;
+  },
 ): SyncDetails {
-  const { plan, considered, release, rootBefore, selection } = prepared;
+  const { release, rootBefore, selection } = prepared;
   const root = { before: rootBefore, after: heldRoot(release, mirror.attributes) };
   return {
-    changes: () => itemizedChanges({ plan, considered, root }, done.undone),
+    changes: () => itemizedChanges({ windows: done.windows, root }, done.undone),
     entries: () => countEntries(mirror.index, selection),
     literalBytes: done.literalBytes,
   };

@@ -81,21 +81,27 @@ export function totalsOf({ index, selected }: Mirror, release: Release, selectio
 /** A content as it came, or is expected to come. */
 export type ObtainedContent = Pick<ReusedContent, "wanted" | "how" | "reusedBytes">;
 
+/** Files per way their content came. */
+export interface ChangedFiles {
+  readonly copied: number;
+  readonly delta: number;
+  readonly fetched: number;
+}
+
 /** The figures of a sync, in the form that `--json` promises. */
 export function summarize(done: {
   readonly release: number;
   readonly totals: ReleaseTotals;
   readonly previous: number;
-  readonly plan: SyncPlan;
-  readonly reused: readonly ObtainedContent[];
+  readonly changed: ChangedFiles;
+  readonly literalBytes: number;
   readonly removed: number;
   readonly heldBack: number;
   readonly meter: TrafficMeter;
 }): SyncSummary {
   const { totals } = done;
-  const changed = countChanged(done.plan, done.reused);
   const traffic = done.meter.since();
-  const { copied, delta, fetched } = changed;
+  const { copied, delta, fetched } = done.changed;
   return {
     release: done.release,
     previous: done.previous,
@@ -110,7 +116,7 @@ export function summarize(done: {
     },
     bytes: {
       total: totals.bytes,
-      reused: totals.bytes - literalBytesOf(done.reused),
+      reused: totals.bytes - done.literalBytes,
       received: traffic.received,
       fromPeers: traffic.fromPeers,
       fromOrigin: traffic.fromOrigin,
@@ -128,11 +134,8 @@ export function literalBytesOf(reused: readonly ObtainedContent[]): number {
   }, 0);
 }
 
-/** Files per way their content came; further paths of one content are copies. */
-function countChanged(
-  plan: SyncPlan,
-  reused: readonly ObtainedContent[],
-): { readonly copied: number; readonly delta: number; readonly fetched: number } {
+/** Further paths of one content are copies. */
+export function countChanged(plan: SyncPlan, reused: readonly ObtainedContent[]): ChangedFiles {
   const counts = { copied: 0, delta: 0, fetched: 0 };
   for (const { wanted, how } of reused) {
     counts[how]++;

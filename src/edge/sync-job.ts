@@ -2,8 +2,7 @@ import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Entry } from "../manifest/entry.ts";
 import { heldEntry } from "../plan/held-attributes.ts";
-import { metadataPaths } from "../plan/metadata-class.ts";
-import type { ConsideredPath, ContentToObtain, PathDecision, SyncPlan } from "../plan/plan-sync.ts";
+import type { ContentToObtain, PathDecision, SyncPlan } from "../plan/plan-sync.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
 import type { PathFailure } from "../store/activation.ts";
 import { fatalDiskError } from "../store/errors.ts";
@@ -11,18 +10,27 @@ import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { activateRelease, type ActivatedRelease } from "./activate-release.ts";
 import { chooseBasisFiles } from "./basis-choice.ts";
 import { commitRelease } from "./commit-release.ts";
-import type { DownloadFailure } from "./download.ts";
 import { fetchMissing } from "./fetch-missing.ts";
-import { reuseOrLookInside } from "./look-inside.ts";
+import type { InventoryWindow } from "./inventory.ts";
+import { inventoryWindows } from "./inventory-windows.ts";
+import { reuseOrLookInside, type ReusedOrInside } from "./look-inside.ts";
 import type { Mirror } from "./mirror.ts";
 import { NamesBeside } from "./names-beside.ts";
-import { assertRoom, discardUnplanned, preparePlan, rememberGone } from "./prepare-plan.ts";
+import {
+  assertRoom,
+  assertRoomForAll,
+  discardUnplanned,
+  planWindow,
+  prepareSync,
+  rememberGone,
+  type PreparedSync,
+} from "./prepare-plan.ts";
 import { rememberQuota } from "./quota.ts";
-import type { ReusedContent } from "./reuse.ts";
 import { detailsOf, type SyncDetails } from "./sync-details.ts";
-import { literalBytesOf, summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
+import { summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
 import type { SyncOptions } from "./sync-options.ts";
-import { loggingStages, type SyncProgress } from "./sync-progress.ts";
+import { addingTo, loggingStages, type SyncProgress } from "./sync-progress.ts";
+import { type DoneWindow, SyncTally } from "./sync-tally.ts";
 
 /** What a sync did. */
 export interface SyncOutcome {
@@ -51,62 +59,72 @@ export async function runSync(mirror: Mirror, options: SyncOptions, listener: Sy
 }
 
 async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncProgress): Promise<SyncOutcome> {
-  const { signal, log } = mirror.ports;
-  const progress = loggingStages(listener, log);
+  const progress = loggingStages(listener, mirror.ports.log);
   const meter = new TrafficMeter(mirror);
-  const prepared = await preparePlan(mirror, options, progress);
-  const { plan, considered, selection, release, previous } = prepared;
-  rememberGone(mirror, prepared.gone);
+  const prepared = await prepareSync(mirror, options, progress);
+  const { release, previous, selection, isWhole } = prepared;
+  const tally = new SyncTally();
+  const run: SyncRun = { mirror, options, progress, prepared, tally, announced: undefined };
+  await assertRoomForAll(mirror, prepared);
   rememberQuota(mirror.index, prepared.quota);
-  discardUnplanned(mirror, plan);
+  try {
+    for await (const window of inventoryWindows(prepared.scope)) await bringWindow(run, window);
+    await commitRelease(mirror, { release, isWhole, noted: tally.noted, isComplete: !tally.isIncomplete });
+    const totals = totalsOf(mirror, release, selection);
+    const summary = summarize({ release: release.number, totals, previous, ...tally, meter });
+    const { failures, hasTooManyRemovals } = tally;
+    return { summary, failures, hasTooManyRemovals, details: detailsOf(mirror, prepared, tally) };
+  } finally {
+    mirror.innerStaging.discardAll();
+    mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
+  }
+}
+
+interface SyncRun {
+  readonly mirror: Mirror;
+  readonly options: SyncOptions;
+  readonly progress: SyncProgress;
+  readonly prepared: PreparedSync;
+  readonly tally: SyncTally;
+  /** Once contents are wanted. */
+  announced: Promise<void> | undefined;
+}
+
+/** Plan → reuse → missing ranges from the swarm → activate, for some or all paths of the release. */
+async function bringWindow(run: SyncRun, window: InventoryWindow): Promise<void> {
+  const { mirror, options, progress, prepared, tally } = run;
+  const planned = await planWindow(mirror, prepared, { window, options });
+  const { plan } = planned;
+  progress.onPlan(plan);
+  rememberGone(mirror, planned.gone);
+  discardUnplanned(mirror, plan, window.isWhole);
   assertRoom(mirror, plan);
   mirror.situation.load = { ...mirror.situation.load, isSyncing: true, bytesLeft: bytesOf(plan) };
   try {
     // The tracker answers while this host searches its own files.
-    const announced = plan.contents.length > 0 ? mirror.announcer.announceNow() : Promise.resolve();
+    if (plan.contents.length > 0) run.announced ??= mirror.announcer.announceNow();
     progress.onStage("reuse");
-    const context = { ...mirror, log, signal, names: new NamesBeside(mirror.index) };
-    const usesBlocks = options.plan.useDelta && options.findsBy === "blocks";
-    const contents = usesBlocks ? await chooseBasisFiles(plan.contents, context) : plan.contents;
-    const local = await reuseOrLookInside(contents, {
-      ...context,
-      clock: mirror.ports.clock,
-      savesTraffic: options.savesTraffic,
-      useDelta: usesBlocks,
-      findsBy: options.findsBy,
-    });
-    await announced;
+    const local = await reuseLocally(plan, run);
+    await run.announced;
     if (mirror.announcer.revocation !== undefined) throw mirror.announcer.revocation;
     progress.onStage("download");
-    const { reused, failed } = await fetchMissing(mirror, local, { progress, findsBy: options.findsBy });
+    const added = addingTo(progress, tally.literalBytes);
+    const { reused, failed } = await fetchMissing(mirror, local, { progress: added, findsBy: options.findsBy });
     progress.onStage("activate");
-    const isMetadata = metadataPaths(options.last);
-    const activated = await activatePlan(mirror, { plan, reused, considered, failed, isMetadata });
-    const failures = [...activated.failures, ...unobtained(plan, failed)];
-    const failedPaths = [...failures.map(({ path }) => path), ...activated.heldBack];
-    // What no release brought is not noted: the next run would take it for its own.
-    const isOurs = (path: RepoPath): boolean => considered.get(path)?.isOurs !== false;
-    const noted = [...failedPaths, ...prepared.spared].filter(isOurs);
-    await commitRelease(mirror, { release, isWhole: prepared.isWhole, noted, isComplete: failedPaths.length === 0 });
-    const totals = totalsOf(mirror, release, selection);
-    const summary = summarize({
-      release: release.number,
-      totals,
-      previous,
-      plan,
-      reused,
-      removed: activated.removed,
-      heldBack: prepared.gone.heldBack.length,
-      meter,
-    });
-    const undone = new Set([...failedPaths, ...activated.leftAlone]);
-    const details = detailsOf(mirror, prepared, { undone, literalBytes: literalBytesOf(reused) });
-    return { summary, failures, hasTooManyRemovals: prepared.spared.length > 0, details };
+    const activated = await activatePlan(run, { planned, reused, failed });
+    tally.add({ planned, reused, failed, activated }, options.keepsChanges || window.isLast);
   } finally {
     mirror.catalog.transfers.clear();
-    mirror.innerStaging.discardAll();
-    mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
+}
+
+async function reuseLocally({ contents }: SyncPlan, { mirror, options }: SyncRun): Promise<ReusedOrInside> {
+  const { clock, log, signal } = mirror.ports;
+  const { savesTraffic, findsBy } = options;
+  const context = { ...mirror, log, signal, names: new NamesBeside(mirror.index) };
+  const useDelta = options.plan.useDelta && findsBy === "blocks";
+  const chosen = useDelta ? await chooseBasisFiles(contents, context) : contents;
+  return await reuseOrLookInside(chosen, { ...context, clock, savesTraffic, useDelta, findsBy });
 }
 
 function bytesOf(plan: SyncPlan): number {
@@ -114,32 +132,29 @@ function bytesOf(plan: SyncPlan): number {
   return plan.contents.reduce((sum, content) => sum + (isHere(content) ? 0 : content.lengthBytes), 0);
 }
 
-interface PlannedWork {
-  readonly plan: SyncPlan;
-  readonly reused: readonly ReusedContent[];
-  readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
-  readonly failed: readonly DownloadFailure[];
-  readonly isMetadata: (path: RepoPath) => boolean;
-}
-
-async function activatePlan(mirror: Mirror, work: PlannedWork): Promise<ActivatedRelease> {
+async function activatePlan(
+  { mirror, prepared, tally }: SyncRun,
+  work: Pick<DoneWindow, "planned" | "reused" | "failed">,
+): Promise<ActivatedRelease> {
+  const { plan, considered, entryElsewhere } = work.planned;
   const entryOf = (path: RepoPath): Entry | undefined => {
-    const decided = work.considered.get(path);
+    const decided = considered.get(path);
     if (decided !== undefined) return decided.entry;
-    const entry = mirror.index.manifest.entry(path);
+    const entry = entryElsewhere(path);
     return entry === undefined ? undefined : heldEntry(entry, mirror.attributes);
   };
   const unavailable = new Set<ContentId>(work.failed.map(({ transfer }) => transfer.content));
-  const changing = work.plan.decisions.flatMap(changedPaths);
+  const changing = plan.decisions.flatMap(changedPaths);
   if (changing.length > 0) mirror.holdings.isComplete = false;
   using _expected = mirror.held.expectChanges(new Set(changing));
-  return await activateRelease(work.plan, work.reused, {
+  return await activateRelease(plan, work.reused, {
     ...mirror,
     log: mirror.ports.log,
     signal: mirror.ports.signal,
     entryOf,
     unavailable,
-    isMetadata: work.isMetadata,
+    isIncomplete: tally.isIncomplete,
+    isMetadata: prepared.scope.isMetadata,
   });
 }
 
@@ -148,13 +163,4 @@ function changedPaths(decision: PathDecision): readonly RepoPath[] {
   if (decision.action === "keep") return [];
   if (decision.action === "remove") return [decision.path];
   return decision.action === "link" ? [decision.entry.path, decision.to] : [decision.entry.path];
-}
-
-function unobtained(plan: SyncPlan, failed: readonly DownloadFailure[]): PathFailure[] {
-  const errors = new Map(failed.map(({ transfer, error }) => [transfer.content, error]));
-  return plan.decisions.flatMap((decision) => {
-    if (decision.action !== "place" && decision.action !== "link") return [];
-    const { path, content } = decision.entry;
-    return errors.has(content) ? [{ path, error: errors.get(content) }] : [];
-  });
 }

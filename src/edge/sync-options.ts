@@ -15,6 +15,10 @@ export interface SyncOptions {
   readonly savesTraffic: boolean;
   /** Patterns of paths that come last, with the index files of package managers. */
   readonly last: readonly string[];
+  /** A first release of more paths is brought so many at a time. */
+  readonly windowPaths: number;
+  /** What was done path by path will be asked for: it is kept in memory. */
+  readonly keepsChanges: boolean;
   /** timestamp.json that came with a release event. */
   readonly pushedTimestamp?: Uint8Array | undefined;
 }

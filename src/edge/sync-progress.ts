@@ -32,3 +32,10 @@ export function loggingStages(progress: SyncProgress, log: SyncLog): SyncProgres
     onBytes: (receivedBytes, wantedBytes) => progress.onBytes(receivedBytes, wantedBytes),
   };
 }
+
+/** The progress of one window after others that brought so many bytes. */
+export function addingTo(progress: SyncProgress, doneBytes: number): SyncProgress {
+  const onBytes: SyncProgress["onBytes"] = (received, wanted) =>
+    progress.onBytes(doneBytes + received, doneBytes + wanted);
+  return { ...progress, onBytes };
+}

@@ -86,6 +86,18 @@ export class BundleRecords {
     return { bundle: Number(row.bundle), ordinal: Number(row.ordinal), lengthBytes: Number(row.length) };
   }
 
+  /** Contents of these bundles, as many files and bytes. */
+  totalsOf(bundles: readonly number[]): { readonly files: number; readonly bytes: number } {
+    const query = this.#database.prepare(
+      "SELECT count(*) AS files, total(length) AS bytes FROM bundle_contents WHERE bundle = ?",
+    );
+    const rows = bundles.map((bundle) => query.get(bundle)!);
+    return {
+      files: rows.reduce((sum, row) => sum + Number(row.files), 0),
+      bytes: rows.reduce((sum, row) => sum + Number(row.bytes), 0),
+    };
+  }
+
   /** Ordinals of the contents of a bundle that a verified file of DEST has or unpacks to, ascending. */
   heldOrdinals(bundle: number): number[] {
     // Before the first sync each content of each bundle would be looked for in vain.

@@ -197,6 +197,14 @@ export class FileRecords {
       .map((row) => pathOf(row));
   }
 
+  /** The same, to be merged with something else in path order. */
+  pendingRows(): PathRows<undefined> {
+    const page = this.#database.prepare("SELECT path FROM pending WHERE path > ? ORDER BY path LIMIT ?");
+    return new PathRows((after, limit) =>
+      page.all(repoPathBytes(after ?? ("" as RepoPath)), limit).map((row) => ({ path: pathOf(row), value: undefined })),
+    );
+  }
+
   isPending(path: RepoPath): boolean {
     return this.#database.prepare("SELECT 1 FROM pending WHERE path = ?").get(repoPathBytes(path)) !== undefined;
   }

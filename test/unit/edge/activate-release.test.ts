@@ -25,6 +25,7 @@ async function activate(
     ...disk,
     entryOf: () => undefined,
     unavailable: new Set<string>(),
+    isIncomplete: false,
     isMetadata: isMetadataPath,
     signal: new AbortController().signal,
   };
@@ -74,7 +75,7 @@ test("a hard link to a path that could not be updated is not made of the old fil
   const link: PathDecision = { action: "link", entry, to: pathOf("a"), replaces: "file" };
   const { staging, index, destination, log } = disk;
   const parts = { index, destination, staging, log, isMetadata: isMetadataPath };
-  const job = { ...parts, entryOf: () => undefined, unavailable: new Set<string>() };
+  const job = { ...parts, entryOf: () => undefined, unavailable: new Set<string>(), isIncomplete: false };
   // Its staged part went: nothing is staged here.
   const plan = { decisions: [place("a"), link], contents: [] };
   const { failures } = await activateRelease(plan, [], { ...job, signal: new AbortController().signal });

@@ -1,7 +1,13 @@
 import { chmodSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { RepoPath } from "../../../src/core/repo-path.ts";
-import { localHoldings, localState, takeInventory, type InventoryScope } from "../../../src/edge/inventory.ts";
+import {
+  localHoldings,
+  localState,
+  takeInventory,
+  wholeWindow,
+  type InventoryScope,
+} from "../../../src/edge/inventory.ts";
 import { StrayFiles } from "../../../src/edge/stray-files.ts";
 import { PLAIN_ATTRIBUTES } from "../../../src/plan/held-attributes.ts";
 import { Selection } from "../../../src/filter/selection.ts";
@@ -170,7 +176,7 @@ test("only a file that is, or will be, what the release says may get further nam
   const considered = new Map([
     [entry.path, { path: entry.path, entry, local: { kind: "absent" as const }, isOurs: true }],
   ]);
-  const holdings = localHoldings(disk, considered);
+  const holdings = localHoldings(disk, wholeWindow(disk.index, considered));
   const answers = ["a", "b", "dir", "ln", "z", "nothing", "n"].map((name) => holdings.contentAfter(pathOf(name)));
   expect(answers).toEqual([contentOf("a"), undefined, undefined, undefined, undefined, undefined, contentOf("new")]);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { seededRandom, type Clock } from "../../../src/core/clock.ts";
+import { DEFAULT_WINDOW_PATHS } from "../../../src/edge/inventory-windows.ts";
 import { openMirror, type Mirror } from "../../../src/edge/mirror.ts";
 import { runSync, type SyncOutcome } from "../../../src/edge/sync-job.ts";
 import type { SyncOptions } from "../../../src/edge/sync-options.ts";
@@ -23,6 +24,8 @@ export const SYNC_OPTIONS: SyncOptions = {
   maxDelete: undefined,
   removeAfterMs: undefined,
   last: [],
+  windowPaths: DEFAULT_WINDOW_PATHS,
+  keepsChanges: true,
 };
 
 /** Time that runs faster: a second of it passes in a fiftieth. */
