@@ -138,6 +138,7 @@ export class CustomerChoice {
       volunteers.all(),
       {
         customer,
+        lengthBytes: demand.lengthBytes,
         neededRelease: isMetadata ? release : undefined,
         isHeldBy: ({ live }) => place !== undefined && holdsContent(live.holdings, place),
         hasMissed: ({ id }) => this.#misses.get(missKey(asked, id), nowMs) === true,
@@ -149,7 +150,7 @@ export class CustomerChoice {
       },
     );
     const origin = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, recent);
-    const decided = { path, content, release, customer };
+    const decided = { path, content, lengthBytes: demand.lengthBytes, release, customer };
     return { ranked: choice.ranked, recent, asked, origin, explanation: () => explain(decided, choice, origin) };
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeliveryVolunteer } from "../delivery/delivery-volunteer.ts";
-import { LoadEstimates } from "../delivery/load-estimates.ts";
+import { LoadEstimates, type LoadReport } from "../delivery/load-estimates.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
@@ -43,16 +43,10 @@ export class CustomerVolunteers {
   }
 
   noteRedirect({ id, live }: CustomerVolunteer, lengthBytes: number): void {
-    this.#loads.noteRedirect(id, live.lastSeenMs, lengthBytes);
+    this.#loads.noteRedirect(id, loadReportOf(live), { lengthBytes, nowMs: this.#clock.monotonicMs() });
   }
 
   #volunteerOf({ name, state }: RegisteredVolunteer, live: LiveVolunteer, nowMs: number): CustomerVolunteer {
-    const report = {
-      atMs: live.lastSeenMs,
-      customerBytes: live.customerBytesLeft,
-      syncBytes: live.isSyncing ? live.bytesLeft : 0,
-      capacityBytesPerSecond: live.uploadCapacityBytesPerSecond,
-    };
     return {
       id: live.id,
       name,
@@ -62,8 +56,19 @@ export class CustomerVolunteers {
       isDraining: state === "draining",
       isSilent: this.#live.isSilent(live),
       release: live.release,
-      load: this.#loads.estimate(live.id, report, nowMs),
+      load: this.#loads.estimate(live.id, loadReportOf(live), nowMs),
       live,
     };
   }
+}
+
+/** What an announce says about a volunteer's load. */
+export function loadReportOf(live: LiveVolunteer): LoadReport {
+  return {
+    atMs: live.lastSeenMs,
+    customers: live.customers,
+    customerBytes: live.customerBytesLeft,
+    syncBytes: live.isSyncing ? live.bytesLeft : 0,
+    capacityBytesPerSecond: live.uploadCapacityBytesPerSecond,
+  };
 }

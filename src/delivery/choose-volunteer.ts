@@ -30,7 +30,7 @@ export function chooseVolunteer<V extends DeliveryVolunteer>(
     if (reason !== undefined) rejected.push({ volunteer, reason });
     else (isDoubtful(volunteer) ? doubtful : trusted).push(volunteer);
   }
-  const ranked = policy.rank(trusted, demand.customer, count);
+  const ranked = policy.rank(trusted, demand, count);
   if (ranked.length >= count || doubtful.length === 0) return { ranked, rejected };
-  return { ranked: [...ranked, ...policy.rank(doubtful, demand.customer, count - ranked.length)], rejected };
+  return { ranked: [...ranked, ...policy.rank(doubtful, demand, count - ranked.length)], rejected };
 }

@@ -20,7 +20,9 @@ export interface DeliveryVolunteer {
 
 /** How busy a volunteer is. */
 export interface VolunteerLoad {
-  /** Promised to customers and not sent yet. */
+  /** Open transfers of customers. */
+  readonly customers: number;
+  /** Of them, not sent yet. */
   readonly customerBytes: number;
   /** Its synchronisation has still to fetch. */
   readonly syncBytes: number;
@@ -31,7 +33,21 @@ export interface VolunteerLoad {
 /** Assumed of a volunteer that does not tell: 100 Mbit/s. */
 export const DEFAULT_CAPACITY_BYTES_PER_SECOND = 12_500_000;
 
-/** Until a new customer is served, were all served in turn; synchronisation shares the line. In seconds. */
-export function expectedWaitSeconds({ customerBytes, syncBytes, capacityBytesPerSecond }: VolunteerLoad): number {
-  return (customerBytes + syncBytes) / capacityBytesPerSecond;
+/** Transfers as which a synchronisation counts that shares a line with customers: connections of a swarm. */
+export const SYNC_TRANSFERS = 16;
+
+/**
+ * How long others hold up a new transfer of so many bytes, in seconds: (outstanding customer bytes + remaining synchronisation
+ * bytes) / capacity, but of each transfer no more than the new one has itself, because a line that is shared fairly carries as
+ * much for each. A package does not wait for the image before it.
+ */
+export function expectedDelaySeconds(load: VolunteerLoad, lengthBytes: number): number {
+  const { customers, customerBytes, syncBytes, capacityBytesPerSecond } = load;
+  const ahead = Math.min(customerBytes, customers * lengthBytes) + Math.min(syncBytes, SYNC_TRANSFERS * lengthBytes);
+  return ahead / capacityBytesPerSecond;
+}
+
+/** How long a new transfer of so many bytes will take, with what holds it up, in seconds. */
+export function expectedSeconds(load: VolunteerLoad, lengthBytes: number): number {
+  return expectedDelaySeconds(load, lengthBytes) + lengthBytes / load.capacityBytesPerSecond;
 }

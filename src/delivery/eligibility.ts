@@ -31,6 +31,8 @@ export interface Customer {
 /** What a request needs of a volunteer. */
 export interface DeliveryDemand<V extends DeliveryVolunteer = DeliveryVolunteer> {
   readonly customer: Customer;
+  /** Of what is asked for. */
+  readonly lengthBytes: number;
   /** Number of the newest release if the path belongs to its metadata: index files of two releases must not be mixed. */
   readonly neededRelease: number | undefined;
   /** Has the content, complete and hashed, as far as central knows. */

@@ -1,5 +1,5 @@
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
-import { expectedWaitSeconds } from "./delivery-volunteer.ts";
+import { expectedSeconds } from "./delivery-volunteer.ts";
 import type { Choice } from "./choose-volunteer.ts";
 import type { Customer, RejectReason } from "./eligibility.ts";
 
@@ -22,12 +22,17 @@ export interface Explanation {
   readonly rejected: readonly { readonly name: string; readonly reason: RejectReason }[];
 }
 
+/** What was asked for. */
+export interface ExplainedRequest {
+  readonly path: RepoPath;
+  readonly content: string;
+  readonly lengthBytes: number;
+  readonly release: number;
+  readonly customer: Customer;
+}
+
 /** What was decided, as a value without anything that a customer may not know: no addresses, no ids. */
-export function explain(
-  decided: { readonly path: RepoPath; readonly content: string; readonly release: number; readonly customer: Customer },
-  choice: Choice,
-  origin: OriginReason | undefined,
-): Explanation {
+export function explain(decided: ExplainedRequest, choice: Choice, origin: OriginReason | undefined): Explanation {
   return {
     path: displayPath(decided.path),
     content: decided.content,
@@ -38,7 +43,7 @@ export function explain(
       name,
       url,
       ...(site === undefined ? {} : { site }),
-      waitSeconds: Math.round(expectedWaitSeconds(load) * 10) / 10,
+      waitSeconds: Math.round(expectedSeconds(load, decided.lengthBytes) * 10) / 10,
     })),
     rejected: choice.rejected.map(({ volunteer, reason }) => ({ name: volunteer.name, reason })),
   };

@@ -1,10 +1,17 @@
 import type { DeliveryVolunteer } from "../delivery-volunteer.ts";
 import type { Customer } from "../eligibility.ts";
 
+/** What a policy may look at. */
+export interface PolicyDemand {
+  readonly customer: Customer;
+  /** Of what is asked for. */
+  readonly lengthBytes: number;
+}
+
 /** An order among volunteers that are all eligible. */
 export interface Policy {
   /** The best for this customer, best first; all different, `count` at most. */
-  rank<V extends DeliveryVolunteer>(candidates: readonly V[], customer: Customer, count: number): readonly V[];
+  rank<V extends DeliveryVolunteer>(candidates: readonly V[], demand: PolicyDemand, count: number): readonly V[];
 }
 
 /** The `count` candidates with the smallest keys, ascending; each key is computed once. */

@@ -3,5 +3,5 @@ import { type Policy, smallest } from "./policy.ts";
 
 /** Each candidate alike. */
 export function randomOrder(random: Random): Policy {
-  return { rank: (candidates, _customer, count) => smallest(candidates, count, random) };
+  return { rank: (candidates, _demand, count) => smallest(candidates, count, random) };
 }

@@ -4,7 +4,7 @@ import type { Policy } from "./policy.ts";
 export function roundRobin(): Policy {
   let last = "";
   return {
-    rank: (candidates, _customer, count) => {
+    rank: (candidates, _demand, count) => {
       const byId = [...candidates].sort((a, b) => (a.id < b.id ? -1 : 1));
       const next = byId.findIndex(({ id }) => id > last);
       const turned = next < 0 ? byId : [...byId.slice(next), ...byId.slice(0, next)];

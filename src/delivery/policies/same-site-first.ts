@@ -1,19 +1,21 @@
-import { expectedWaitSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
+import { expectedDelaySeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
 import type { Policy } from "./policy.ts";
 
-/** Beyond this wait a far volunteer is as good as a near one: one small mirror must not carry its whole continent. */
-const NEAR_WAIT_SECONDS = 30;
+/** Held up longer, a far volunteer is as good as a near one: one small mirror must not carry its whole continent. */
+const NEAR_DELAY_SECONDS = 30;
 
 /** Volunteers of the customer's site before all others, as long as they are not busy; within both another policy decides. */
 export function sameSiteFirst(policy: Policy): Policy {
   return {
-    rank: (candidates, customer, count) => {
+    rank: (candidates, demand, count) => {
       const isNear = ({ site, load }: DeliveryVolunteer): boolean =>
-        site !== undefined && site === customer.site && expectedWaitSeconds(load) <= NEAR_WAIT_SECONDS;
-      const near = policy.rank(candidates.filter(isNear), customer, count);
+        site !== undefined &&
+        site === demand.customer.site &&
+        expectedDelaySeconds(load, demand.lengthBytes) <= NEAR_DELAY_SECONDS;
+      const near = policy.rank(candidates.filter(isNear), demand, count);
       if (near.length >= count) return near;
       const others = candidates.filter((candidate) => !isNear(candidate));
-      return [...near, ...policy.rank(others, customer, count - near.length)];
+      return [...near, ...policy.rank(others, demand, count - near.length)];
     },
   };
 }

@@ -1,21 +1,24 @@
 import type { Random } from "../../core/clock.ts";
-import { expectedWaitSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
-import type { Customer } from "../eligibility.ts";
-import type { Policy } from "./policy.ts";
+import { expectedSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
+import type { Policy, PolicyDemand } from "./policy.ts";
 
 /**
- * Of two drawn at random the one with the shorter expected wait (Mitzenmacher's power of two choices): nearly as even as the
+ * Of two drawn at random the one with the shorter expected time (Mitzenmacher's power of two choices): nearly as even as the
  * best of all, and it does not herd when what is known of the loads is old.
  */
 export function twoChoices(random: Random): Policy {
   return {
-    rank: <V extends DeliveryVolunteer>(candidates: readonly V[], _customer: Customer, count: number): V[] => {
+    rank: <V extends DeliveryVolunteer>(
+      candidates: readonly V[],
+      { lengthBytes }: PolicyDemand,
+      count: number,
+    ): V[] => {
       const left = [...candidates];
       const ranked: V[] = [];
       while (ranked.length < count && left.length > 0) {
         const first = draw(left, random);
         const second = left.length > 0 ? draw(left, random) : first;
-        const isFirst = expectedWaitSeconds(first.load) <= expectedWaitSeconds(second.load);
+        const isFirst = expectedSeconds(first.load, lengthBytes) <= expectedSeconds(second.load, lengthBytes);
         const [better, worse] = isFirst ? [first, second] : [second, first];
         ranked.push(better);
         if (worse !== better) left.push(worse);

@@ -1,4 +1,5 @@
 import type { Customer, DeliveryDemand } from "../../../src/delivery/eligibility.ts";
+import type { PolicyDemand } from "../../../src/delivery/policies/policy.ts";
 import type { DeliveryVolunteer } from "../../../src/delivery/delivery-volunteer.ts";
 
 /** An idle volunteer that may serve anybody anything. */
@@ -17,16 +18,32 @@ export function volunteer(id: string, change: Partial<DeliveryVolunteer> = {}): 
   };
 }
 
+/** Outstanding bytes are of transfers that have at most so many left. */
+const TRANSFER_BYTES = 1_000_000;
+
 export function load(
   customerBytes: number,
   syncBytes = 0,
   capacityBytesPerSecond = 1_000_000,
 ): DeliveryVolunteer["load"] {
-  return { customerBytes, syncBytes, capacityBytesPerSecond };
+  const customers = Math.ceil(customerBytes / TRANSFER_BYTES);
+  return { customers, customerBytes, syncBytes, capacityBytesPerSecond };
+}
+
+/** What a policy sees of a request for so many bytes. */
+export function wanting(lengthBytes: number): PolicyDemand {
+  return { customer: CUSTOMER, lengthBytes };
 }
 
 export const CUSTOMER: Customer = { address: "198.51.100.7", site: "north", protocol: "http" };
 
 export function demand(change: Partial<DeliveryDemand> = {}): DeliveryDemand {
-  return { customer: CUSTOMER, neededRelease: undefined, isHeldBy: () => true, hasMissed: () => false, ...change };
+  return {
+    customer: CUSTOMER,
+    lengthBytes: 1_000_000,
+    neededRelease: undefined,
+    isHeldBy: () => true,
+    hasMissed: () => false,
+    ...change,
+  };
 }

@@ -4,9 +4,7 @@ import { expect, test } from "vitest";
 import { contentIdOf } from "../../../src/core/content-id.ts";
 import { repoPathFromByteString } from "../../../src/core/repo-path.ts";
 import { parseCustomerRequest } from "../../../src/delivery/customer-request.ts";
-import { expectedWaitSeconds } from "../../../src/delivery/delivery-volunteer.ts";
 import { ExpiringMap } from "../../../src/delivery/expiring-map.ts";
-import { LoadEstimates } from "../../../src/delivery/load-estimates.ts";
 import { RecentRequests } from "../../../src/delivery/recent-requests.ts";
 import { redirectHeaders } from "../../../src/delivery/redirect-answer.ts";
 
@@ -83,18 +81,4 @@ test("what expires is bounded, and the oldest go first", () => {
   for (const key of ["a", "b", "a", "c", "d"]) map.set(key, 1, 0);
   expect(["a", "b", "c", "d"].map((key) => map.get(key, 100))).toEqual([1, undefined, 1, 1]);
   expect([map.size, map.get("d", 101)]).toEqual([3, undefined]);
-});
-
-test("between announces a load grows by what is sent there and shrinks by what the line carries", () => {
-  const estimates = new LoadEstimates();
-  const report = { atMs: 1_000, customerBytes: 2_000, syncBytes: 5_000, capacityBytesPerSecond: 1_000 };
-  expect(estimates.estimate("a", report, 1_000)).toMatchObject({ customerBytes: 2_000, syncBytes: 5_000 });
-  estimates.noteRedirect("a", 1_000, 3_000);
-  expect(expectedWaitSeconds(estimates.estimate("a", report, 1_000))).toBe(10);
-  expect(estimates.estimate("a", report, 5_000)).toMatchObject({ customerBytes: 1_000, syncBytes: 5_000 });
-  expect(estimates.estimate("a", report, 7_000)).toMatchObject({ customerBytes: 0, syncBytes: 4_000 });
-  expect(estimates.estimate("a", report, 90_000)).toMatchObject({ customerBytes: 0, syncBytes: 0 });
-  expect(estimates.estimate("b", report, 1_000)).toMatchObject({ customerBytes: 2_000 });
-  // The next announce tells of those customers itself.
-  expect(estimates.estimate("a", { ...report, atMs: 2_000 }, 2_000)).toMatchObject({ customerBytes: 2_000 });
 });
