@@ -1,12 +1,13 @@
 // The swarm in simulation: real sessions and tracker, virtual time, one bundle to empty volunteers that start together.
 // `npm run bench -- sim-swarm`, or `node bench/sim-swarm.ts --volunteers 40,200 --size 16M --piece 256K --only sites`.
-// Time is set beside the Kumar–Ross bound (lines without headers); bytes across sites with locality (`balanced`, as central
+// Time is set beside the Kumar–Ross bound (lines without headers), and beside that of a central that sends one copy only; bytes across sites with locality (`balanced`, as central
 // does it; `fair`, as `serve --fair-sites` does it), with `plain` locality (what sites gave counts for nothing) and with `none`. All lines 20 Mbit/s down.
 // 1,000 volunteers take from five to twenty minutes a row: `--only sites --locality plain --merge` puts single rows into the committed result.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { BundleLayout } from "../src/core/bundle-layout.ts";
 import { parseByteSize } from "../src/core/byte-size.ts";
+import { oneCopySeconds } from "../src/model/kumar-ross.ts";
 import type { LinkSpeed } from "../src/sim/network.ts";
 import { runScenario, type ScenarioOutcome, type ScenarioVolunteer } from "../src/sim/scenario.ts";
 import type { Locality } from "../src/sim/sim-tracker.ts";
@@ -24,6 +25,7 @@ const COLUMNS: readonly Column[] = [
   { key: "originCopies", title: "origin copies", digits: 3 },
   { key: "seconds", title: "time s", digits: 1 },
   { key: "toBound", title: "time / bound", digits: 2 },
+  { key: "toOneCopy", title: "time / bound of one copy", digits: 2 },
   { key: "acrossCopies", title: "copies across sites", digits: 1 },
   { key: "leastRatio", title: "least up/down", digits: 2 },
   { key: "mostRatio", title: "most up/down", digits: 2 },
@@ -53,6 +55,7 @@ for (const count of values.volunteers.split(",").map(Number)) {
   const anywhere = (speed: LinkSpeed): ScenarioVolunteer[] => Array.from({ length: count }, () => ({ speed }));
   await measure("equal lines", "balanced", EQUAL, anywhere(EQUAL));
   await measure("up = down/4", "balanced", QUARTER, anywhere(QUARTER));
+  await measure("mirrors' up = down/4", "balanced", EQUAL, anywhere(QUARTER));
   const sites = Math.max(2, Math.round(count / 50));
   const inSites = Array.from({ length: count }, (_, index) => ({ speed: QUARTER, site: `site ${index % sites}` }));
   for (const locality of ["none", "balanced", "fair"] as const)
@@ -111,6 +114,7 @@ async function measure(
     originCopies: outcome.originCopies,
     seconds: outcome.seconds,
     toBound: outcome.seconds / outcome.boundSeconds,
+    toOneCopy: outcome.seconds / oneCopyOf(origin, volunteers),
     acrossCopies: outcome.acrossBytes / layout.totalLengthBytes,
     leastRatio: Math.min(...ratios),
     mostRatio: Math.max(...ratios),
@@ -118,6 +122,12 @@ async function measure(
     cpuSeconds: (user + system) / 1e6,
   });
   console.error(JSON.stringify(rows.at(-1)));
+}
+
+function oneCopyOf(origin: LinkSpeed, volunteers: readonly ScenarioVolunteer[]): number {
+  const peers = volunteers.map(({ speed }) => speed);
+  const fileBytes = layout.totalLengthBytes;
+  return oneCopySeconds({ fileBytes, originUpBytesPerSecond: origin.upBytesPerSecond, peers });
 }
 
 /** What each site gave to others / what it took from others and from central. */

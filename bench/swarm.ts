@@ -1,5 +1,6 @@
 // One release to many mirrors over shaped links: wall time and bytes that central's interface sent, for PRsync, rsync from
-// central and libtorrent clients with a small tracker of ours (no other is packaged), beside the bound of Kumar and Ross.
+// central and libtorrent clients with a small tracker of ours (no other is packaged), beside the bound of Kumar and Ross, and beside what it is where central sends one copy
+// and then lets the mirrors finish (the same, unless their lines up are slow).
 // `npm run bench -- swarm`, or single rows: `node bench/swarm.ts --work empty,daily --links equal --mirrors 1,5 --programs prsync`
 // after `npm run build`; `--quick` moves 8 MiB instead of 64. The whole grid takes hours: `--merge` puts the rows that count into
 // the committed result, in place of the same rows of an earlier run. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
@@ -40,6 +41,7 @@ const COLUMNS: readonly Column[] = [
   { key: "program", title: "program" },
   { key: "seconds", title: "s", digits: 1 },
   { key: "toBound", title: "s / bound", digits: 2 },
+  { key: "toOneCopy", title: "s / bound of one copy", digits: 2 },
   { key: "centralSentBytes", title: "central sent B" },
   { key: "copies", title: "copies", digits: 2 },
   { key: "idle", title: "busiest core idle", digits: 2 },
@@ -132,6 +134,7 @@ async function measure(scene: Scene): Promise<Row> {
     return rowOf(scene, measurement, {
       newBytes: work.newBytes,
       bound: links.boundSeconds(work.newBytes),
+      oneCopy: links.oneCopySeconds(work.newBytes),
     });
   } finally {
     rmSync(directory, { recursive: true });
@@ -141,9 +144,10 @@ async function measure(scene: Scene): Promise<Row> {
 function rowOf(
   scene: Scene,
   { seconds, centralSentBytes, idle }: SwarmMeasurement,
-  { newBytes, bound }: { readonly newBytes: number; readonly bound: number },
+  bounds: { readonly newBytes: number; readonly bound: number; readonly oneCopy: number },
 ): Row {
-  const ratios = { toBound: seconds / bound, copies: centralSentBytes / newBytes };
+  const { newBytes, bound, oneCopy } = bounds;
+  const ratios = { toBound: seconds / bound, toOneCopy: seconds / oneCopy, copies: centralSentBytes / newBytes };
   return {
     ...scene,
     megabits: bitsPerSecond / 1e6,
@@ -169,6 +173,7 @@ function extrapolated(last: Row | undefined, mirrors: number): Row | undefined {
     centralSentBytes,
     copies,
     toBound: undefined,
+    toOneCopy: undefined,
     idle: undefined,
   };
 }

@@ -1,7 +1,11 @@
+import { type FluidSwarm, kumarRossSeconds, oneCopySeconds } from "../../src/model/kumar-ross.ts";
 import { TestNetwork, type LinkRates, type TestHost } from "../../test/support/network.ts";
 
-/** equal: all alike. asymmetric: mirrors send a quarter of what they receive. slow-central: a tenth. unequal: half, once, twice in turn. */
-export const LINK_KINDS = ["equal", "asymmetric", "slow-central", "unequal"] as const;
+/**
+ * equal: all alike. asymmetric: mirrors send a quarter of what they receive. all-asymmetric: central, too. slow-central: a tenth.
+ * unequal: half, once, twice in turn.
+ */
+export const LINK_KINDS = ["equal", "asymmetric", "all-asymmetric", "slow-central", "unequal"] as const;
 export type LinkKind = (typeof LINK_KINDS)[number];
 
 interface Rates {
@@ -18,8 +22,7 @@ export class SwarmLinks implements Disposable {
   readonly #mirrorRates: readonly Rates[];
 
   constructor(kind: LinkKind, mirrors: number, bitsPerSecond: number) {
-    const scale = kind === "slow-central" ? 0.1 : 1;
-    this.#centralRates = { upBits: bitsPerSecond * scale, downBits: bitsPerSecond * scale };
+    this.#centralRates = centralRates(kind, bitsPerSecond);
     this.#mirrorRates = Array.from({ length: mirrors }, (_, index) => mirrorRates(kind, index, bitsPerSecond));
     this.central = this.#network.addHost("central", wordsOf(this.#centralRates));
     this.mirrors = this.#mirrorRates.map((rates, index) => this.#network.addHost(`m${index}`, wordsOf(rates)));
@@ -27,19 +30,35 @@ export class SwarmLinks implements Disposable {
 
   /** Kumar and Ross: no way to bring so many bytes to all mirrors is quicker than this. */
   boundSeconds(bytes: number): number {
-    const bits = 8 * bytes;
-    const slowest = Math.min(...this.#mirrorRates.map(({ downBits }) => downBits));
-    const givenBits = this.#mirrorRates.reduce((sum, { upBits }) => sum + upBits, this.#centralRates.upBits);
-    return Math.max(bits / this.#centralRates.upBits, bits / slowest, (this.#mirrorRates.length * bits) / givenBits);
+    return kumarRossSeconds(this.#swarm(bytes));
+  }
+
+  /** The same if central sends a single copy. */
+  oneCopySeconds(bytes: number): number {
+    return oneCopySeconds(this.#swarm(bytes));
   }
 
   [Symbol.dispose](): void {
     this.#network[Symbol.dispose]();
   }
+
+  #swarm(fileBytes: number): FluidSwarm {
+    const peers = this.#mirrorRates.map(({ upBits, downBits }) => ({
+      upBytesPerSecond: upBits / 8,
+      downBytesPerSecond: downBits / 8,
+    }));
+    return { fileBytes, originUpBytesPerSecond: this.#centralRates.upBits / 8, peers };
+  }
+}
+
+function centralRates(kind: LinkKind, bitsPerSecond: number): Rates {
+  if (kind === "all-asymmetric") return { upBits: bitsPerSecond / 4, downBits: bitsPerSecond };
+  const bits = kind === "slow-central" ? bitsPerSecond / 10 : bitsPerSecond;
+  return { upBits: bits, downBits: bits };
 }
 
 function mirrorRates(kind: LinkKind, index: number, bitsPerSecond: number): Rates {
-  if (kind === "asymmetric") return { upBits: bitsPerSecond / 4, downBits: bitsPerSecond };
+  if (kind === "asymmetric" || kind === "all-asymmetric") return { upBits: bitsPerSecond / 4, downBits: bitsPerSecond };
   const factor = kind === "unequal" ? [0.5, 1, 2][index % 3]! : 1;
   return { upBits: bitsPerSecond * factor, downBits: bitsPerSecond * factor };
 }

@@ -15,6 +15,15 @@ export function kumarRossSeconds({ fileBytes, originUpBytesPerSecond, peers }: F
   return Math.max(fileBytes / originUpBytesPerSecond, fileBytes / slowestDown, (peers.length * fileBytes) / allUp);
 }
 
+/**
+ * The same where the origin sends a single copy and no more: the peers must give the other N − 1 among themselves. Where
+ * their lines up are slow this is later than {@link kumarRossSeconds}, which lets the origin send all the time.
+ */
+export function oneCopySeconds(swarm: FluidSwarm): number {
+  const peersUp = swarm.peers.reduce((sum, peer) => sum + peer.upBytesPerSecond, 0);
+  return Math.max(kumarRossSeconds(swarm), ((swarm.peers.length - 1) * swarm.fileBytes) / peersUp);
+}
+
 /** Seconds that plain download takes when all fetch from the origin at the same time and share its line. */
 export function plainDownloadSeconds({ fileBytes, originUpBytesPerSecond, peers }: FluidSwarm): number {
   const slowestDown = Math.min(...peers.map((peer) => peer.downBytesPerSecond));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { disseminationFactor, modelledCost, pieceOverhead } from "../../../src/model/piece-cost.ts";
-import { kumarRossSeconds, plainDownloadSeconds } from "../../../src/model/kumar-ross.ts";
+import { kumarRossSeconds, oneCopySeconds, plainDownloadSeconds } from "../../../src/model/kumar-ross.ts";
 import { REQUEST_OVERHEAD_BYTES } from "../../../src/swarm/block-requests.ts";
 
 const KIB = 1024;
@@ -48,4 +48,14 @@ test("forty equal lines: the origin sends one copy in a fortieth of the time", (
   const line = { upBytesPerSecond: 1e6, downBytesPerSecond: 1e6 };
   const swarm = { fileBytes: 1e8, originUpBytesPerSecond: 1e6, peers: Array.from({ length: 40 }, () => line) };
   expect(plainDownloadSeconds(swarm) / kumarRossSeconds(swarm)).toBe(40);
+});
+
+test("an origin that sends one copy is later than the bound where peers' lines up are slow, and nowhere else", () => {
+  const peers = (up: number): { readonly upBytesPerSecond: number; readonly downBytesPerSecond: number }[] =>
+    Array.from({ length: 5 }, () => ({ upBytesPerSecond: up, downBytesPerSecond: 4 }));
+  const quarter = { fileBytes: 100, originUpBytesPerSecond: 4, peers: peers(1) };
+  expect(kumarRossSeconds(quarter)).toBeCloseTo(500 / 9);
+  expect(oneCopySeconds(quarter)).toBe(400 / 5);
+  expect(oneCopySeconds({ ...quarter, originUpBytesPerSecond: 1 })).toBe(100);
+  expect(oneCopySeconds({ ...quarter, peers: peers(4) })).toBe(kumarRossSeconds({ ...quarter, peers: peers(4) }));
 });
