@@ -1,12 +1,17 @@
 import type { Clock } from "../core/clock.ts";
+import type { RejectReason } from "../delivery/eligibility.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { BorderReport } from "../tracker/site-balance.ts";
+import type { TransferReport } from "../tracker/transfer-totals.ts";
 import type { CentralCounters } from "./central-counters.ts";
+import type { HourOfTraffic } from "./hourly-traffic.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { ReleaseEvents } from "./release-events.ts";
+import type { SpreadRelease } from "./release-spread.ts";
+import type { StatusHistory } from "./status-history.ts";
 
 export interface StatusContext {
   readonly tree: PublishedTree;
@@ -16,6 +21,7 @@ export interface StatusContext {
   readonly counters: CentralCounters;
   readonly clock: Clock;
   readonly node: () => SwarmNode;
+  readonly history: StatusHistory;
   readonly startedWallMs: number;
   /** Lines for the operator: what is running out. */
   readonly warnings: () => readonly string[];
@@ -40,6 +46,12 @@ export interface CentralStatus {
   };
   /** Payload that crossed the borders of sites, as their volunteers tell it; what came from the origin is in `downloadedBytes`. */
   readonly sites: readonly ({ readonly site: string } & BorderReport)[];
+  /** What volunteers gave and obtained, summed over all of them. */
+  readonly transfers: TransferReport;
+  /** The newest releases, newest first. */
+  readonly spread: readonly SpreadRelease[];
+  /** The last two days, oldest first. */
+  readonly hours: readonly HourOfTraffic[];
   /** Bundles of the release, by number; the metainfo of each is at {@link torrentPath}. */
   readonly bundles: readonly BundleStatus[];
   readonly subscribers: number;
@@ -62,6 +74,7 @@ export function torrentPath({ infoHash }: BundleStatus): string {
 export function centralStatus(context: StatusContext): CentralStatus {
   const { tree, live, node } = context;
   const { release } = tree;
+  context.history.observe();
   const heard = live.all().filter((volunteer) => !live.isSilent(volunteer));
   const isCurrent = (volunteer: LiveVolunteer): boolean => volunteer.release === release?.number;
   return {
@@ -83,6 +96,9 @@ export function centralStatus(context: StatusContext): CentralStatus {
       current: heard.filter(isCurrent).length,
     },
     sites: [...live.balance.totals].map(([site, totals]) => ({ site, ...totals })),
+    transfers: live.transfers.total,
+    spread: context.history.spread.releases,
+    hours: context.history.traffic.hours,
     bundles: [...tree.bundleNumbers()].map(([number, infoHash]) => ({ number, infoHash })),
     subscribers: context.events.subscriberCount,
     swarm: { connections: node().connections().length, counters: node().counters },
@@ -98,6 +114,8 @@ export interface VolunteerStatus {
   readonly id?: string;
   readonly site?: string;
   readonly lastSeen?: string;
+  /** Why no customers are sent there, whatever they ask for; left out if they are. */
+  readonly noCustomers?: string;
   /** Left out while it is silent. */
   readonly live?: Omit<
     LiveVolunteer,
@@ -108,16 +126,26 @@ export interface VolunteerStatus {
 export function volunteerStatuses({ registry, live }: StatusContext): readonly VolunteerStatus[] {
   return registry.list().map(({ name, state, id, site, lastSeenMs }) => {
     const found = id === undefined ? undefined : live.get(id);
+    const isSilent = found === undefined || live.isSilent(found);
+    const refusal = isSilent ? "silent" : noCustomersReason(state, found);
+    const shownSite = found?.site ?? site;
     const seenMs = found?.lastSeenWallMs ?? lastSeenMs;
     return {
       name,
       state,
       ...(id === undefined ? {} : { id }),
-      ...(site === undefined ? {} : { site }),
+      ...(shownSite === undefined ? {} : { site: shownSite }),
       ...(seenMs === undefined ? {} : { lastSeen: new Date(seenMs).toISOString() }),
-      ...(found === undefined || live.isSilent(found) ? {} : { live: publicPart(found) }),
+      ...(refusal === undefined ? {} : { noCustomers: refusal }),
+      ...(isSilent ? {} : { live: publicPart(found) }),
     };
   });
+}
+
+/** In the words of `?explain`. */
+function noCustomersReason(state: string, { url }: LiveVolunteer): RejectReason | undefined {
+  if (url === undefined) return "no-customers";
+  return state === "draining" ? "draining" : undefined;
 }
 
 function publicPart(volunteer: LiveVolunteer): NonNullable<VolunteerStatus["live"]> {

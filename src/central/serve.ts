@@ -4,6 +4,7 @@ import { displayPath } from "../core/repo-path.ts";
 import { listenControl } from "../net/control-server.ts";
 import { DEFAULT_HTTP_SERVER_OPTIONS, type HttpServer, listenHttp } from "../net/http-server.ts";
 import { paceOf } from "../net/pace.ts";
+import type { SwarmNode } from "../net/swarm-node.ts";
 import { watchTree } from "../net/tree-watcher.ts";
 import { wildcardHost } from "../net/wildcard-host.ts";
 import { acquireLock } from "../store/lock.ts";
@@ -29,7 +30,9 @@ import { ReleaseEvents } from "./release-events.ts";
 import { RevokedIds } from "./revoked-ids.ts";
 import { SavedRegistry } from "./saved-registry.ts";
 import type { ServeOptions, ServePorts } from "./serve-options.ts";
-import { registerStatusRoutes } from "./status-routes.ts";
+import { StatusEvents } from "./status-events.ts";
+import { StatusHistory } from "./status-history.ts";
+import { registerStatusRoutes, renderStatus } from "./status-routes.ts";
 
 /** A running `prsync serve`. Disposing it ends within 5 s. */
 export interface CentralProgram extends AsyncDisposable {
@@ -41,6 +44,9 @@ export interface CentralProgram extends AsyncDisposable {
   refreshNow(): Promise<number>;
   status(): CentralStatus;
 }
+
+/** How old what an open status page shows may be. */
+const STATUS_INTERVAL_MS = 2_000;
 
 export const CONTROL_SOCKET = "control.sock";
 
@@ -74,6 +80,7 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   const http = stack.use(await central.listen());
   // Event streams never end by themselves, so they end before the server waits for its connections.
   stack.use(events);
+  stack.use(central.statusEvents);
   stack.use(await listenControl(join(options.stateDirectory, CONTROL_SOCKET), controlCommands(central.controlContext)));
   await central.startTimers(stack);
   const running = stack.move();
@@ -114,11 +121,13 @@ class Central {
   #refreshing: Promise<unknown> = Promise.resolve();
 
   readonly statusContext: StatusContext;
+  readonly statusEvents: StatusEvents = new StatusEvents();
 
   constructor(parts: Parts, events: ReleaseEvents) {
     this.#parts = parts;
     this.#events = events;
     const { ports, registry, live, origin } = parts;
+    const node = (): SwarmNode => origin.node;
     this.statusContext = {
       tree: ports.tree,
       registry,
@@ -126,7 +135,8 @@ class Central {
       events,
       counters: this.#counters,
       clock: ports.clock,
-      node: () => origin.node,
+      node,
+      history: new StatusHistory({ tree: ports.tree, live, counters: this.#counters, clock: ports.clock, node }),
       startedWallMs: ports.clock.wallMs(),
       warnings: () => this.#warnings,
     };
@@ -152,6 +162,7 @@ class Central {
       registerEnrolmentRoute(app, context);
       this.#events.register(app);
       registerStatusRoutes(app, this.statusContext);
+      this.statusEvents.register(app);
     });
   }
 
@@ -233,8 +244,14 @@ class Central {
     };
     every(options.refreshIntervalMs, "looking for a new release", () => this.refreshNow());
     every(options.registrySaveIntervalMs, "saving the registry", () => saved.save());
+    every(STATUS_INTERVAL_MS, "looking at the status", async () => this.#observe());
     every(options.renewalIntervalMs, "renewing metadata", () => this.renew());
     if (options.watch !== undefined) stack.use(await this.#watch(options.watch));
+  }
+
+  #observe(): void {
+    this.statusContext.history.observe();
+    this.statusEvents.tell(() => renderStatus(this.statusContext));
   }
 
   async #watch(watch: NonNullable<ServeOptions["watch"]>): Promise<AsyncDisposable> {

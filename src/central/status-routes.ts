@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { centralStatus, type StatusContext, volunteerStatuses } from "./central-status.ts";
 import { renderMetrics } from "./metrics-text.ts";
-import { renderStatusPage } from "./status-page.ts";
+import { renderStatusPage, STATUS_PAGE_POLICY } from "./status-page.ts";
 
 const TEXT = "text/plain; charset=utf-8";
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -21,9 +21,14 @@ export function registerStatusRoutes(app: FastifyInstance, context: StatusContex
   app.get("/.prsync/api/v1/status", async (_request, reply) => send(reply, JSON_TYPE, toJson(status())));
   app.get("/.prsync/api/v1/volunteers", async (_request, reply) => send(reply, JSON_TYPE, toJson(volunteers())));
   app.get("/.prsync/status", async (_request, reply) => {
-    void reply.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-    return send(reply, "text/html; charset=utf-8", renderStatusPage(status(), volunteers()));
+    void reply.header("Content-Security-Policy", STATUS_PAGE_POLICY);
+    return send(reply, "text/html; charset=utf-8", renderStatus(context));
   });
+}
+
+/** The page as it is now. */
+export function renderStatus(context: StatusContext): string {
+  return renderStatusPage(centralStatus(context), volunteerStatuses(context));
 }
 
 function send(reply: FastifyReply, mediaType: string, text: string): FastifyReply {

@@ -30,6 +30,13 @@ export interface AnnounceBody {
   readonly site?: string;
   /** Bytes to and from other sites since the start. */
   readonly border: { readonly uploaded: number; readonly downloaded: number };
+  /** Bytes since the start: sent to customers; of what releases asked for, what was here and what came from whom. */
+  readonly transfers: {
+    readonly customers: number;
+    readonly reused: number;
+    readonly peers: number;
+    readonly origin: number;
+  };
   readonly url?: string;
   /** Left out: any. */
   readonly customersFrom?: "site";

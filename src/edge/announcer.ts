@@ -165,6 +165,12 @@ export class Announcer implements AsyncDisposable {
       uploadCapacityBytesPerSecond: Number.isFinite(capacity) ? Math.round(capacity) : 0,
       ...(site === undefined ? {} : { site }),
       border: { uploaded: border.uploadedBytes, downloaded: border.downloadedBytes },
+      transfers: {
+        customers: situation.customerBytes,
+        reused: situation.obtained.reused,
+        peers: situation.obtained.fromPeers,
+        origin: situation.obtained.fromOrigin,
+      },
       ...(customerUrl === undefined || customersFrom === "none" ? {} : { url: customerUrl }),
       ...(customersFrom === "site" ? { customersFrom } : {}),
       holdings,

@@ -5,6 +5,7 @@ import { rebuildInside } from "./look-inside-rebuild.ts";
 import type { ReusedOrInside } from "./look-inside.ts";
 import type { Mirror } from "./mirror.ts";
 import type { ReusedContent } from "./reuse.ts";
+import { literalBytesOf } from "./sync-figures.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
 
@@ -32,8 +33,19 @@ export async function fetchMissing(
   const reused = [...local.reused, ...(await rebuildInside(local.inside, context))];
   const transfers = reused.flatMap(({ transfer }) => (transfer === undefined ? [] : [transfer]));
   const failed = await download(transfers, context);
+  noteObtained(mirror, reused);
   // What the next sync goes by when it chooses between fetching and working.
   const bytesPerSecond = rate.revise(index.facts.get("downloadBytesPerSecond"));
   if (bytesPerSecond !== undefined) index.facts.set("downloadBytesPerSecond", bytesPerSecond);
   return { reused, failed };
+}
+
+function noteObtained({ situation, swarm, central }: Mirror, reused: readonly ReusedContent[]): void {
+  const wantedBytes = reused.reduce((sum, { wanted }) => sum + wanted.lengthBytes, 0);
+  const { receivedFromPeersBytes, receivedFromOriginBytes } = swarm.counters;
+  situation.obtained = {
+    reused: situation.obtained.reused + wantedBytes - literalBytesOf(reused),
+    fromPeers: receivedFromPeersBytes,
+    fromOrigin: receivedFromOriginBytes + central.contentBytes,
+  };
 }

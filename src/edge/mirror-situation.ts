@@ -10,11 +10,20 @@ export interface MirrorLoad {
   readonly customerBytesLeft: number;
 }
 
+/** Bytes that releases asked for and how they came, since the program started. */
+export interface ObtainedBytes {
+  /** Here already, under any name or as parts of other files. */
+  readonly reused: number;
+  readonly fromPeers: number;
+  readonly fromOrigin: number;
+}
+
 /** What changes while a mirror works, shared by its parts. */
 export interface MirrorSituation {
   load: MirrorLoad;
   /** Sent to customers since the start. */
   customerBytes: number;
+  obtained: ObtainedBytes;
   /** Base URL at which customers reach this mirror, undefined if none shall be sent here. */
   customerUrl: string | undefined;
   /** Whose customers this mirror takes (`daemon --customers`). */

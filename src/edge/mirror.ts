@@ -298,6 +298,7 @@ function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorS
   return {
     load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
+    obtained: { reused: 0, fromPeers: 0, fromOrigin: 0 },
     customerUrl: undefined,
     customersFrom: "any",
     pass: identity.pass,

@@ -125,6 +125,7 @@ function announceOf({
     url: undefined,
     customersFrom: "any",
     border,
+    transfers: undefined,
     holdings: {
       base: 0,
       completeRelease: leftBytes === 0 ? 1 : undefined,

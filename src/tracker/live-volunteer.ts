@@ -24,6 +24,8 @@ export interface LiveVolunteer {
   readonly customerBytesLeft: number;
   readonly uploadBytesPerSecond: number;
   readonly uploadCapacityBytesPerSecond: number;
+  /** To other volunteers and customers since its program started. */
+  readonly givenBytes: number;
   readonly holdings: Holdings;
   /** What the volunteer was told last; undefined after a restart: full holdings are wanted. */
   readonly holdingsId: number | undefined;

@@ -3,6 +3,7 @@ import { applyHoldings, NO_HOLDINGS } from "./holdings.ts";
 import type { LiveVolunteer, PortState } from "./live-volunteer.ts";
 import { SiteBalance } from "./site-balance.ts";
 import { SiteTable } from "./site-table.ts";
+import { TransferTotals } from "./transfer-totals.ts";
 import type { VolunteerAnnounce } from "./volunteer-announce.ts";
 
 /** Who announced: proved by the signature, seen on the socket, known from the invitation. */
@@ -38,6 +39,8 @@ export class LiveVolunteers {
   readonly #volunteers = new Map<string, LiveVolunteer>();
   /** What crossed the borders of sites. */
   readonly balance: SiteBalance = new SiteBalance();
+  /** What volunteers gave, and where theirs came from. */
+  readonly transfers: TransferTotals = new TransferTotals();
 
   /**
    * @param intervalMs between two announces of a volunteer
@@ -76,15 +79,19 @@ export class LiveVolunteers {
       customerBytesLeft: announce.customerBytesLeft,
       uploadBytesPerSecond: announce.uploadBytesPerSecond,
       uploadCapacityBytesPerSecond: announce.uploadCapacityBytesPerSecond,
+      givenBytes: announce.uploadedBytes + (announce.transfers?.customerBytes ?? 0),
       holdings: applied ?? before?.holdings ?? NO_HOLDINGS,
       holdingsId: applied === undefined ? undefined : holdingsId,
       lastSeenMs: this.#clock.monotonicMs(),
       lastSeenWallMs: this.#clock.wallMs(),
     };
-    const { border } = announce;
+    const { border, transfers } = announce;
     if (volunteer.site !== undefined && border !== undefined) this.balance.note(from.id, volunteer.site, border);
-    if (announce.event === "stopped") this.#volunteers.delete(from.id);
-    else this.#volunteers.set(from.id, volunteer);
+    if (transfers !== undefined) this.transfers.note(from.id, transfers);
+    if (announce.event === "stopped") {
+      this.transfers.forget(from.id);
+      this.#volunteers.delete(from.id);
+    } else this.#volunteers.set(from.id, volunteer);
     return {
       volunteer,
       holdingsId,
@@ -125,6 +132,7 @@ export class LiveVolunteers {
 
   remove(id: string): void {
     this.balance.forget(id);
+    this.transfers.forget(id);
     this.#volunteers.delete(id);
   }
 

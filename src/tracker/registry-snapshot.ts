@@ -18,6 +18,7 @@ const volunteerSchema = z.object({
   customerBytesLeft: count.default(0),
   uploadBytesPerSecond: count,
   uploadCapacityBytesPerSecond: count,
+  givenBytes: count.default(0),
   completeRelease: count,
   /** Bundles of which something is held; how much is asked for again. */
   bundles: z.array(count),

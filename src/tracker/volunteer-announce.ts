@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseByteQuery, readAnnounceQuery, type AnnounceQuery } from "./announce-query.ts";
 import { refuseAnnounce } from "./errors.ts";
 import type { BorderReport } from "./site-balance.ts";
+import type { TransferReport } from "./transfer-totals.ts";
 import { MAX_REPORTED_BUNDLES, type BundleHave, type HoldingsReport } from "./holdings.ts";
 
 /** An announce of a volunteer, checked (docs/protocol.md, "Announce of volunteers"). */
@@ -26,6 +27,8 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly holdings: HoldingsReport;
   /** Bytes to and from other sites since its program started; undefined if it does not tell. */
   readonly border: BorderReport | undefined;
+  /** Undefined if it does not tell. */
+  readonly transfers: TransferReport | undefined;
 }
 
 export const MAX_ANNOUNCE_BYTES: number = 1024 * 1024;
@@ -57,6 +60,7 @@ const bodySchema = z.object({
   customersFrom: z.enum(["any", "site"]).default("any"),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
+  transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
 });
 
 /**
@@ -70,15 +74,23 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, border, ...figures } = parsed.data;
+  const { syncing, holdings, site, url, border, transfers, ...figures } = parsed.data;
+  const counters = readAnnounceQuery(parseByteQuery(query));
   return {
-    ...readAnnounceQuery(parseByteQuery(query)),
+    ...counters,
     ...figures,
     isSyncing: syncing,
     site,
     url: url === undefined ? undefined : readBaseUrl(url),
     holdings: readHoldings(holdings),
     border: border && { uploadedBytes: border.uploaded, downloadedBytes: border.downloaded },
+    transfers: transfers && {
+      swarmBytes: counters.uploadedBytes,
+      customerBytes: transfers.customers,
+      reusedBytes: transfers.reused,
+      peerBytes: transfers.peers,
+      originBytes: transfers.origin,
+    },
   };
 }
 

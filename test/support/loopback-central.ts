@@ -66,9 +66,17 @@ export class LoopbackCentral implements AsyncDisposable {
     return await runPrsyncJson<Synced>(words, { env: this.env, enter });
   }
 
-  /** A daemon on this host as mirror `name`, which is invited. */
-  async daemon(name: string, options: readonly string[] = []): Promise<RunningProgram> {
-    const words = ["daemon", await this.invite(name), this.mirror(name), "--listen", "127.0.0.1:0", "--peer-port", "0"];
+  /** A daemon on this host as mirror `name`, which is invited unless a ticket is given. */
+  async daemon(name: string, options: readonly string[] = [], ticket?: string): Promise<RunningProgram> {
+    const words = [
+      "daemon",
+      ticket ?? (await this.invite(name)),
+      this.mirror(name),
+      "--listen",
+      "127.0.0.1:0",
+      "--peer-port",
+      "0",
+    ];
     return await RunningProgram.start([...words, ...options], { env: this.env });
   }
 

@@ -50,6 +50,7 @@ async function tracker(): Promise<Tracker> {
   const situation: MirrorSituation = {
     load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
+    obtained: { reused: 1, fromPeers: 2, fromOrigin: 3 },
     customerUrl: undefined,
     customersFrom: "any",
     pass: "",
@@ -158,7 +159,11 @@ test("while bytes are on their way it announces more often", async () => {
   state.situation.load = { isSyncing: true, bytesLeft: 5, customers: 0, customerBytesLeft: 0 };
   await state.announcer.announceNow();
   expect(await afterAdvancing(state, 3_000)).toBe(1);
-  expect(state.asked[0]?.body).toMatchObject({ syncing: true, bytesLeft: 5 });
+  expect(state.asked[0]?.body).toMatchObject({
+    syncing: true,
+    bytesLeft: 5,
+    transfers: { customers: 0, reused: 1, peers: 2, origin: 3 },
+  });
 });
 
 test.each([

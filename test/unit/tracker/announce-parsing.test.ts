@@ -59,6 +59,17 @@ test("an announce of a volunteer is read in full", () => {
   });
 });
 
+test("a volunteer tells what it gave and where its contents came from", () => {
+  expect(parse({ transfers: { customers: 4, reused: 5, peers: 6, origin: 7 } }).transfers).toEqual({
+    swarmBytes: 1,
+    customerBytes: 4,
+    reusedBytes: 5,
+    peerBytes: 6,
+    originBytes: 7,
+  });
+  expect(parse({}).transfers).toBeUndefined();
+});
+
 test("a volunteer tells whose customers it takes and what it owes them", () => {
   expect(parse({ customersFrom: "site", customerBytesLeft: 7 })).toMatchObject({
     customersFrom: "site",

@@ -38,6 +38,7 @@ function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}): Volunt
     url: undefined,
     customersFrom: "any",
     border: undefined,
+    transfers: undefined,
     holdings: complete(1),
     ...change,
   };

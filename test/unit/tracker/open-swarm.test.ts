@@ -31,6 +31,7 @@ function volunteer(
     customerBytesLeft: 0,
     uploadBytesPerSecond: 0,
     uploadCapacityBytesPerSecond: 0,
+    givenBytes: 0,
     holdings,
     holdingsId: 1,
     lastSeenMs: 0,

@@ -18,6 +18,7 @@ export function sampleVolunteer(id: string, site: string): LiveVolunteer {
     customerBytesLeft: 0,
     uploadBytesPerSecond: 0,
     uploadCapacityBytesPerSecond: 0,
+    givenBytes: 0,
     holdings: { completeRelease: 0, bundles: new Map() },
     holdingsId: 1,
     lastSeenMs: 0,
