@@ -3,11 +3,12 @@ import * as fs from "node:fs";
 import { type FileHandle, open as openHandle } from "node:fs/promises";
 import { promisify } from "node:util";
 import { isSystemError } from "../core/errors.ts";
-import { baseNameOf, displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
+import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
 import { isSameMtime } from "../core/time.ts";
 import { StoreError, withShownPath } from "./errors.ts";
 import { utimesSeconds } from "./file-times.ts";
+import { assertProcfs, leafOf, procPathOf } from "./proc-paths.ts";
 
 /**
  * O_PATH, which Node does not name; the same number on all of Linux' current architectures. Such a descriptor only
@@ -17,7 +18,6 @@ const O_PATH = 0o10000000;
 const OPEN_PART = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const OPEN_FOR_READING = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-const PROC_SUPER_MAGIC = 0x9fa0;
 /** Directory descriptors kept open: well below the usual limit of 1,024 descriptors per process. */
 const MAX_DIRECTORIES = 256;
 /** Held descriptors are looked up anew after this time, so that directories moved by others are noticed. */
@@ -353,15 +353,6 @@ export interface PinnedDirectory extends Disposable {
   readonly procPath: string;
 }
 
-function procPathOf(descriptor: number): string {
-  return `/proc/self/fd/${descriptor}/`;
-}
-
-/** @param parent ends in "/" */
-function leafOf(parent: string, path: RepoPath): Buffer {
-  return Buffer.from(parent + baseNameOf(path), "latin1");
-}
-
 function actOn<Result>(path: RepoPath, act: () => Result): Result {
   try {
     return act();
@@ -384,16 +375,4 @@ function notAFile(path: RepoPath, cause?: unknown): StoreError {
 function symlinkError(): NodeJS.ErrnoException {
   const error: NodeJS.ErrnoException = new Error("ELOOP: is a symbolic link");
   return Object.assign(error, { code: "ELOOP", syscall: "chmod", path: "" });
-}
-
-/** The walk is only safe on a real procfs: anything else mounted there could lead anywhere. Checked at every open. */
-function assertProcfs(): void {
-  try {
-    if (fs.statfsSync("/proc/self/fd").type === PROC_SUPER_MAGIC) return;
-  } catch (error) {
-    throw new StoreError("no-procfs", "/proc is not mounted; it is needed to work safely below a directory", {
-      cause: error,
-    });
-  }
-  throw new StoreError("no-procfs", "/proc is not a proc file system; it is needed to work safely below a directory");
 }
