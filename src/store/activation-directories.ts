@@ -20,6 +20,8 @@ export class TouchedDirectories {
   readonly #destination: ConfinedDirectory;
   /** Undefined for a directory whose attributes nobody told. */
   readonly #attributesOf: (path: RepoPath) => DirectoryAttributes | undefined;
+  /** Made here, so that nothing stood in them. */
+  readonly #made = new Set<RepoPath>();
   /** "" is the root. */
   readonly #touched = new Set<string>();
   readonly #final = new Map<RepoPath, DirectoryAttributes>();
@@ -46,6 +48,12 @@ export class TouchedDirectories {
     if (this.#destination.lstat(path)?.isDirectory() === true) return;
     this.withWritableParent(path, () => this.#destination.mkdir(path, attributes.mode | OWNER_MAY_CHANGE));
     this.#touched.add(path);
+    this.#made.add(path);
+  }
+
+  /** True for a directory that {@link make} made: at first nothing stands in it. */
+  isNew(path: RepoPath | undefined): boolean {
+    return path !== undefined && this.#made.has(path);
   }
 
   /** Calls `act`, which changes a name, again with the directory opened for its owner if its mode forbade it. */

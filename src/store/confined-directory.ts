@@ -330,6 +330,13 @@ export class ConfinedDirectory implements Disposable {
     to: RepoPath,
     call: { readonly target: ConfinedDirectory; readonly act: (from: Buffer, to: Buffer) => void },
   ): void {
+    // First both look at the clock, which may close what they hold: nothing is pinned where both are held already.
+    this.#forgetIfOld();
+    call.target.#forgetIfOld();
+    const [heldFrom, heldTo] = [this.#peek(parentOf(from)), call.target.#peek(parentOf(to))];
+    if (heldFrom !== undefined && heldTo !== undefined) {
+      return actOn(to, () => call.act(leafOf(procPathOf(heldFrom), from), leafOf(procPathOf(heldTo), to)));
+    }
     using fromParent = this.pinDirectory(parentOf(from));
     using toParent = call.target.pinDirectory(parentOf(to));
     actOn(to, () => call.act(leafOf(fromParent.procPath, from), leafOf(toParent.procPath, to)));
@@ -337,9 +344,12 @@ export class ConfinedDirectory implements Disposable {
 
   /** Undefined for a directory that is to be opened first. */
   #heldDescriptor(directory: RepoPath | undefined): number | undefined {
-    if (directory === undefined) return this.#root;
     this.#forgetIfOld();
-    return this.#directories.peek(directory);
+    return this.#peek(directory);
+  }
+
+  #peek(directory: RepoPath | undefined): number | undefined {
+    return directory === undefined ? this.#root : this.#directories.peek(directory);
   }
 
   #openingError(error: unknown, path: RepoPath): unknown {

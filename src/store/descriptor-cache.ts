@@ -21,6 +21,8 @@ export class DescriptorCache implements Disposable {
   readonly #capacity: number;
   /** In order of last use, oldest first. */
   readonly #cached = new Map<string, CachedDescriptor>();
+  /** How many keys lie below each directory that has some: renames ask for it by the million. */
+  readonly #countBelow = new Map<string, number>();
   /** Last key of {@link #cached}, unless it was dropped: the same directory is mostly used again and again. */
   #newest: string | undefined;
 
@@ -57,6 +59,7 @@ export class DescriptorCache implements Disposable {
     const cached: CachedDescriptor = { descriptor, pins: 0, isCached: true };
     this.#cached.set(key, cached);
     this.#newest = key;
+    this.#countAbove(key, 1);
     const pinned = pinOf(cached);
     if (this.#cached.size > this.#capacity) this.#evictOldest();
     return pinned;
@@ -69,11 +72,10 @@ export class DescriptorCache implements Disposable {
 
   /** Forgets a directory and all that lies below it. */
   forgetBelow(directory: string): void {
-    if (this.#cached.size === 0) return;
+    this.forget(directory);
+    if (!this.#countBelow.has(directory)) return;
     const prefix = `${directory}/`;
-    for (const [key, cached] of this.#cached) {
-      if (key === directory || key.startsWith(prefix)) this.#drop(key, cached);
-    }
+    for (const [key, cached] of this.#cached) if (key.startsWith(prefix)) this.#drop(key, cached);
   }
 
   clear(): void {
@@ -90,6 +92,15 @@ export class DescriptorCache implements Disposable {
     this.#newest = key;
   }
 
+  #countAbove(key: string, by: 1 | -1): void {
+    for (let end = key.lastIndexOf("/"); end > 0; end = key.lastIndexOf("/", end - 1)) {
+      const directory = key.slice(0, end);
+      const count = (this.#countBelow.get(directory) ?? 0) + by;
+      if (count === 0) this.#countBelow.delete(directory);
+      else this.#countBelow.set(directory, count);
+    }
+  }
+
   #evictOldest(): void {
     const oldest = this.#cached.entries().next().value;
     if (oldest !== undefined) this.#drop(oldest[0], oldest[1]);
@@ -97,6 +108,7 @@ export class DescriptorCache implements Disposable {
 
   #drop(key: string, cached: CachedDescriptor): void {
     this.#cached.delete(key);
+    this.#countAbove(key, -1);
     if (key === this.#newest) this.#newest = undefined;
     cached.isCached = false;
     if (cached.pins === 0) closeSync(cached.descriptor);

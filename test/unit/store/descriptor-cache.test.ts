@@ -36,3 +36,14 @@ test("forgetBelow closes a directory and what lies below it, not its namesakes",
   cache.forgetBelow("a");
   expect(["a", "a/b", "a/b/c", "ab", "b"].filter((key) => cache.has(key))).toEqual(["ab", "b"]);
 });
+
+test("forgetBelow finds what lies below a directory that was let go itself", () => {
+  using cache = new DescriptorCache(2);
+  for (const key of ["a", "a/b/c", "b"]) cache.add(key, openSync("/", "r"))[Symbol.dispose]();
+  expect(cache.has("a")).toBe(false);
+  cache.forgetBelow("a/b");
+  expect(["a/b/c", "b"].filter((key) => cache.has(key))).toEqual(["b"]);
+  cache.add("a/b/d", openSync("/", "r"))[Symbol.dispose]();
+  cache.forgetBelow("a");
+  expect(["a/b/d", "b"].filter((key) => cache.has(key))).toEqual(["b"]);
+});
