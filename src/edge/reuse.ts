@@ -67,7 +67,7 @@ async function reuseOne(wanted: ContentToObtain, context: ReuseContext): Promise
   const isWhole = isMoved || ("from" in source && (await copyWhole(wanted, source.from, context)));
   if (isWhole) return { wanted, how: "copied", transfer: undefined, reusedBytes: lengthBytes };
   const lengthThereBytes = context.staging.lengthOf(content);
-  const transfer = new StagedTransfer(content, context.staging.stage(content, lengthBytes));
+  const transfer = new StagedTransfer(content, context.staging.stage(content, lengthBytes, wanted.attributes));
   context.catalog.transfers.set(content, transfer);
   if (isSketched(lengthBytes) && context.index.sketches.get(content) === undefined) {
     transfer.observe(new SketchBuilder(await strongSum()));

@@ -84,6 +84,8 @@ export interface ContentToObtain {
   readonly source: ContentSource;
   /** Paths that get it, in byte order. */
   readonly paths: readonly RepoPath[];
+  /** What the first of them gets with it; left out if that is not known. */
+  readonly attributes?: Pick<FileEntry, "mode" | "mtimeNs">;
 }
 
 export type PathDecision =
@@ -296,6 +298,7 @@ class ContentCollector {
       lengthBytes: wanted.entry.size,
       source: this.#sourceOf(wanted),
       paths: wanted.paths,
+      attributes: wanted.entry,
     }));
   }
 

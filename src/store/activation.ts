@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import { isSystemError } from "../core/errors.ts";
-import { displayPath, type RepoPath } from "../core/repo-path.ts";
+import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import { isSameMtime } from "../core/time.ts";
 import type { DirectoryEntry, FileEntry, SymlinkEntry } from "../manifest/entry.ts";
 import { type DirectoryAttributes, TouchedDirectories } from "./activation-directories.ts";
@@ -159,7 +159,8 @@ class Activation {
 
   async #place(entry: FileEntry, keepPart: boolean): Promise<void> {
     const { path, content } = entry;
-    const existing = this.#destination.lstat(path);
+    // One look less for each file of a new directory. What others put there meanwhile is replaced, as it would be a moment later.
+    const existing = this.#directories.isNew(parentOf(path)) ? undefined : this.#destination.lstat(path);
     if (existing?.isFile() === true) {
       const stat = await this.#statIfPlaced(entry, fileStatOf(existing));
       if (stat !== undefined) return this.#noteRight(path, content, stat);
@@ -187,7 +188,7 @@ class Activation {
     if (!keepPart) staging.forgetPlaced(content);
     const placed = this.#destination.lstat(path)!;
     const stat = fileStatOf(placed);
-    if (stat.size !== entry.size || !isSameMtime(stat.mtimeNs, entry.mtimeNs)) {
+    if (!placed.isFile() || stat.size !== entry.size || !isSameMtime(stat.mtimeNs, entry.mtimeNs)) {
       throw new StoreError("staged-changed", `"${displayPath(path)}" was written to while it was placed`);
     }
     if (placed.nlink > 1n) this.#moved.add(stat.ino, { directory: this.#destination, path, stat });

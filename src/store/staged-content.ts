@@ -5,7 +5,7 @@ import type { PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import type { SmallReads } from "./small-reads.ts";
 import { writeSparse } from "./sparse-write.ts";
-import type { ExpectedHash, ReceivedBytes } from "./staging-task.ts";
+import { BARE, type ExpectedHash, type PartAttributes, type ReceivedBytes } from "./staging-task.ts";
 import type { StagingThreads } from "./staging-threads.ts";
 
 const read = promisify(fs.read);
@@ -20,6 +20,8 @@ export interface PartFile {
   pin(): PinnedDescriptor;
   /** Where {@link StagedContent.takePiece} may make the whole file at once; what was there is forgotten. */
   replace(): string;
+  /** The whole file was made, with these attributes. */
+  finished(attributes: PartAttributes): void;
 }
 
 /** A piece, as its bytes came. */
@@ -42,6 +44,7 @@ export class StagedContent {
   readonly #threads: StagingThreads;
   readonly #smallReads: SmallReads;
   readonly #isSparse: boolean;
+  readonly #attributes: PartAttributes | undefined;
   readonly #key = nextKey++;
 
   constructor(
@@ -53,6 +56,8 @@ export class StagedContent {
       readonly smallReads: SmallReads;
       /** Blocks of zeros stay holes. */
       readonly isSparse: boolean;
+      /** What the file is to have in the end, as far as that is known. */
+      readonly attributes?: PartAttributes | undefined;
     },
   ) {
     this.content = content;
@@ -61,6 +66,7 @@ export class StagedContent {
     this.#threads = on.threads;
     this.#smallReads = on.smallReads;
     this.#isSparse = on.isSparse;
+    this.#attributes = on.attributes;
   }
 
   /** @throws StoreError `staged-missing` if the part was placed or discarded; system errors of the disk */
@@ -95,13 +101,22 @@ export class StagedContent {
     this.#assertInside(start, lengthBytes);
     const [first] = received;
     if (lengthBytes === this.lengthBytes && first?.bytes.length === lengthBytes) {
-      const path = this.#part.replace();
-      return await this.#threads.run({ kind: "whole", path, bytes: first.bytes, expected, isSparse: this.#isSparse });
+      return await this.#takeWhole(first.bytes, expected);
     }
     using part = received.length > 0 ? this.#part.pinForWriting() : this.#part.pin();
     const { descriptor } = part;
     const isSparse = this.#isSparse;
-    return await this.#threads.run({ kind: "piece", descriptor, start, lengthBytes, received, expected, isSparse });
+    const task = { kind: "piece", descriptor, start, lengthBytes, received, expected, isSparse } as const;
+    return (await this.#threads.run(task)) === true;
+  }
+
+  async #takeWhole(bytes: Uint8Array, expected: ExpectedHash): Promise<boolean> {
+    const path = this.#part.replace();
+    const attributes = this.#attributes && { mode: this.#attributes.mode, mtimeNs: this.#attributes.mtimeNs };
+    const task = { kind: "whole", path, bytes, expected, isSparse: this.#isSparse, attributes } as const;
+    const result = await this.#threads.run(task);
+    if (result === true && this.#attributes !== undefined) this.#part.finished(this.#attributes);
+    return result === true || result === BARE;
   }
 
   /** Goes on with the SHA-256 of the beginning, bytes [from, to), which must be there. One call at a time. */

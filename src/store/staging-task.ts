@@ -1,6 +1,7 @@
 import { createHash, hash, type Hash } from "node:crypto";
 import * as fs from "node:fs";
 import { isSystemError } from "../core/errors.ts";
+import { utimesSeconds } from "./file-times.ts";
 import { writeSparseSync } from "./sparse-write.ts";
 
 /** How the bytes of a piece prove themselves. */
@@ -19,6 +20,13 @@ export interface ReceivedBytes {
   readonly bytes: Uint8Array;
 }
 
+/** What a whole small content gets with its bytes, so that nobody need open it again. */
+export interface PartAttributes {
+  /** Permission bits. */
+  readonly mode: number;
+  readonly mtimeNs: bigint;
+}
+
 /** What is done with staged bytes away from the event loop; descriptors and `/proc/self/fd/…` are those of the process. */
 export type StagingTask =
   /** A whole small content: checked, then written as a new file. */
@@ -29,6 +37,8 @@ export type StagingTask =
       readonly expected: ExpectedHash;
       /** Blocks of zeros stay holes. */
       readonly isSparse: boolean;
+      /** Set at the end. */
+      readonly attributes?: PartAttributes | undefined;
     }
   /** A piece: what was received is written, all of it is checked, read back where this host had parts of it. */
   | {
@@ -52,8 +62,10 @@ export type StagingTask =
   | { readonly kind: "digest"; readonly key: number }
   | { readonly kind: "forget"; readonly key: number };
 
-/** Whether the hash was right, a digest in hex, or nothing. */
+/** Whether the hash was right, a digest in hex, or nothing; {@link BARE} for a right content. */
 export type StagingTaskResult = boolean | string | undefined;
+/** The bytes are there; their attributes could not be set. Who places them tries again and tells. */
+export const BARE = "bare";
 
 const CREATE = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
 const READ_LENGTH = 256 * 1024;
@@ -119,15 +131,30 @@ function isRight(bytes: Uint8Array, { algorithm, digest, paddedLength }: Expecte
 }
 
 /** An interrupted run may have left a file of that name. */
-function createFile({ path, bytes, isSparse }: Extract<StagingTask, { kind: "whole" }>): true {
+function createFile({
+  path,
+  bytes,
+  isSparse,
+  attributes,
+}: Extract<StagingTask, { kind: "whole" }>): true | typeof BARE {
   const descriptor = openAnew(path);
   try {
     if (isSparse) fs.ftruncateSync(descriptor, bytes.length);
     (isSparse ? writeSparseSync : writeExactly)(descriptor, bytes, 0);
+    return attributes === undefined || setAttributes(descriptor, attributes) ? true : BARE;
   } finally {
     fs.closeSync(descriptor);
   }
-  return true;
+}
+
+function setAttributes(descriptor: number, { mode, mtimeNs }: PartAttributes): boolean {
+  try {
+    fs.fchmodSync(descriptor, mode);
+    fs.futimesSync(descriptor, Date.now() / 1000, utimesSeconds(mtimeNs));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function openAnew(path: string): number {

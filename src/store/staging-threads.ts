@@ -96,9 +96,9 @@ export class StagingThreads {
   readonly #homes = new Map<number, StagingThread | undefined>();
 
   /** @throws (rejects) system errors of the disk; StoreError `staging-thread-failed` */
-  async run(task: Extract<StagingTask, { kind: "whole" | "piece" }>): Promise<boolean> {
+  async run(task: Extract<StagingTask, { kind: "whole" | "piece" }>): Promise<StagingTaskResult> {
     const thread = this.#threadFor(task.kind === "whole" ? task.bytes.length : task.lengthBytes);
-    return (await (thread === undefined ? this.#onTheSpot.run(task) : thread.run(task))) === true;
+    return thread === undefined ? this.#onTheSpot.run(task) : thread.run(task);
   }
 
   /** Tasks of one key run in order. @param lengthBytes of the whole content */

@@ -15,6 +15,7 @@ import { SmallReads } from "./small-reads.ts";
 import { writeSparseSync } from "./sparse-write.ts";
 import { StagedContent } from "./staged-content.ts";
 import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
+import type { PartAttributes } from "./staging-task.ts";
 import { StagingThreads } from "./staging-threads.ts";
 
 const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
@@ -60,11 +61,15 @@ export class StagingArea implements Disposable {
   readonly #smallReads = new SmallReads();
   /** Contents that may have a part: those that lay here and those made since. Others need no look at the disk. */
   readonly #made = new Set<ContentId>();
+  /** Mode and mtime of parts that got theirs with their bytes. */
+  readonly #finished = new Map<ContentId, PartAttributes>();
   /** One for all parts: there may be millions on their way. */
   readonly #maker: PartMaker = {
     make: (content, lengthBytes) => this.#create(content, lengthBytes),
     pin: (content) => this.#pinExisting(content),
     replace: (content) => this.#replace(content),
+    finished: (content, attributes) => void this.#finished.set(content, attributes),
+    unfinished: (content) => void this.#finished.delete(content),
   };
   #temporaries = 0;
 
@@ -127,12 +132,13 @@ export class StagingArea implements Disposable {
   /**
    * The part of a content. One that lies here gets its full length, else it is made (sparse) when its first byte comes.
    * Nothing stays open because of it.
+   * @param attributes what it is to have in DEST, if that is known: a small content gets them with its bytes
    */
-  stage(content: ContentId, lengthBytes: number): StagedContent {
+  stage(content: ContentId, lengthBytes: number, attributes?: PartAttributes): StagedContent {
     this.#links.drop(content);
     const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
     const part = new LazyPart({ content, lengthBytes, isMade: isThere }, this.#maker);
-    const on = { part, threads: this.#threads, smallReads: this.#smallReads, isSparse: this.isSparse };
+    const on = { part, threads: this.#threads, smallReads: this.#smallReads, isSparse: this.isSparse, attributes };
     return new StagedContent(content, lengthBytes, on);
   }
 
@@ -187,6 +193,7 @@ export class StagingArea implements Disposable {
 
   #discardPart(content: ContentId): void {
     this.#parts.forget(content);
+    this.#finished.delete(content);
     if (!this.#made.delete(content)) return;
     try {
       this.directory.unlink(partPath(content));
@@ -219,6 +226,7 @@ export class StagingArea implements Disposable {
    */
   async prepare(content: ContentId, attributes: FinalAttributes): Promise<RepoPath> {
     const source = attributes.keepPart ? await this.#copyOf(content) : this.#original(content);
+    if (!attributes.keepPart && this.#isFinished(content, attributes)) return source;
     const linked = attributes.keepPart ? undefined : this.#links.statOf(content);
     try {
       // Else nothing could tell any more if somebody wrote to it just now.
@@ -231,9 +239,15 @@ export class StagingArea implements Disposable {
     }
   }
 
+  #isFinished(content: ContentId, { mode, mtimeNs }: PartAttributes): boolean {
+    const has = this.#finished.get(content);
+    return has?.mode === mode && has.mtimeNs === mtimeNs;
+  }
+
   /** Says that what {@link prepare} gave without keeping the part now has its place in DEST. */
   forgetPlaced(content: ContentId): void {
     this.#made.delete(content);
+    this.#finished.delete(content);
     this.#links.forget(content);
   }
 
@@ -323,13 +337,15 @@ export class StagingArea implements Disposable {
       if (isSystemError(error, "ENOENT")) return undefined;
       if (!isSystemError(error, "EACCES")) throw error;
     }
-    // An interrupted run gave it its final mode already, which does not let us write.
+    // It has its final mode already, which does not let us write.
+    this.#finished.delete(content);
     this.directory.chmod(path, 0o600);
     return this.#parts.add(content, this.directory.openForWriting(path));
   }
 
   #createAnew(content: ContentId): number {
     this.#parts.forget(content);
+    this.#finished.delete(content);
     this.#made.add(content);
     try {
       return this.directory.createExclusive(partPath(content));
@@ -356,6 +372,7 @@ export class StagingArea implements Disposable {
   /** Held by the descriptor of the area, so nothing on the way to it can be swapped. */
   #replace(content: ContentId): string {
     this.#parts.forget(content);
+    this.#finished.delete(content);
     this.#made.add(content);
     using area = this.directory.pinDirectory(undefined);
     return area.procPath + partPath(content);

@@ -9,6 +9,7 @@ import { DurabilityBatch, syncFileSystem } from "../../../src/store/durability.t
 import { fileStatOf } from "../../../src/store/file-stat.ts";
 import { freeSpaceOf, reserveBytes, shortfall } from "../../../src/store/free-space.ts";
 import { stageFromFile } from "../../../src/store/stage-from-file.ts";
+import type { StagedContent } from "../../../src/store/staged-content.ts";
 import { StagingArea } from "../../../src/store/staging.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -199,4 +200,45 @@ test("a file that changed, is gone, or has another name is not linked", () => {
   fs.rmSync(join(root, "old"));
   expect(staging.stageLink(content, { ...source, expectedStat })).toBeUndefined();
   expect(fs.readdirSync(join(root, ".prsync/staging"))).toEqual([]);
+});
+
+const FINAL = { mode: 0o640, mtimeNs: 1_767_225_600_123_456_000n };
+
+/** Receives a small content in one piece. */
+async function receive(staging: StagingArea, text: string): Promise<{ content: ContentId; part: StagedContent }> {
+  const content = contentOf(text);
+  const part = staging.stage(content, text.length, FINAL);
+  const bytes = new Uint8Array(Buffer.from(text));
+  const expected = { algorithm: "sha256", digest: content, paddedLength: text.length } as const;
+  expect(await part.takePiece({ start: 0, lengthBytes: text.length, received: [{ offset: 0, bytes }], expected })).toBe(
+    true,
+  );
+  return { content, part };
+}
+
+test("a small content has its mode and time as soon as it has its bytes", async () => {
+  const { root, staging } = openAll();
+  const { content } = await receive(staging, "small");
+  const stats = fs.statSync(join(root, `.prsync/staging/${content}.part`), { bigint: true });
+  expect([stats.mode & 0o7777n, stats.mtimeNs / 1_000n]).toEqual([0o640n, FINAL.mtimeNs / 1_000n]);
+});
+
+test.each([
+  { name: "its first path's", attributes: FINAL },
+  { name: "another mode", attributes: { ...FINAL, mode: 0o604 } },
+  { name: "another time", attributes: { ...FINAL, mtimeNs: 1_000_000_000n } },
+])("a small content is placed with $name", async ({ attributes }) => {
+  const { destination, staging } = openAll();
+  const { content } = await receive(staging, "small");
+  const stat = await staging.place(content, destination, { ...attributes, path: path("file"), keepPart: false });
+  expect(stat.mtimeNs / 1_000n).toBe(attributes.mtimeNs / 1_000n);
+  expect(Number(destination.lstat(path("file"))!.mode) & 0o7777).toBe(attributes.mode);
+});
+
+test("a small content that was written to again is placed with its time all the same", async () => {
+  const { destination, staging } = openAll();
+  const { content, part } = await receive(staging, "small");
+  await part.write(0, Buffer.from("small"));
+  const stat = await staging.place(content, destination, { ...FINAL, path: path("file"), keepPart: false });
+  expect(stat.mtimeNs / 1_000n).toBe(FINAL.mtimeNs / 1_000n);
 });
