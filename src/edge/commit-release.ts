@@ -14,6 +14,8 @@ export async function commitRelease(
   done: {
     readonly release: Release;
     readonly isWhole: boolean;
+    /** All that the release lacks was looked for, and is gone or remembered. */
+    readonly isClean: boolean;
     readonly noted: readonly RepoPath[];
     readonly isComplete: boolean;
   },
@@ -30,6 +32,7 @@ export async function commitRelease(
     index.facts.set("sketchesSwept", index.sketches.sweep(index.facts.get("sketchesSwept") ?? 0));
   });
   if (done.isWhole) index.facts.set("lastWholeWalkMs", ports.clock.wallMs());
+  if (done.isClean) index.facts.set("lastCleanWalkMs", ports.clock.wallMs());
   // What could not be placed is not fetched again by the next run, which drops what it has no use for.
   if (done.isComplete) {
     index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));

@@ -83,10 +83,17 @@ export class HoldingsReporter {
   }
 }
 
-/** True if every file of the held release, not only of a selection, is on disk and hashed. Counts all records: for the end of a sync, not in between. */
+/**
+ * True if every file of the held release, not only of a selection, is on disk and hashed. Counts all records unless they were counted for
+ * this release before and none went since: for the end of a sync, not in between.
+ */
 export function isWholeReleaseVerified(index: MirrorIndex, selection: Selection): boolean {
   if (!selection.isEverything) return false;
-  if (index.files.hasUnverified() || index.files.count() < index.manifest.fileCount()) return false;
+  const release = index.facts.get("heldRelease");
+  if (release === undefined || index.facts.get("verifiedRelease") !== release) {
+    if (index.files.hasUnverified() || index.files.count() < index.manifest.fileCount()) return false;
+    if (release !== undefined) index.facts.set("verifiedRelease", release);
+  }
   return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");
 }
 

@@ -21,7 +21,6 @@ export async function learnRecompressions(context: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { index, metadata, log, signal } = context;
-  index.recompressions.removeOrphans();
   const releases = new Set(index.recompressions.unknownBundles().map((number) => index.bundles.get(number)!.release));
   for (const release of releases) {
     try {

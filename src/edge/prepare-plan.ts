@@ -6,6 +6,7 @@ import type { Release } from "../manifest/release.ts";
 import { metadataPaths } from "../plan/metadata-class.ts";
 import { delayRemovals, noLongerGone, type DelayedRemovals } from "../plan/delayed-removals.ts";
 import { planSync, withoutRemovals, type SyncPlan } from "../plan/plan-sync.ts";
+import { isWalkDue } from "../plan/walk-due.ts";
 import type { ItemizedState } from "../report/itemized-change.ts";
 import { StoreError } from "../store/errors.ts";
 import { freeSpaceOf, shortfall } from "../store/free-space.ts";
@@ -54,9 +55,6 @@ export interface GoneChanges extends Pick<DelayedRemovals, "heldBack" | "newlyGo
   readonly over: readonly RepoPath[];
 }
 
-/** Below so many entries a whole look at DEST costs nothing worth saving. */
-const ALWAYS_WALK_BELOW_ENTRIES = 100_000;
-
 /**
  * Trusted release → what changed in the manifest → what to look at. Changes nothing of DEST.
  * @throws TrustError, NetError, SyncError, StoreError; the signal's reason
@@ -70,6 +68,8 @@ export async function prepareSync(mirror: Mirror, options: SyncOptions, progress
   await mirror.metadata.follow(release);
   const bundles = await nextManifest(mirror, release);
   await mirror.catalog.learn(bundles, signal);
+  // Reads all of them.
+  if (previous !== release.number) mirror.index.recompressions.removeOrphans();
   await learnRecompressions({ ...mirror, log, signal });
   progress.onStage("inventory");
   const { selection, quota, isMoved } = limitToQuota(mirror, await withMergeFiles(mirror), release.number);
@@ -125,13 +125,13 @@ async function fetchTrustedRelease(mirror: Mirror, options: SyncOptions): Promis
   throw new SyncError("manifest-mismatch", `this mirror holds release ${held}, central's newest is ${release.number}`);
 }
 
-function isWholeLookDue(mirror: Mirror, options: SyncOptions): boolean {
-  const { index, ports } = mirror;
-  // Both speak of all files, not of those that a release changed.
-  if (options.plan.removal === "all" || options.plan.checksum) return true;
-  const lastMs = index.facts.get("lastWholeWalkMs") ?? 0;
-  if (ports.clock.wallMs() - lastMs >= options.rescanMs) return true;
-  return !index.manifest.hasEntries(ALWAYS_WALK_BELOW_ENTRIES);
+function isWholeLookDue({ index, ports }: Mirror, { plan, rescanMs }: SyncOptions): boolean {
+  const before = {
+    entries: index.manifest.entryCount(),
+    lastWholeMs: index.facts.get("lastWholeWalkMs") ?? 0,
+    lastCleanMs: index.facts.get("lastCleanWalkMs") ?? 0,
+  };
+  return isWalkDue(before, { nowMs: ports.clock.wallMs(), rescanMs }, plan);
 }
 
 /** The plan with the removals whose time has come (--delete-after-age). */

@@ -69,7 +69,8 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   rememberQuota(mirror.index, prepared.quota);
   try {
     for await (const window of inventoryWindows(prepared.scope)) await bringWindow(run, window);
-    await commitRelease(mirror, { release, isWhole, noted: tally.noted, isComplete: !tally.isIncomplete });
+    const isClean = prepared.scope.includesForeign && isWhole && !tally.hasTooManyRemovals && tally.undone.size === 0;
+    await commitRelease(mirror, { release, isWhole, isClean, noted: tally.noted, isComplete: !tally.isIncomplete });
     const totals = totalsOf(mirror, release, selection);
     const summary = summarize({ release: release.number, totals, previous, ...tally, meter });
     const { failures, hasTooManyRemovals } = tally;

@@ -6,6 +6,8 @@ export interface IndexFacts {
   readonly heldRelease: number;
   /** SHA-256 of its manifest index, hex. */
   readonly heldIndex: string;
+  /** Number of the last release whose files were all counted as recorded and verified; forgotten with the first that is not. */
+  readonly verifiedRelease: number;
   /** Number of the release on its way, and the hash of its manifest index. */
   readonly nextRelease: number;
   readonly nextIndex: string;
@@ -13,6 +15,8 @@ export interface IndexFacts {
   readonly repository: string;
   /** Wall clock, milliseconds: when the last whole walk ended, when central was last asked. */
   readonly lastWholeWalkMs: number;
+  /** The same of the last whole walk after which DEST had nothing that the release lacks (--delete). */
+  readonly lastCleanWalkMs: number;
   readonly lastPollMs: number;
   /** JSON: files and bytes that a partial mirror holds of a release. */
   readonly selectedTotals: string;

@@ -39,6 +39,8 @@ export class ManifestRecords {
   readonly #getEntry: StatementSync;
   readonly #getChunk: StatementSync;
   readonly #putChunk: StatementSync;
+  /** Thousands of lines to parse, asked for all over a sync. */
+  readonly #versions = new Map<Slot, ManifestVersion>();
   #remembered: { readonly between: string; readonly pairs: readonly EntryPair[] } | undefined;
 
   constructor(database: DatabaseSync, facts: FactRecords) {
@@ -189,10 +191,9 @@ export class ManifestRecords {
     return Number(this.#database.prepare("SELECT count(*) AS n FROM entries WHERE content IS NOT NULL").get()!.n);
   }
 
-  /** True if the held release has at least so many entries; counts no further. */
-  hasEntries(count: number): boolean {
-    const query = "SELECT count(*) AS n FROM (SELECT 1 FROM entries LIMIT ?)";
-    return Number(this.#database.prepare(query).get(count)!.n) === count;
+  /** Entries of the held release. */
+  entryCount(): number {
+    return this.held()?.refs.reduce((sum, ref) => sum + ref.entryCount, 0) ?? 0;
   }
 
   #put(entry: Entry): void {
@@ -203,6 +204,8 @@ export class ManifestRecords {
 
   #version(slot: Slot, release: number | undefined, index: string | undefined): ManifestVersion | undefined {
     if (release === undefined || index === undefined) return undefined;
+    const known = this.#versions.get(slot);
+    if (known?.release === release && known.index === index) return known;
     const query = "SELECT line FROM chunk_refs WHERE slot = ? ORDER BY position";
     const lines = this.#database
       .prepare(query)
@@ -212,7 +215,9 @@ export class ManifestRecords {
     if (hash("sha256", bytes, "hex") !== index) {
       throw new StoreError("index-damaged", `manifest index of release ${release} in the index is damaged`);
     }
-    return { release, index, refs: parseIndex(bytes) };
+    const version = { release, index, refs: parseIndex(bytes) };
+    this.#versions.set(slot, version);
+    return version;
   }
 
   #writeRefs(slot: Slot, refs: readonly ChunkRef[]): void {

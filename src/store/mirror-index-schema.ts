@@ -4,7 +4,7 @@ import { messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
 
 /** Raised with every change of the tables. */
-export const MIRROR_INDEX_VERSION = 4;
+export const MIRROR_INDEX_VERSION = 5;
 
 /**
  * The mirror's index. Paths and hashes are BLOBs, so that SQLite's memcmp order is the manifest's order. Times are
@@ -19,6 +19,7 @@ export const MIRROR_INDEX_VERSION = 4;
  * - `gone`: paths that stand in DEST and that the release lacks, and since when this was seen.
  * - `recompressions`: contents that unpack to `inner`, with their line of the file `recompression`.
  * - `staged`: which pieces of a part are verified.
+ * - `meta`'s `verifiedRelease` goes with the first file that is no longer recorded as verified.
  * - `sketches`: encoded sketches of contents that are held or on their way; `handprints` leads from some of their handprints
  *   to `sketches.id`.
  */
@@ -33,6 +34,9 @@ CREATE TABLE files(path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGE
   ino INTEGER NOT NULL, content BLOB NOT NULL, verified INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX files_content ON files(content, verified DESC);
 CREATE INDEX files_unverified ON files(path) WHERE verified = 0;
+CREATE TRIGGER files_removed AFTER DELETE ON files BEGIN DELETE FROM meta WHERE key = 'verifiedRelease'; END;
+CREATE TRIGGER files_believed AFTER INSERT ON files WHEN NEW.verified = 0
+  BEGIN DELETE FROM meta WHERE key = 'verifiedRelease'; END;
 CREATE TABLE bundles(number INTEGER PRIMARY KEY, info_hash BLOB NOT NULL UNIQUE, line TEXT NOT NULL);
 CREATE TABLE bundle_contents(bundle INTEGER NOT NULL, ordinal INTEGER NOT NULL, content BLOB NOT NULL,
   length INTEGER NOT NULL, PRIMARY KEY(bundle, ordinal)) WITHOUT ROWID;

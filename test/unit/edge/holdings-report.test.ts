@@ -146,3 +146,17 @@ test("a release is whole only if each of its files is recorded, hashed and not n
   disk.record("c", contentOf("c"), false);
   expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
 });
+
+test("a release that was found whole is not, once a file of it goes, and is again when that came back", async () => {
+  const { disk } = await mirrorWith(NAMES);
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  disk.index.files.remove(pathOf("b"));
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  disk.hold("b", "b");
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  await disk.holdRelease(
+    2,
+    [...NAMES, "d"].map((name) => fileEntry(name, name)),
+  );
+  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+});
