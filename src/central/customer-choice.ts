@@ -1,20 +1,18 @@
 import type { Clock, Random } from "../core/clock.ts";
-import type { ContentId } from "../core/content-id.ts";
 import { addressGroup } from "../core/remote-address.ts";
-import type { RepoPath } from "../core/repo-path.ts";
-import { chooseVolunteer } from "../delivery/choose-volunteer.ts";
-import type { Customer } from "../delivery/eligibility.ts";
-import { ExpiringMap } from "../delivery/expiring-map.ts";
+import { chooseQuickly, chooseVolunteer, type ChoiceRules } from "../delivery/choose-volunteer.ts";
+import type { Customer, DeliveryDemand } from "../delivery/eligibility.ts";
 import { explain, type Explanation, type OriginReason } from "../delivery/explanation.ts";
 import { type PolicyName, policyNamed } from "../delivery/policies/named-policy.ts";
 import type { Policy } from "../delivery/policies/policy.ts";
 import { type AskedContent, type RecentRequest, RecentRequests } from "../delivery/recent-requests.ts";
 import { redirectHeaders, type RedirectHeaders } from "../delivery/redirect-answer.ts";
-import { isMetadataPath } from "../plan/metadata-class.ts";
+import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
 import { holdsContent } from "../tracker/content-holders.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerVolunteer, CustomerVolunteers } from "./customer-volunteers.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import type { ReleasedFile } from "./released-files.ts";
 
 /** Whether and how customers are sent to volunteers. */
 export interface RedirectOptions {
@@ -26,12 +24,7 @@ export interface RedirectOptions {
 /** A customer's request for a file of the current release. */
 export interface FileDemand {
   readonly customer: Customer;
-  /** As it was asked for. */
-  readonly path: RepoPath;
-  /** Where that led, through symlinks. */
-  readonly resolvedPath: RepoPath;
-  readonly content: ContentId;
-  readonly lengthBytes: number;
+  readonly file: ReleasedFile;
   readonly isHead: boolean;
   /** The `Range` header as it came. */
   readonly range: string | undefined;
@@ -40,12 +33,12 @@ export interface FileDemand {
   readonly isBodyless: boolean;
 }
 
-interface Decided {
-  readonly ranked: readonly CustomerVolunteer[];
-  readonly recent: RecentRequest;
+/** What is decided about a demand before anybody is chosen. */
+interface Question {
   readonly asked: AskedContent;
-  readonly origin: OriginReason | undefined;
-  readonly explanation: () => Explanation;
+  readonly recent: RecentRequest;
+  readonly demand: DeliveryDemand<CustomerVolunteer>;
+  readonly rules: ChoiceRules;
 }
 
 export interface ChoiceContext {
@@ -68,8 +61,8 @@ export class CustomerChoice {
   readonly #options: RedirectOptions | undefined;
   readonly #policy: Policy;
   readonly #recent = new RecentRequests();
-  readonly #misses = new ExpiringMap<true>(MISS_REMEMBERED_MS);
-  readonly #failures = new ExpiringMap<true>(FAILURE_REMEMBERED_MS);
+  readonly #misses = new RememberedVolunteers(MISS_REMEMBERED_MS);
+  readonly #failures = new RememberedVolunteers(FAILURE_REMEMBERED_MS);
 
   /** @param options undefined: central serves everything itself */
   constructor(context: ChoiceContext, options: RedirectOptions | undefined) {
@@ -78,101 +71,122 @@ export class CustomerChoice {
     this.#policy = policyNamed(options?.policy ?? "random", context.random);
   }
 
-  /** The fields of a 302; undefined if central serves the customer itself. */
+  /** The fields of a 302; undefined if central serves the customer itself. Called once per request: it is remembered. */
   redirect(demand: FileDemand): RedirectHeaders | undefined {
     if (this.#options === undefined) return undefined;
-    const { clock, counters } = this.#context;
+    const { clock, counters, volunteers } = this.#context;
     const nowMs = clock.monotonicMs();
     if (demand.isOriginWanted) this.#noteMiss(demand, nowMs);
     if (this.#originReason(demand) !== undefined) return undefined;
-    const decided = this.#decide(demand, nowMs);
+    const question = this.#question(demand, nowMs);
+    const ranked = chooseQuickly(volunteers.pools(), question.demand, question.rules);
+    const isForOrigin = lateOriginReason(ranked[0]?.id, question.recent) !== undefined;
     // A look at the head says nothing about whether the last choice helped.
-    if (!demand.isHead) this.#remember(demand, decided, nowMs);
-    if (decided.origin !== undefined) return undefined;
+    if (!demand.isHead) this.#remember(demand, question, { chosen: isForOrigin ? undefined : ranked[0], nowMs });
+    if (isForOrigin) return undefined;
     counters.customerRedirects++;
-    const places = decided.ranked.map(({ url }) => ({ url: url! }));
-    return redirectHeaders(places, demand.path, demand.content);
+    return redirectHeaders(ranked as RedirectPlaces, demand.file.target);
   }
 
-  #remember(demand: FileDemand, { ranked, recent, asked, origin }: Decided, nowMs: number): void {
-    const { counters, volunteers } = this.#context;
+  #remember(
+    demand: FileDemand,
+    { asked, recent }: Question,
+    { chosen, nowMs }: { readonly chosen: CustomerVolunteer | undefined; readonly nowMs: number },
+  ): void {
+    const { counters } = this.#context;
     const last = recent.tried.at(-1);
-    if (recent.isRepeated && last !== undefined) this.#failures.set(failureKey(demand, last), true, nowMs);
-    if (origin !== undefined) {
+    if (recent.isRepeated && last !== undefined) this.#failures.note(networkOf(demand), last, nowMs);
+    if (chosen === undefined) {
       this.#recent.noteServed(asked);
       return;
     }
-    const chosen = ranked[0]!;
+    const { lengthBytes } = demand.file.served;
     this.#recent.noteRedirect(asked, chosen.id, nowMs);
-    volunteers.noteRedirect(chosen, demand.lengthBytes);
-    counters.redirectedBytes += demand.lengthBytes;
+    chosen.noteRedirect(lengthBytes);
+    counters.redirectedBytes += lengthBytes;
   }
 
   /** What would be done now, and why; changes nothing. */
   explain(demand: FileDemand): Explanation {
-    return this.#decide(demand, this.#context.clock.monotonicMs()).explanation();
+    const { customer, file } = demand;
+    const question = this.#question(demand, this.#context.clock.monotonicMs());
+    const choice = chooseVolunteer(this.#context.volunteers.all(), question.demand, question.rules);
+    const origin = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, question.recent);
+    const { content, lengthBytes } = file.served;
+    const release = this.#context.tree.release!.number;
+    return explain({ path: file.path, content, lengthBytes, release, customer }, choice, origin);
   }
 
   /** Base URLs of the volunteers that could serve this customer now, best first. */
   places(demand: FileDemand): readonly string[] {
     if (this.#options === undefined) return [];
-    return this.#decide(demand, this.#context.clock.monotonicMs()).ranked.map(({ url }) => url!);
+    const question = this.#question(demand, this.#context.clock.monotonicMs());
+    return chooseQuickly(this.#context.volunteers.pools(), question.demand, question.rules).map(({ url }) => url!);
   }
 
-  #originReason({ isOriginWanted, isBodyless, lengthBytes }: FileDemand): OriginReason | undefined {
+  #originReason({ isOriginWanted, isBodyless, file }: FileDemand): OriginReason | undefined {
+    const { lengthBytes } = file.served;
     if (this.#options === undefined) return "no-redirects";
     if (isOriginWanted) return "asked-for-origin";
     if (isBodyless) return "not-modified";
     return lengthBytes === 0 || lengthBytes < this.#options.minBytes ? "small" : undefined;
   }
 
-  #decide(demand: FileDemand, nowMs: number): Decided {
-    const { tree, volunteers } = this.#context;
-    const { customer, path, content } = demand;
-    const asked = { customer: addressGroup(customer.address), content, range: demand.range };
+  #question(demand: FileDemand, nowMs: number): Question {
+    const { customer, file } = demand;
+    const { place } = file;
+    const asked = askedOf(demand);
     const recent = this.#recent.look(asked, nowMs);
-    const release = tree.release!.number;
-    const place = tree.placeOf(content);
-    const isMetadata = isMetadataPath(path) || isMetadataPath(demand.resolvedPath);
-    const choice = chooseVolunteer(
-      volunteers.all(),
-      {
+    const missed = this.#misses.at(() => contentKey(asked), nowMs);
+    const failed = this.#failures.at(() => networkOf(demand), nowMs);
+    const isDoubt = recent.tried.length + failed.length > 0;
+    const doubt = isDoubt ? new Set([...recent.tried, ...failed]) : undefined;
+    return {
+      asked,
+      recent,
+      demand: {
         customer,
-        lengthBytes: demand.lengthBytes,
-        neededRelease: isMetadata ? release : undefined,
+        lengthBytes: file.served.lengthBytes,
+        neededRelease: file.isMetadata ? this.#context.tree.release!.number : undefined,
         isHeldBy: ({ live }) => place !== undefined && holdsContent(live.holdings, place),
-        hasMissed: ({ id }) => this.#misses.get(missKey(asked, id), nowMs) === true,
+        hasMissed: missed.length === 0 ? nobody : ({ id }) => missed.includes(id),
       },
-      {
+      rules: {
         policy: this.#policy,
         count: PLACES_NAMED,
-        isDoubtful: ({ id }) => recent.tried.includes(id) || this.#failures.get(failureKey(demand, id), nowMs) === true,
+        isDoubtful: doubt === undefined ? undefined : ({ id }) => doubt.has(id),
       },
-    );
-    const origin = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, recent);
-    const decided = { path, content, lengthBytes: demand.lengthBytes, release, customer };
-    return { ranked: choice.ranked, recent, asked, origin, explanation: () => explain(decided, choice, origin) };
+    };
   }
 
   /** A volunteer sent the customer back: central believed that it holds what it does not. */
-  #noteMiss({ customer, content, range }: FileDemand, nowMs: number): void {
-    const asked = { customer: addressGroup(customer.address), content, range };
+  #noteMiss(demand: FileDemand, nowMs: number): void {
+    const asked = askedOf(demand);
     const missed = this.#recent.look(asked, nowMs).tried.at(-1);
     if (missed === undefined) return;
     this.#context.counters.customerMisses++;
-    this.#misses.set(missKey(asked, missed), true, nowMs);
+    this.#misses.note(contentKey(asked), missed, nowMs);
   }
 }
+
+/** Eligible ones have a URL. */
+type RedirectPlaces = readonly (CustomerVolunteer & { readonly url: string })[];
 
 function lateOriginReason(best: string | undefined, recent: RecentRequest): OriginReason | undefined {
   if (best === undefined) return "nobody";
   return recent.isOriginDue || (recent.isRepeated && recent.tried.includes(best)) ? "repeated" : undefined;
 }
 
-function missKey({ customer, content }: AskedContent, volunteer: string): string {
-  return `${customer} ${volunteer} ${content}`;
+const nobody = (): boolean => false;
+
+function askedOf({ customer, file, range }: FileDemand): AskedContent {
+  return { customer: addressGroup(customer.address), content: file.served.content, range };
 }
 
-function failureKey({ customer }: FileDemand, volunteer: string): string {
-  return `${customer.site ?? addressGroup(customer.address)} ${volunteer}`;
+function contentKey({ customer, content }: AskedContent): string {
+  return `${customer} ${content}`;
+}
+
+function networkOf({ customer }: FileDemand): string {
+  return customer.site ?? addressGroup(customer.address);
 }

@@ -1,64 +1,131 @@
-import type { Clock } from "../core/clock.ts";
-import type { DeliveryVolunteer } from "../delivery/delivery-volunteer.ts";
+import type { Clock, Random } from "../core/clock.ts";
+import type { CustomerConsent, DeliveryVolunteer, VolunteerLoad } from "../delivery/delivery-volunteer.ts";
 import { LoadEstimates, type LoadReport } from "../delivery/load-estimates.ts";
-import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
-import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
+import { VolunteerPools } from "../delivery/volunteer-pools.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { AdmittedVolunteer, AdmittedVolunteers } from "./admitted-volunteers.ts";
 
-/** How long a drained or revoked volunteer may still get customers: not every request asks the registry's file. */
-const REGISTRY_AGE_MS = 1_000;
+/** How old the list may be: drained, silent and new volunteers count from then on, whatever else happened. */
+const OLDEST_LIST_MS = 1_000;
+/** Announces of a thousand volunteers come by the dozen per second: each of them shows after this long at the latest. */
+const NEWEST_LIST_MS = 100;
 
-/** A volunteer for the choice, with what central knows of its holdings. */
-export interface CustomerVolunteer extends DeliveryVolunteer {
-  readonly live: LiveVolunteer;
+/** A load is told anew after this long, or when a customer was sent there; policies take smaller differences for none. */
+const LOAD_AGE_MS = 10;
+
+/** What all listed volunteers share. */
+interface Loads {
+  readonly estimates: LoadEstimates;
+  /** Of the request at hand. */
+  nowMs: number;
 }
 
-/** The volunteers as a customer's request finds them: what the operator says, what they announced, what was sent there since. */
+/** A volunteer for the choice, with what central knows of its holdings. */
+export class CustomerVolunteer implements DeliveryVolunteer {
+  readonly id: string;
+  readonly name: string;
+  readonly site: string | undefined;
+  readonly url: string | undefined;
+  readonly consent: CustomerConsent;
+  readonly isDraining: boolean;
+  readonly isSilent: boolean;
+  readonly release: number;
+  readonly live: LiveVolunteer;
+  readonly #report: LoadReport;
+  readonly #loads: Loads;
+  #load: VolunteerLoad | undefined;
+  #loadMs = 0;
+
+  constructor(
+    { name, state }: AdmittedVolunteer,
+    live: LiveVolunteer,
+    { isSilent, loads }: { readonly isSilent: boolean; readonly loads: Loads },
+  ) {
+    this.id = live.id;
+    this.name = name;
+    this.site = live.site;
+    this.url = live.url;
+    this.consent = live.customersFrom;
+    this.isDraining = state === "draining";
+    this.isSilent = isSilent;
+    this.release = live.release;
+    this.live = live;
+    this.#report = loadReportOf(live);
+    this.#loads = loads;
+  }
+
+  get load(): VolunteerLoad {
+    const { nowMs, estimates } = this.#loads;
+    if (this.#load === undefined || nowMs - this.#loadMs > LOAD_AGE_MS) {
+      this.#load = estimates.estimate(this.id, this.#report, nowMs);
+      this.#loadMs = nowMs;
+    }
+    return this.#load;
+  }
+
+  noteRedirect(lengthBytes: number): void {
+    const { estimates, nowMs } = this.#loads;
+    estimates.noteRedirect(this.id, this.#report, { lengthBytes, nowMs });
+    this.#load = undefined;
+  }
+}
+
+/**
+ * The volunteers as a customer's request finds them: what the operator says, what they announced, what was sent there since.
+ * One list and its pools (`VolunteerPools`), made anew after announces and changes of the registry, not per request.
+ */
 export class CustomerVolunteers {
-  readonly #registry: VolunteerRegistry;
+  readonly #admitted: AdmittedVolunteers;
   readonly #live: LiveVolunteers;
   readonly #clock: Clock;
-  readonly #loads = new LoadEstimates();
-  #rows: readonly RegisteredVolunteer[] = [];
-  #readMs = -Infinity;
+  readonly #random: Random;
+  readonly #loads: Loads = { estimates: new LoadEstimates(), nowMs: 0 };
+  #listed: readonly CustomerVolunteer[] = [];
+  #pools: VolunteerPools<CustomerVolunteer>;
+  #liveRevision = -1;
+  #listedMs = -Infinity;
 
-  constructor(registry: VolunteerRegistry, live: LiveVolunteers, clock: Clock) {
-    this.#registry = registry;
+  constructor(admitted: AdmittedVolunteers, live: LiveVolunteers, { clock, random }: { clock: Clock; random: Random }) {
+    this.#admitted = admitted;
     this.#live = live;
     this.#clock = clock;
+    this.#random = random;
+    this.#pools = new VolunteerPools([], random);
   }
 
   /** Those that are enrolled and announced since central knows of them. */
   all(): readonly CustomerVolunteer[] {
+    this.#bringUpToDate();
+    return this.#listed;
+  }
+
+  /** The same, for a quick choice among them. */
+  pools(): VolunteerPools<CustomerVolunteer> {
+    this.#bringUpToDate();
+    return this.#pools;
+  }
+
+  #bringUpToDate(): void {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#readMs > REGISTRY_AGE_MS) {
-      this.#rows = this.#registry.list().filter(({ state }) => state === "enrolled" || state === "draining");
-      this.#readMs = nowMs;
+    this.#loads.nowMs = nowMs;
+    const ageMs = nowMs - this.#listedMs;
+    const isChanged = this.#live.revision !== this.#liveRevision;
+    if (ageMs <= (isChanged ? NEWEST_LIST_MS : OLDEST_LIST_MS)) return;
+    this.#listedMs = nowMs;
+    this.#liveRevision = this.#live.revision;
+    this.#listed = this.#list();
+    this.#pools = new VolunteerPools(this.#listed, this.#random);
+  }
+
+  #list(): readonly CustomerVolunteer[] {
+    const listed: CustomerVolunteer[] = [];
+    for (const row of this.#admitted.byId.values()) {
+      const live = this.#live.get(row.id);
+      const context = { isSilent: live !== undefined && this.#live.isSilent(live), loads: this.#loads };
+      if (live !== undefined) listed.push(new CustomerVolunteer(row, live, context));
     }
-    return this.#rows.flatMap((row) => {
-      const live = row.id === undefined ? undefined : this.#live.get(row.id);
-      return live === undefined ? [] : [this.#volunteerOf(row, live, nowMs)];
-    });
-  }
-
-  noteRedirect({ id, live }: CustomerVolunteer, lengthBytes: number): void {
-    this.#loads.noteRedirect(id, loadReportOf(live), { lengthBytes, nowMs: this.#clock.monotonicMs() });
-  }
-
-  #volunteerOf({ name, state }: RegisteredVolunteer, live: LiveVolunteer, nowMs: number): CustomerVolunteer {
-    return {
-      id: live.id,
-      name,
-      site: live.site,
-      url: live.url,
-      consent: live.customersFrom,
-      isDraining: state === "draining",
-      isSilent: this.#live.isSilent(live),
-      release: live.release,
-      load: this.#loads.estimate(live.id, loadReportOf(live), nowMs),
-      live,
-    };
+    return listed;
   }
 }
 

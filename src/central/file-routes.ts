@@ -20,6 +20,8 @@ import type { CustomerChoice, FileDemand } from "./customer-choice.ts";
 import type { ServeLog } from "./ports.ts";
 import { sendDescription } from "./description-routes.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import type { RedirectFront } from "./redirect-front.ts";
+import { releasedFile } from "./released-files.ts";
 import { addressOf } from "./request-address.ts";
 
 export interface FileRouteContext {
@@ -32,6 +34,8 @@ export interface FileRouteContext {
 
 export interface CustomerRouteContext extends FileRouteContext {
   readonly choice: CustomerChoice;
+  /** Saw the request first, if there is one. */
+  readonly front: RedirectFront | undefined;
   /** Where customers stand. */
   readonly siteTable: SiteTable;
   /** Base URL by which the world reaches central; its protocol is the customers' behind a proxy that does not tell. */
@@ -97,7 +101,7 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
     if (file.asked.explanation === "text") return reply.type("text/plain").send(renderExplanation(explanation));
     return reply.type("application/json").send(`${JSON.stringify(explanation)}\n`);
   }
-  const redirect = choice.redirect(demand);
+  const redirect = context.front?.isForOrigin(exchange.request.raw) === true ? undefined : choice.redirect(demand);
   if (redirect !== undefined) return reply.code(302).headers(redirect).send();
   return await sendContent(context, file.served, exchange);
 }
@@ -117,24 +121,26 @@ function describe(context: CustomerRouteContext, asked: CustomerRequest, exchang
 }
 
 function demandOf(
-  { siteTable, publicUrl }: CustomerRouteContext,
+  { siteTable, publicUrl, tree }: CustomerRouteContext,
   { asked, entry, served }: AskedFile,
   request: FastifyRequest,
 ): FileDemand {
   const { headers, method } = request.raw;
   const address = addressOf(request);
-  const isSecure = request.protocol === "https" || publicUrl?.startsWith("https:") === true;
+  const isSecure = request.protocol === "https" || protocolOf(publicUrl) === "https";
   return {
     customer: { address, site: siteTable.siteOf(address), protocol: isSecure ? "https" : "http" },
-    path: asked.path!,
-    resolvedPath: entry.path,
-    content: served.content,
-    lengthBytes: served.lengthBytes,
+    file: releasedFile(tree, asked.path!, { entry, served }),
     isHead: method === "HEAD",
     range: headers.range,
     isOriginWanted: asked.isOriginWanted,
     isBodyless: evaluatePreconditions(headers, validatorsOf(served)) !== "proceed",
   };
+}
+
+/** How customers reach central, if no proxy tells. */
+export function protocolOf(publicUrl: string | undefined): "http" | "https" {
+  return publicUrl?.startsWith("https:") === true ? "https" : "http";
 }
 
 /** Before the first publish nothing can be answered. */

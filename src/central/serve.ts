@@ -14,6 +14,7 @@ import { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import { DEFAULT_STOCK_SWARM_LIMITS, StockSwarms } from "../tracker/stock-swarms.ts";
 import { registerAnnounceRoutes } from "./announce-routes.ts";
+import { AdmittedVolunteers } from "./admitted-volunteers.ts";
 import { CentralCounters } from "./central-counters.ts";
 import { centralStatus, type CentralStatus, type StatusContext } from "./central-status.ts";
 import { controlCommands } from "./control-commands.ts";
@@ -21,12 +22,14 @@ import { registerEnrolmentRoute } from "./enrolment-routes.ts";
 import { CustomerChoice } from "./customer-choice.ts";
 import { CustomerVolunteers } from "./customer-volunteers.ts";
 import { CentralError } from "./errors.ts";
-import { registerFileRoutes } from "./file-routes.ts";
+import { protocolOf, registerFileRoutes } from "./file-routes.ts";
 import { registerMetadataRoutes } from "./metadata-routes.ts";
 import { createOriginNode, type OriginNode } from "./origin-node.ts";
 import { startPeriodic } from "./periodic.ts";
 import { PortChecks } from "./port-checks.ts";
+import { RedirectFront } from "./redirect-front.ts";
 import { ReleaseEvents } from "./release-events.ts";
+import { ReleasedFiles } from "./released-files.ts";
 import { RevokedIds } from "./revoked-ids.ts";
 import { SavedRegistry } from "./saved-registry.ts";
 import type { ServeOptions, ServePorts } from "./serve-options.ts";
@@ -153,9 +156,14 @@ class Central {
     const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
       ports.log.error({ target: displayPath(target), error: messageOf(error) }, "a request failed");
     };
-    const http = { ...DEFAULT_HTTP_SERVER_OPTIONS, host, port, trustedProxies, slowReaders, onFailure };
+    const context = this.#routeContext();
+    const { front } = context;
+    const http = {
+      ...DEFAULT_HTTP_SERVER_OPTIONS,
+      ...{ host, port, trustedProxies, slowReaders, onFailure },
+      ...(front === undefined ? {} : { front: front.answer.bind(front) }),
+    };
     return await listenHttp(http, (app) => {
-      const context = this.#routeContext();
       registerFileRoutes(app, context);
       registerMetadataRoutes(app, context);
       registerAnnounceRoutes(app, context);
@@ -174,15 +182,19 @@ class Central {
     const checks = new PortChecks(live, ports.log);
     const limits = { ...DEFAULT_STOCK_SWARM_LIMITS, intervalMs: options.stockIntervalMs };
     const random = Math.random;
-    const volunteers = new CustomerVolunteers(registry, live, ports.clock);
+    const admitted = new AdmittedVolunteers(registry);
+    const volunteers = new CustomerVolunteers(admitted, live, { clock: ports.clock, random });
     const choosing = { tree: ports.tree, volunteers, counters: this.#counters, clock: ports.clock, random };
+    const choice = new CustomerChoice(choosing, options.redirects);
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
     return {
       ...ports,
       registry,
+      admitted,
       live,
       random,
-      choice: new CustomerChoice(choosing, options.redirects),
+      choice,
+      front: this.#front(choice),
       siteTable: options.siteTable,
       areSitesFair: options.areSitesFair,
       counters: this.#counters,
@@ -196,6 +208,15 @@ class Central {
       refreshNow: () => this.refreshNow(),
       pace: paceOf(bandwidth.customers, ports.clock),
     };
+  }
+
+  #front(choice: CustomerChoice): RedirectFront | undefined {
+    const { options, ports } = this.#parts;
+    const { siteTable, redirects, trustedProxies } = options;
+    if (redirects === undefined || trustedProxies.length > 0) return undefined;
+    const files = new ReleasedFiles(ports.tree);
+    const protocol = protocolOf(options.publicUrl);
+    return new RedirectFront({ files, choice, counters: this.#counters, siteTable, protocol });
   }
 
   /** Runs one after the other, so that an event goes out once per release. */

@@ -10,6 +10,7 @@ import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import { stockPeersFor } from "../tracker/open-swarm.ts";
 import type { StockSwarms } from "../tracker/stock-swarms.ts";
 import { parseVolunteerAnnounce } from "../tracker/volunteer-announce.ts";
+import type { AdmittedVolunteers } from "./admitted-volunteers.ts";
 import type { RepositoryAuthority } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import { passFor } from "./volunteer-passes.ts";
@@ -17,6 +18,7 @@ import { passFor } from "./volunteer-passes.ts";
 export interface AnnounceContext {
   readonly tree: PublishedTree;
   readonly registry: VolunteerRegistry;
+  readonly admitted: AdmittedVolunteers;
   readonly live: LiveVolunteers;
   readonly authority: RepositoryAuthority;
   readonly clock: Clock;
@@ -102,10 +104,7 @@ function peersFor(context: AnnounceContext, asking: LiveVolunteer, { tasks }: Bo
 }
 
 /** Whom any answer may name. */
-export function peerRules({ live, registry }: Pick<AnnounceContext, "live" | "registry">): Omit<PeerRules, "random"> {
-  const isAdmitted = (id: string): boolean => {
-    const state = registry.byId(id)?.state;
-    return state === "enrolled" || state === "draining";
-  };
-  return { isSilent: live.isSilent.bind(live), isAdmitted };
+export function peerRules({ live, admitted }: Pick<AnnounceContext, "live" | "admitted">): Omit<PeerRules, "random"> {
+  const { byId } = admitted;
+  return { isSilent: live.isSilent.bind(live), isAdmitted: (id) => byId.has(id) };
 }

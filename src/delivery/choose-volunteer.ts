@@ -1,6 +1,6 @@
 import type { DeliveryVolunteer } from "./delivery-volunteer.ts";
-import { type DeliveryDemand, rejectReason, type Rejection } from "./eligibility.ts";
-import type { Policy } from "./policies/policy.ts";
+import { contentReason, type Customer, type DeliveryDemand, rejectReason, type Rejection } from "./eligibility.ts";
+import type { Policy, PolicyDemand } from "./policies/policy.ts";
 
 /** Volunteers for one request, best first, and why the others are none. */
 export interface Choice<V extends DeliveryVolunteer = DeliveryVolunteer> {
@@ -12,25 +12,52 @@ export interface ChoiceRules {
   readonly policy: Policy;
   /** Best ones that are named. */
   readonly count: number;
-  /** Failed this customer or its network lately: only if there is nobody else. */
-  readonly isDoubtful: (volunteer: DeliveryVolunteer) => boolean;
+  /** Failed this customer or its network lately: only if there is nobody else. Left out: nobody did. */
+  readonly isDoubtful?: ((volunteer: DeliveryVolunteer) => boolean) | undefined;
 }
 
 /** Eligibility first, then the order of the policy. */
 export function chooseVolunteer<V extends DeliveryVolunteer>(
   volunteers: Iterable<V>,
   demand: DeliveryDemand<V>,
-  { policy, count, isDoubtful }: ChoiceRules,
+  rules: ChoiceRules,
 ): Choice<V> {
   const rejected: Rejection[] = [];
-  const trusted: V[] = [];
-  const doubtful: V[] = [];
+  const eligible: V[] = [];
   for (const volunteer of volunteers) {
     const reason = rejectReason(volunteer, demand);
-    if (reason !== undefined) rejected.push({ volunteer, reason });
-    else (isDoubtful(volunteer) ? doubtful : trusted).push(volunteer);
+    if (reason === undefined) eligible.push(volunteer);
+    else rejected.push({ volunteer, reason });
   }
+  return { ranked: rankEligible(eligible, demand, rules), rejected };
+}
+
+/** Where volunteers come from that are eligible for a customer whatever it asks for (`volunteer-pools.ts`). */
+export interface VolunteerSource<V extends DeliveryVolunteer> {
+  /** Those that pass, or a random sample of them; all of them if `needsAll`. */
+  candidates(customer: Customer, passes: (volunteer: V) => boolean, needsAll: boolean): readonly V[];
+}
+
+/** {@link chooseVolunteer} without the reasons, for each request: costs little however many volunteers there are. */
+export function chooseQuickly<V extends DeliveryVolunteer>(
+  source: VolunteerSource<V>,
+  demand: DeliveryDemand<V>,
+  rules: ChoiceRules,
+): readonly V[] {
+  const passes = (volunteer: V): boolean => contentReason(volunteer, demand) === undefined;
+  const eligible = source.candidates(demand.customer, passes, rules.policy.needsAll === true);
+  return rankEligible(eligible, demand, rules);
+}
+
+function rankEligible<V extends DeliveryVolunteer>(
+  eligible: readonly V[],
+  demand: PolicyDemand,
+  { policy, count, isDoubtful }: ChoiceRules,
+): readonly V[] {
+  if (isDoubtful === undefined) return policy.rank(eligible, demand, count);
+  const doubtful = eligible.filter(isDoubtful);
+  const trusted = eligible.filter((volunteer) => !isDoubtful(volunteer));
   const ranked = policy.rank(trusted, demand, count);
-  if (ranked.length >= count || doubtful.length === 0) return { ranked, rejected };
-  return { ranked: [...ranked, ...policy.rank(doubtful, demand, count - ranked.length)], rejected };
+  if (ranked.length >= count) return ranked;
+  return [...ranked, ...policy.rank(doubtful, demand, count - ranked.length)];
 }

@@ -46,14 +46,24 @@ export function rejectReason<V extends DeliveryVolunteer>(
   volunteer: V,
   demand: DeliveryDemand<V>,
 ): RejectReason | undefined {
-  const { customer } = demand;
+  return standingReason(volunteer, demand.customer) ?? contentReason(volunteer, demand);
+}
+
+/** What speaks against a volunteer for a customer whatever is asked for. */
+export function standingReason(volunteer: DeliveryVolunteer, customer: Customer): RejectReason | undefined {
   if (volunteer.url === undefined) return "no-customers";
   if (volunteer.isDraining) return "draining";
   if (volunteer.isSilent) return "silent";
   if (volunteer.consent === "site" && (customer.site === undefined || customer.site !== volunteer.site))
     return "other-site";
-  const unreachable = unreachableReason(volunteer.url, customer);
-  if (unreachable !== undefined) return unreachable;
+  return unreachableReason(volunteer.url, customer);
+}
+
+/** What speaks against a volunteer for one request, if nothing does so always. */
+export function contentReason<V extends DeliveryVolunteer>(
+  volunteer: V,
+  demand: DeliveryDemand<V>,
+): RejectReason | undefined {
   if (demand.neededRelease !== undefined && volunteer.release !== demand.neededRelease) return "older-release";
   if (!demand.isHeldBy(volunteer)) return "not-held";
   return demand.hasMissed(volunteer) ? "missed-lately" : undefined;

@@ -19,16 +19,33 @@ export interface RedirectPlace {
  *
  * @param places best first, at least one
  */
-export function redirectHeaders(places: readonly RedirectPlace[], path: RepoPath, content: ContentId): RedirectHeaders {
-  const [target, ...duplicates] = places.map(({ url }) => contentUrl(url, path, content));
-  const links = [target!, ...duplicates].map((url, index) => `<${url}>; rel=duplicate; pri=${index + 1}`);
+export function redirectHeaders(places: readonly RedirectPlace[], { suffix, digest }: RedirectTarget): RedirectHeaders {
+  let links = "";
+  for (const [index, { url }] of places.entries()) {
+    links += `${index === 0 ? "" : ", "}<${url}${suffix}>; rel=duplicate; pri=${index + 1}`;
+  }
   return {
-    Location: target!,
-    Link: links.join(", "),
-    Digest: `SHA-256=${Buffer.from(content, "hex").toString("base64")}`,
+    Location: places[0]!.url + suffix,
+    Link: links,
+    Digest: digest,
     // Who is sent where changes with every request.
     "Cache-Control": "no-store",
     "Content-Length": "0",
+  };
+}
+
+/** What redirects to a content under a name have in common, wherever they lead. */
+export interface RedirectTarget {
+  /** Path and query after the base URL of a volunteer. */
+  readonly suffix: string;
+  /** Value of `Digest` (RFC 3230). */
+  readonly digest: string;
+}
+
+export function redirectTarget(path: RepoPath, content: ContentId): RedirectTarget {
+  return {
+    suffix: contentUrl("", path, content),
+    digest: `SHA-256=${Buffer.from(content, "hex").toString("base64")}`,
   };
 }
 

@@ -1,3 +1,4 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { messageOf } from "../core/errors.ts";
@@ -20,6 +21,8 @@ export interface HttpServerOptions {
   readonly closeGraceMs: number;
   /** Hears of requests that failed for a reason of ours (answered 500), to log them. */
   readonly onFailure?: (failure: { readonly target: string; readonly error: unknown }) => void;
+  /** Sees each request before the router; true: it was answered. */
+  readonly front?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export const DEFAULT_HTTP_SERVER_OPTIONS: Omit<HttpServerOptions, "host" | "port"> = {
@@ -40,6 +43,14 @@ export interface HttpServer extends AsyncDisposable {
 
 /** Where the program's own addresses begin; every other target, however odd, is a path of the release. */
 export const OWN_PREFIX = "/.prsync/";
+/** Milliseconds and bytes (rows H08–H10). */
+const HTTP_LIMITS = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
 /** The only route for customers' paths: the router never sees their bytes (it would refuse names that aren't UTF-8). */
 export const FILES_ROUTE = "/";
 /** Largest body of a request: an announce (docs/protocol.md). */
@@ -100,12 +111,9 @@ function createApp(options: HttpServerOptions): FastifyInstance {
     logger: false,
     trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: 30_000,
-    keepAliveTimeout: 5_000,
-    maxRequestsPerSocket: 1_000,
     exposeHeadRoutes: false,
     forceCloseConnections: "idle",
-    http: { maxHeaderSize: 8 * 1024, headersTimeout: 10_000, connectionsCheckingInterval: 1_000 },
+    serverFactory: (route) => createHttpServer(route, options.front),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
       void sendProblem(reply, error.statusCode ?? 400, { code: "bad-request", message: error.message });
@@ -118,6 +126,16 @@ function createApp(options: HttpServerOptions): FastifyInstance {
   app.addHook("onRequest", refuseEarly);
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, options }));
   return app;
+}
+
+type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+function createHttpServer(route: RequestHandler, front: HttpServerOptions["front"]): Server {
+  const handle: RequestHandler =
+    front === undefined ? route : (request, response) => front(request, response) || route(request, response);
+  const server = createServer({ ...HTTP_LIMITS }, handle);
+  server.maxRequestsPerSocket = 1_000;
+  return server;
 }
 
 /** Refuses what no route takes before a byte of a body is read (rows H02, H22). */

@@ -37,6 +37,7 @@ export class LiveVolunteers {
   readonly #intervalMs: number;
   readonly #siteTable: SiteTable;
   readonly #volunteers = new Map<string, LiveVolunteer>();
+  #revision = 0;
   /** What crossed the borders of sites. */
   readonly balance: SiteBalance = new SiteBalance();
   /** What volunteers gave, and where theirs came from. */
@@ -87,6 +88,7 @@ export class LiveVolunteers {
     };
     const { border, transfers } = announce;
     if (volunteer.site !== undefined && border !== undefined) this.balance.note(from.id, volunteer.site, border);
+    this.#revision++;
     if (transfers !== undefined) this.transfers.note(from.id, transfers);
     if (announce.event === "stopped") {
       this.transfers.forget(from.id);
@@ -106,6 +108,11 @@ export class LiveVolunteers {
     if (volunteer?.host !== address.host || volunteer.port !== address.port) return;
     const portState: PortState = isReachable ? "reachable" : "unreachable";
     this.#volunteers.set(address.id, { ...volunteer, portState, portCheckedMs: this.#clock.monotonicMs() });
+  }
+
+  /** Grows with each announce and each volunteer that goes or comes back. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get(id: string): LiveVolunteer | undefined {
@@ -131,6 +138,7 @@ export class LiveVolunteers {
   }
 
   remove(id: string): void {
+    this.#revision++;
     this.balance.forget(id);
     this.transfers.forget(id);
     this.#volunteers.delete(id);
@@ -144,6 +152,7 @@ export class LiveVolunteers {
   /** Puts back what was known before a restart: believed for one interval, unless it announces. */
   restore(volunteers: readonly LiveVolunteer[]): void {
     const nowMs = this.#clock.monotonicMs();
+    this.#revision++;
     for (const volunteer of volunteers) {
       if (this.#volunteers.has(volunteer.id)) continue;
       const lastSeenMs = nowMs - this.#intervalMs;

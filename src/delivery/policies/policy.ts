@@ -10,6 +10,8 @@ export interface PolicyDemand {
 
 /** An order among volunteers that are all eligible. */
 export interface Policy {
+  /** Must see all that are eligible; others are given a random sample where these are many (`volunteer-pools.ts`). */
+  readonly needsAll?: true;
   /** The best for this customer, best first; all different, `count` at most. */
   rank<V extends DeliveryVolunteer>(candidates: readonly V[], demand: PolicyDemand, count: number): readonly V[];
 }

@@ -4,6 +4,7 @@ import type { Policy } from "./policy.ts";
 export function roundRobin(): Policy {
   let last = "";
   return {
+    needsAll: true,
     rank: (candidates, _demand, count) => {
       const byId = [...candidates].sort((a, b) => (a.id < b.id ? -1 : 1));
       const next = byId.findIndex(({ id }) => id > last);

@@ -6,13 +6,13 @@ import { repoPathFromByteString } from "../../../src/core/repo-path.ts";
 import { parseCustomerRequest } from "../../../src/delivery/customer-request.ts";
 import { ExpiringMap } from "../../../src/delivery/expiring-map.ts";
 import { RecentRequests } from "../../../src/delivery/recent-requests.ts";
-import { redirectHeaders } from "../../../src/delivery/redirect-answer.ts";
+import { redirectHeaders, redirectTarget } from "../../../src/delivery/redirect-answer.ts";
 
 const CONTENT = contentIdOf(createHash("sha256").update("hello\n").digest());
 
 test("a redirect names the chosen place, the next best and the digest", () => {
   const places = [{ url: "http://a.example.org/mirror" }, { url: "http://b.example.org:7381" }];
-  const headers = redirectHeaders(places, repoPathFromByteString("pool/a b.deb"), CONTENT);
+  const headers = redirectHeaders(places, redirectTarget(repoPathFromByteString("pool/a b.deb"), CONTENT));
   expect(headers).toEqual({
     Location: `http://a.example.org/mirror/pool/a%20b.deb?sha256=${CONTENT}`,
     Link:
@@ -35,7 +35,10 @@ test("whatever the name, a redirect keeps its host, has no odd byte, and asks fo
   fc.assert(
     fc.property(parts, (names) => {
       const path = repoPathFromByteString(names.join("/"));
-      const { Location: location, Link: link } = redirectHeaders([{ url: "http://a.example.org:1" }], path, CONTENT);
+      const { Location: location, Link: link } = redirectHeaders(
+        [{ url: "http://a.example.org:1" }],
+        redirectTarget(path, CONTENT),
+      );
       expect(location + link).toMatch(/^[\x20-\x7e]*$/);
       const url = new URL(location);
       expect(url.host).toBe("a.example.org:1");
@@ -81,4 +84,21 @@ test("what expires is bounded, and the oldest go first", () => {
   for (const key of ["a", "b", "a", "c", "d"]) map.set(key, 1, 0);
   expect(["a", "b", "c", "d"].map((key) => map.get(key, 100))).toEqual([1, undefined, 1, 1]);
   expect([map.size, map.get("d", 101)]).toEqual([3, undefined]);
+});
+
+test("a bounded memory forgets the longest unchanged, whatever is set and deleted in between", () => {
+  const step = fc.tuple(fc.constantFrom("set", "set", "set", "delete"), fc.constantFrom(..."abcdefg"));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const map = new ExpiringMap<number>(100, 3);
+      let kept: readonly string[] = [];
+      for (const [what, key] of steps) {
+        const others = kept.filter((other) => other !== key);
+        kept = what === "set" ? [...others, key].slice(-3) : others;
+        if (what === "set") map.set(key, 1, 0);
+        else map.delete(key);
+      }
+      expect([..."abcdefg"].filter((key) => map.get(key, 0) === 1)).toEqual([...kept].sort());
+    }),
+  );
 });
