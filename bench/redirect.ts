@@ -1,0 +1,142 @@
+// Redirects per second of one process on one core, ours beside nginx `return 302` and bare node:http: `npm run bench -- redirect`, or
+// `node bench/redirect.ts --contents 2200000 --volunteers 1,40,1000 --rounds 3` after `npm run build`. Needs wrk, nginx and two cores. The
+// index is publish's own with that many contents put in (bench/support/filled-repository.ts); the volunteers are enrolled and announce over HTTP,
+// signed, once a minute each, while the load runs; a quarter holds a random half of everything, the others all. Server on core 0, wrk and announces on core
+// 1, 64 connections. A working set is how many different files are asked for, in scattered order, each as often as the others: 70,000 stands for the popular
+// files, all of them for the worst case. Every round runs all servers in turn; medians are shown, ratios are medians of each round's. Latencies at
+// half the rate: connections that pause between requests, so many that they come to half of what the server reached.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { AnnouncingFleet } from "./support/announcing-fleet.ts";
+import { enrolFleet, fillRepository, type FilledRepository } from "./support/filled-repository.ts";
+import { startBareNode, startNginx, startPrsync, type RedirectServer } from "./support/redirect-servers.ts";
+import { type LoadRun, wrkLoad } from "./support/wrk-load.ts";
+import { isNoisy, median, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
+
+const SERVER_CORE = 0;
+const LOAD_CORE = 1;
+const CONNECTIONS = 64;
+/** Pause of a connection at half the rate; wrk takes whole milliseconds. */
+const THINK_MS = 10;
+/** More than central remembers per customer (65,536 requests of the last 10 s): all load comes from one address, and repeats would be failures. */
+const POPULAR = 70_000;
+const ANNOUNCE_INTERVAL_MS = 60_000;
+
+const COLUMNS: readonly Column[] = [
+  { key: "server", title: "server" },
+  { key: "volunteers", title: "volunteers" },
+  { key: "workingSet", title: "working set" },
+  { key: "requestsPerSecond", title: "redirects/s" },
+  { key: "toNginx", title: "/ nginx", digits: 2 },
+  { key: "toBareNode", title: "/ bare node", digits: 2 },
+  { key: "p50Ms", title: "p50 ms", digits: 2 },
+  { key: "p99Ms", title: "p99 ms", digits: 2 },
+  { key: "halfRate", title: "half rate/s" },
+  { key: "halfP50Ms", title: "p50 ms", digits: 2 },
+  { key: "halfP99Ms", title: "p99 ms", digits: 2 },
+  { key: "note", title: "note" },
+];
+
+const { values } = parseArgs({
+  options: {
+    contents: { type: "string", default: "2200000" },
+    volunteers: { type: "string", default: "1,40,1000" },
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "5" },
+    /** Where the filled repository is kept from run to run; without it a new one is made. */
+    repository: { type: "string" },
+  },
+});
+const [contents, rounds, seconds] = [values.contents, values.rounds, values.seconds].map(Number) as [
+  number,
+  number,
+  number,
+];
+const fleetSizes = values.volunteers.split(",").map(Number);
+const scratch = mkdtempSync(join(tmpdir(), "prsync-bench-redirect-"));
+try {
+  await main();
+} finally {
+  rmSync(scratch, { recursive: true });
+}
+
+interface Round {
+  readonly full: LoadRun;
+  readonly half: LoadRun;
+}
+
+async function main(): Promise<void> {
+  const repository = await fillRepository(values.repository ?? join(scratch, "repository"), contents);
+  const members = enrolFleet(repository.stateDirectory, Math.max(...fleetSizes));
+  const runs = new Map<string, Round[]>();
+  const note = (key: string, round: Round): void => void runs.set(key, [...(runs.get(key) ?? []), round]);
+  for (let round = 0; round < rounds; round++) {
+    await using nginx = await startNginx(join(scratch, "nginx"), SERVER_CORE);
+    note("nginx", await measured(nginx, contents));
+    await using bare = await startBareNode(SERVER_CORE);
+    note("bare node", await measured(bare, contents));
+    for (const size of fleetSizes) await measurePrsync(repository, members.slice(0, size), note);
+  }
+  const rows = [...runs].map(([key, own]) => rowOf(key, own, runs));
+  printTable(COLUMNS, rows);
+  const versions = {
+    nginx: await versionOf("nginx", ["-v"]),
+    wrk: await versionOf("wrk", ["-v"]),
+    node: process.version,
+  };
+  writeResult("redirect", { contents, rounds, seconds, connections: CONNECTIONS, versions, rows });
+}
+
+async function measurePrsync(
+  repository: FilledRepository,
+  members: ReturnType<typeof enrolFleet>,
+  note: (key: string, round: Round) => void,
+): Promise<void> {
+  await using server = await startPrsync(repository, SERVER_CORE);
+  const id = await repositoryIdOf(server);
+  const options = { url: server.url, repository: id, contents, intervalMs: ANNOUNCE_INTERVAL_MS };
+  await using fleet = new AnnouncingFleet(members, options);
+  await fleet.start();
+  for (const workingSet of [POPULAR, contents]) {
+    note(["prsync", members.length, workingSet].join(), await measured(server, workingSet));
+  }
+}
+
+async function measured(server: RedirectServer, workingSet: number): Promise<Round> {
+  const load = { url: server.url, contents: workingSet, core: LOAD_CORE };
+  await wrkLoad({ ...load, connections: CONNECTIONS, seconds: 2, thinkMs: 0 });
+  const full = await wrkLoad({ ...load, connections: CONNECTIONS, seconds, thinkMs: 0 });
+  const connections = Math.round((full.requestsPerSecond / 2) * (THINK_MS / 1000));
+  const half = await wrkLoad({ ...load, connections, seconds, thinkMs: THINK_MS });
+  return { full, half };
+}
+
+async function repositoryIdOf(server: RedirectServer): Promise<string> {
+  const root = await fetch(`${server.url}/.prsync/tuf/1.root.json`);
+  return ((await root.json()) as { readonly signed: { readonly repository: string } }).signed.repository;
+}
+
+function rowOf(key: string, own: readonly Round[], runs: ReadonlyMap<string, readonly Round[]>): Row {
+  const [server, volunteers, workingSet] = key.split(",");
+  const of = (pick: (round: Round) => number): number => median(own.map(pick));
+  const ratioTo = (other: string): number =>
+    median(own.map(({ full }, round) => full.requestsPerSecond / runs.get(other)![round]!.full.requestsPerSecond));
+  const failures = own.reduce((sum, { full, half }) => sum + full.failures + half.failures, 0);
+  const noisy = isNoisy(own.map(({ full }) => full.requestsPerSecond)) ? "noisy" : undefined;
+  return {
+    server,
+    volunteers: volunteers === undefined ? undefined : Number(volunteers),
+    workingSet: workingSet === undefined ? undefined : Number(workingSet),
+    requestsPerSecond: of(({ full }) => full.requestsPerSecond),
+    toNginx: ratioTo("nginx"),
+    toBareNode: ratioTo("bare node"),
+    p50Ms: of(({ full }) => full.p50Ms),
+    p99Ms: of(({ full }) => full.p99Ms),
+    halfRate: of(({ half }) => half.requestsPerSecond),
+    halfP50Ms: of(({ half }) => half.p50Ms),
+    halfP99Ms: of(({ half }) => half.p99Ms),
+    note: failures > 0 ? `${failures} failed` : noisy,
+  };
+}
