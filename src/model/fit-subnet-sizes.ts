@@ -14,7 +14,10 @@ export interface FitOptions {
 /** Of the sizes' grid, per decade. */
 const SIZES_PER_DECADE = 24;
 const MOST_STEPS = 500;
+/** Of the values, as a share of each. */
 const ACCURACY = 1e-9;
+/** Of the potential, which is about 1: near the solution a step gains less than a double can show. */
+const ROUNDING = 1e-13;
 
 /**
  * The smoothest distribution of subnet sizes for which eq. 3 takes the given values: the one of the largest entropy on a
@@ -34,10 +37,13 @@ export function fitSubnetSizes(points: readonly UploadPoint[], options: FitOptio
     }
     const direction = solve(hessian, gradient);
     if (direction === undefined) return undefined;
+    // Newton's decrement: how much a step is to gain.
     const descent = direction.reduce((sum, value, i) => sum + value * gradient[i]!, 0);
     let length = 1;
     const moved = (): number[] => lambda.map((value, i) => value + length * direction[i]!);
-    while (length > 1e-10 && momentsAt(features, moved()).potential > potential - 1e-4 * length * descent) length /= 2;
+    while (length > 1e-10 && momentsAt(features, moved()).potential > potential - 1e-4 * length * descent + ROUNDING) {
+      length /= 2;
+    }
     if (length <= 1e-10) return undefined;
     lambda = moved();
   }
