@@ -102,9 +102,9 @@ export class Announcer implements AsyncDisposable {
   async #announce(event: "completed" | "stopped" | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#cancelTimer?.();
-    const { client, log, holdings } = this.#context;
+    const { client, log, holdings, situation } = this.#context;
     try {
-      const report = holdings.next();
+      const report = holdings.next({ isChanging: event === undefined && situation.load.isSyncing });
       const answer = await client.announce(this.#counters(event), this.#body(report.report), this.#closing.signal);
       this.#hasStarted = true;
       this.#revocation = undefined;

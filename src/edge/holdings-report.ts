@@ -14,6 +14,17 @@ export interface PreparedReport {
 const MAX_REPORT_LENGTH = 900_000;
 const JSON_OVERHEAD = 32;
 
+/** While files change all the time a look takes a twentieth of the time at most: at 100,000 contents it takes a second. */
+const PAUSE_FACTOR = 19;
+
+/** What was found the last time. */
+interface Look {
+  readonly haves: ReadonlyMap<number, string>;
+  readonly version: number;
+  /** From then on the next one may follow although files change. */
+  readonly againMs: number;
+}
+
 interface ToldHoldings {
   readonly report: AnnouncedHoldings;
   /** What central knows per bundle once it has answered; undefined if it was told of a release instead. */
@@ -26,24 +37,31 @@ interface ToldHoldings {
  */
 export class HoldingsReporter {
   readonly #index: MirrorIndex;
+  readonly #nowMs: () => number;
+  #lastLook: Look | undefined;
   #acknowledgedId = 0;
   /** Per bundle; undefined after "release N complete", which is no base for changes: contents of it may be gone since. */
   #acknowledged: ReadonlyMap<number, string> | undefined;
   /** True once every content of the held release is on disk and hashed. */
   isComplete = false;
 
-  constructor(index: MirrorIndex) {
+  constructor(index: MirrorIndex, nowMs: () => number = () => performance.now()) {
     this.#index = index;
+    this.#nowMs = nowMs;
   }
 
   get heldRelease(): number {
     return this.#index.facts.get("heldRelease") ?? 0;
   }
 
-  /** Nothing is believed acknowledged before its answer came: a lost announce changes nothing here. */
-  next(): PreparedReport {
+  /**
+   * Nothing is believed acknowledged before its answer came: a lost announce changes nothing here.
+   * @param options.isChanging files come and go right now, and the next report follows soon: this one may be behind
+   */
+  next(options: { readonly isChanging: boolean } = { isChanging: false }): PreparedReport {
     const release = this.heldRelease;
-    const { report, told } = this.isComplete && release > 0 ? completeReport(release) : this.#changes();
+    const { report, told } =
+      this.isComplete && release > 0 ? completeReport(release) : this.#changes(options.isChanging);
     return {
       report,
       acknowledge: (id, isFullWanted) => {
@@ -53,8 +71,8 @@ export class HoldingsReporter {
     };
   }
 
-  #changes(): ToldHoldings {
-    const haves = this.#bundleHaves();
+  #changes(isChanging: boolean): ToldHoldings {
+    const haves = this.#look(isChanging);
     const base = this.#acknowledged === undefined ? 0 : this.#acknowledgedId;
     const told = new Map(base === 0 ? [] : this.#acknowledged);
     const bundles: { number: number; have: string }[] = [];
@@ -69,6 +87,17 @@ export class HoldingsReporter {
       told.set(number, have);
     }
     return { report: { base, bundles }, told };
+  }
+
+  #look(isChanging: boolean): ReadonlyMap<number, string> {
+    const last = this.#lastLook;
+    const version = this.#index.holdingsVersion;
+    const startMs = this.#nowMs();
+    if (last?.version === version || (isChanging && last !== undefined && startMs < last.againMs)) return last.haves;
+    const haves = this.#bundleHaves();
+    const endMs = this.#nowMs();
+    this.#lastLook = { haves, version, againMs: endMs + PAUSE_FACTOR * (endMs - startMs) };
+    return haves;
   }
 
   #bundleHaves(): Map<number, string> {

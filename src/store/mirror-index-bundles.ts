@@ -20,6 +20,7 @@ export class BundleRecords {
   readonly #contents: StatementSync;
   readonly #newestPlace: StatementSync;
   readonly #info: StatementSync;
+  #changeCount = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -36,7 +37,13 @@ export class BundleRecords {
     this.#info = database.prepare("SELECT bytes FROM infos WHERE info_hash = ?");
   }
 
+  /** Times that rows or content tables were written or removed since the index was opened. */
+  get changeCount(): number {
+    return this.#changeCount;
+  }
+
   put(row: BundleRow): void {
+    this.#changeCount++;
     this.#put.run(row.number, Buffer.from(row.infoHash, "hex"), encodeBundleRow(row));
   }
 
@@ -57,6 +64,7 @@ export class BundleRecords {
 
   /** Forgets a bundle with its content table and info dictionary. */
   remove(number: number): void {
+    this.#changeCount++;
     const row = this.get(number);
     if (row === undefined) return;
     this.#database.prepare("DELETE FROM infos WHERE info_hash = ?").run(Buffer.from(row.infoHash, "hex"));
@@ -66,6 +74,7 @@ export class BundleRecords {
 
   /** Records the content table of a bundle; use a transaction. */
   putContents(bundle: number, contents: readonly TableContent[]): void {
+    this.#changeCount++;
     contents.forEach(({ content, lengthBytes }, ordinal) => {
       this.#putContent.run(bundle, ordinal, Buffer.from(content, "hex"), lengthBytes);
     });

@@ -47,6 +47,7 @@ export class FileRecords {
   readonly #pathsAfter: StatementSync;
   readonly #namesOf: StatementSync;
   readonly #changed = new Set<RepoPath>();
+  #changeCount = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -61,6 +62,11 @@ export class FileRecords {
       "SELECT path FROM files WHERE content = ? AND verified = ? AND path > ? ORDER BY path LIMIT ?",
     );
     this.#namesOf = database.prepare("SELECT path FROM files WHERE content = ? AND ino = ?");
+  }
+
+  /** Records written or removed since the index was opened. */
+  get changeCount(): number {
+    return this.#changeCount;
   }
 
   /** What is recorded, whatever stands there now. */
@@ -79,6 +85,7 @@ export class FileRecords {
     const { stat, content, isVerified } = record;
     const hash = Buffer.from(content, "hex");
     const bytes = repoPathBytes(path);
+    this.#changeCount++;
     this.#put.run(bytes, stat.size, stat.mtimeNs, stat.ctimeNs, stat.ino, hash, isVerified ? 1 : 0);
   }
 
@@ -96,6 +103,7 @@ export class FileRecords {
   }
 
   remove(path: RepoPath): void {
+    this.#changeCount++;
     this.#remove.run(repoPathBytes(path));
   }
 

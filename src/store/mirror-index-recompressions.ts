@@ -9,6 +9,7 @@ export class RecompressionRecords {
   readonly #put: StatementSync;
   readonly #get: StatementSync;
   readonly #packed: StatementSync;
+  #changeCount = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -18,7 +19,13 @@ export class RecompressionRecords {
       JOIN files AS f ON f.content = r.content WHERE r.inner = ? AND f.verified = 1 LIMIT 1`);
   }
 
+  /** Times that records were written or removed since the index was opened. */
+  get changeCount(): number {
+    return this.#changeCount;
+  }
+
   put(recompression: Recompression): void {
+    this.#changeCount++;
     const { content, inner } = recompression;
     this.#put.run(Buffer.from(content, "hex"), Buffer.from(inner, "hex"), encodeRecompression(recompression));
   }
@@ -46,6 +53,7 @@ export class RecompressionRecords {
 
   /** Forgets what no bundle has any more. */
   removeOrphans(): void {
+    this.#changeCount++;
     this.#database.exec(`DELETE FROM recompressions WHERE NOT EXISTS
       (SELECT 1 FROM bundle_contents AS b WHERE b.content = recompressions.content)`);
   }

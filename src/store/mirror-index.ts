@@ -66,6 +66,11 @@ export class MirrorIndex implements Disposable {
     return new MirrorIndex(path, openIndexDatabase(path), aside);
   }
 
+  /** Grows with everything that may change what {@link BundleRecords.heldOrdinals} tells. */
+  get holdingsVersion(): number {
+    return this.files.changeCount + this.bundles.changeCount + this.recompressions.changeCount;
+  }
+
   /** It turned out damaged while in use: the next {@link open} builds it anew. @returns what to throw */
   noteDamage(cause: unknown): StoreError {
     noteAsDamaged(this.#path);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Bitfield } from "../../../src/core/bitfield.ts";
 import { Selection } from "../../../src/filter/selection.ts";
 import { HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
 import { applyHoldings, NO_HOLDINGS, type Holdings, type HoldingsReport } from "../../../src/tracker/holdings.ts";
@@ -110,6 +111,37 @@ test("a lost answer is found out by its id", async () => {
   expect(central.holdings.bundles).toEqual(new Map([[1, "all"]]));
 });
 
+test("while files change the next look waits for 19 times as long as the last one took; a still mirror tells all", async () => {
+  const { disk } = await mirrorWith(["a"]);
+  let nowMs = 0;
+  // Each time it is asked, ten milliseconds have passed: so long takes a look.
+  const reporter = new HoldingsReporter(disk.index, () => (nowMs += 10));
+  const central = new Central();
+  central.take(reporter);
+  disk.hold("b", "b");
+  const tellWhileChanging = (): unknown => reporter.next({ isChanging: true }).report;
+  expect(tellWhileChanging()).toMatchObject({ bundles: [] });
+  nowMs += 190;
+  expect(tellWhileChanging()).toMatchObject({ bundles: [{ number: 1, have: bitmap([0, 1]) }] });
+  disk.hold("c", "c");
+  expect(tellWhileChanging()).toMatchObject({ bundles: [{ have: bitmap([0, 1]) }] });
+  expect(central.take(reporter).bundles).toEqual(new Map([[1, "all"]]));
+});
+
+test("what another bundle or its going away changes is told at once", async () => {
+  const { disk, reporter } = await mirrorWith(NAMES);
+  const central = new Central();
+  central.take(reporter);
+  const contents = [{ content: contentOf("a"), lengthBytes: 1 }];
+  disk.index.bundles.put(bundleRow(2, contents));
+  disk.index.bundles.putContents(2, contents);
+  central.take(reporter);
+  expect(central.holdings.bundles.get(2)).toBe("all");
+  disk.index.bundles.remove(1);
+  central.take(reporter);
+  expect(central.holdings.bundles.has(1)).toBe(false);
+});
+
 test("more than an announce may hold is told in parts until central knows all", async () => {
   const disk = new MirrorDisk();
   const contentCount = 32_000;
@@ -128,6 +160,13 @@ test("more than an announce may hold is told in parts until central knows all", 
   expect(central.take(reporter).bundles.size).toBeGreaterThan(0);
   expect(central.holdings.bundles.size).toBe(200);
 });
+
+/** As an announce has it, of three contents. */
+function bitmap(ordinals: readonly number[]): string {
+  const field = new Bitfield(NAMES.length);
+  for (const ordinal of ordinals) field.set(ordinal);
+  return Buffer.from(field.toBytes()).toString("base64");
+}
 
 const everything = new Selection();
 
