@@ -22,12 +22,14 @@ class ProgressLine {
     this.#nowMs = nowMs;
   }
 
-  draw(text: string, isUrgent = false): void {
+  /** @param describe is asked only if there is something to draw: who tells does so once per file or piece */
+  draw(describe: () => string, isUrgent = false): void {
+    if (this.#stream === undefined) return;
     const nowMs = this.#nowMs();
-    if (this.#stream === undefined || (!isUrgent && nowMs - this.#lastMs < MIN_INTERVAL_MS)) return;
+    if (!isUrgent && nowMs - this.#lastMs < MIN_INTERVAL_MS) return;
     this.#lastMs = nowMs;
     this.#isDrawn = true;
-    this.#stream.write(`\r\x1b[K${text}`);
+    this.#stream.write(`\r\x1b[K${describe()}`);
   }
 
   clear(): void {
@@ -40,10 +42,10 @@ class ProgressLine {
 export function createPublishProgress(stream: ProgressStream | undefined): PublishProgress & { clear(): void } {
   const line = new ProgressLine(stream, () => performance.now());
   return {
-    onPhase: (name) => line.draw(`${name} …`, true),
-    onScan: (count) => line.draw(`scan … ${count} paths`),
+    onPhase: (name) => line.draw(() => `${name} …`, true),
+    onScan: (count) => line.draw(() => `scan … ${count} paths`),
     onHash: (done, total, files) =>
-      line.draw(`hash … ${formatByteSize(done)} of ${formatByteSize(total)}, ${files} files`),
+      line.draw(() => `hash … ${formatByteSize(done)} of ${formatByteSize(total)}, ${files} files`),
     clear: () => line.clear(),
   };
 }
@@ -61,15 +63,18 @@ export function createSyncProgress(
   return {
     onStage: (stage) => {
       rate = new TransferRate();
-      line.draw(`${stage} …`, true);
+      line.draw(() => `${stage} …`, true);
     },
-    onPlan: (plan) => line.draw(`plan: ${plan.contents.length} contents to obtain`, true),
+    onPlan: (plan) => line.draw(() => `plan: ${plan.contents.length} contents to obtain`, true),
     onBytes: (doneBytes, totalBytes) => {
+      if (stream === undefined) return;
       const ms = nowMs();
       rate.note(ms, doneBytes);
-      const bytesPerSecond = rate.bytesPerSecond(ms, doneBytes);
-      const isDone = doneBytes >= totalBytes;
-      line.draw(describeProgress("download", { doneBytes, totalBytes, bytesPerSecond }, stream?.columns ?? 80), isDone);
+      const describe = (): string => {
+        const bytesPerSecond = rate.bytesPerSecond(ms, doneBytes);
+        return describeProgress("download", { doneBytes, totalBytes, bytesPerSecond }, stream.columns);
+      };
+      line.draw(describe, doneBytes >= totalBytes);
     },
     clear: () => line.clear(),
   };

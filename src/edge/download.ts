@@ -51,7 +51,8 @@ export async function download(
   transfers: readonly StagedTransfer[],
   context: DownloadContext,
 ): Promise<readonly DownloadFailure[]> {
-  const bundles = groupByBundle(transfers, context);
+  // One look into the index per content: together they lock it once.
+  const bundles = context.index.transaction(() => groupByBundle(transfers, context));
   const saver = new ProgressSaver(bundles, context);
   const saving = setInterval(() => saver.save(), SAVE_PROGRESS_MS);
   const progress = new OverallProgress(context.onProgress);

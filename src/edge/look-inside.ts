@@ -81,7 +81,8 @@ async function lookInside(
 ): Promise<readonly InsideContent[]> {
   const room = SpareRoom.beside(contents, sync.destination.rootPath);
   const context = { ...sync, room, speeds: new RecompressionSpeeds(sync.index, sync.clock) };
-  const candidates = chooseCandidates(contents, context);
+  // One look into the index per content: together they lock it once.
+  const candidates = context.index.transaction(() => chooseCandidates(contents, context));
   if (candidates.length === 0) return [];
   const inner = candidates.map(({ recompression }) => signedInner(recompression));
   await context.signatures.prepare(inner, context.signal);

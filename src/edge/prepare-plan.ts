@@ -100,7 +100,9 @@ export async function planWindow(
 ): Promise<PlannedWindow> {
   const considered = options.plan.checksum ? await compareContents(mirror, window.considered) : window.considered;
   const compared = { ...window, considered };
-  const wholePlan = planSync(considered.values(), localHoldings(scope, compared), options.plan);
+  // Asks the index about each content: together they lock it once.
+  const ask = (): SyncPlan => planSync(considered.values(), localHoldings(scope, compared), options.plan);
+  const wholePlan = mirror.index.transaction(ask);
   const { plan: duePlan, ...gone } = dueRemovals(mirror, { ...compared, wholePlan, options });
   const plan = withoutExcessRemovals(duePlan, release, options);
   return { ...compared, plan, spared: keptBy(plan, duePlan), gone };
