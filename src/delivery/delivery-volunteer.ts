@@ -51,3 +51,12 @@ export function expectedDelaySeconds(load: VolunteerLoad, lengthBytes: number): 
 export function expectedSeconds(load: VolunteerLoad, lengthBytes: number): number {
   return expectedDelaySeconds(load, lengthBytes) + lengthBytes / load.capacityBytesPerSecond;
 }
+
+/**
+ * What a new transfer of so many bytes adds to the response times of all customers there, in seconds: what it takes itself, and what it
+ * holds up those that are open, which is as much as they hold it up.
+ */
+export function addedSeconds(load: VolunteerLoad, lengthBytes: number): number {
+  const { customers, customerBytes, capacityBytesPerSecond } = load;
+  return expectedSeconds(load, lengthBytes) + Math.min(customerBytes, customers * lengthBytes) / capacityBytesPerSecond;
+}

@@ -1,9 +1,9 @@
 import type { Random } from "../../core/clock.ts";
-import { expectedSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
+import { addedSeconds, type DeliveryVolunteer } from "../delivery-volunteer.ts";
 import type { Policy, PolicyDemand } from "./policy.ts";
 
 /**
- * Of two drawn at random the one with the shorter expected time (Mitzenmacher's power of two choices): nearly as even as the
+ * Of two drawn at random the one with the shorter expected time, what others lose counted (Mitzenmacher's power of two choices): nearly as even as the
  * best of all, and it does not herd when what is known of the loads is old.
  */
 export function twoChoices(random: Random): Policy {
@@ -18,7 +18,7 @@ export function twoChoices(random: Random): Policy {
       while (ranked.length < count && left.length > 0) {
         const first = draw(left, random);
         const second = left.length > 0 ? draw(left, random) : first;
-        const isFirst = expectedSeconds(first.load, lengthBytes) <= expectedSeconds(second.load, lengthBytes);
+        const isFirst = addedSeconds(first.load, lengthBytes) <= addedSeconds(second.load, lengthBytes);
         const [better, worse] = isFirst ? [first, second] : [second, first];
         ranked.push(better);
         if (worse !== better) left.push(worse);
