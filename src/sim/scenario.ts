@@ -6,10 +6,8 @@ import type { LinkSpeed } from "./network.ts";
 import { contentBytes, corrupted, type DiskSpeed, SimBundle } from "./sim-bundle.ts";
 import { SimHost } from "./sim-host.ts";
 import { type Locality, SimTracker } from "./sim-tracker.ts";
+import { SYNCING_INTERVALS_MS } from "./syncing-intervals.ts";
 import { VirtualClock } from "./virtual-clock.ts";
-
-/** Asking again while bytes are on their way, as a mirror does (`edge/announcer.ts`): others appear in the first moments. */
-const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 
 /** Daemons are known to the tracker, and their ports tried, long before a release comes. */
 const KNOWN_BEFORE_MS = 200;
