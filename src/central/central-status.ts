@@ -7,6 +7,7 @@ import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { BorderReport } from "../tracker/site-balance.ts";
 import type { TransferReport } from "../tracker/transfer-totals.ts";
 import type { CentralCounters } from "./central-counters.ts";
+import type { AuditResults } from "./customer-volunteers.ts";
 import type { HourOfTraffic } from "./hourly-traffic.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { ReleaseEvents } from "./release-events.ts";
@@ -18,6 +19,7 @@ export interface StatusContext {
   readonly registry: VolunteerRegistry;
   readonly live: LiveVolunteers;
   readonly events: ReleaseEvents;
+  readonly audits: AuditResults;
   readonly counters: CentralCounters;
   readonly clock: Clock;
   readonly node: () => SwarmNode;
@@ -116,6 +118,8 @@ export interface VolunteerStatus {
   readonly lastSeen?: string;
   /** Why no customers are sent there, whatever they ask for; left out if they are. */
   readonly noCustomers?: string;
+  /** Of `audit-failed`: what was wrong. */
+  readonly auditFailure?: string;
   /** Left out while it is silent. */
   readonly live?: Omit<
     LiveVolunteer,
@@ -123,11 +127,13 @@ export interface VolunteerStatus {
   >;
 }
 
-export function volunteerStatuses({ registry, live }: StatusContext): readonly VolunteerStatus[] {
+export function volunteerStatuses({ registry, live, audits }: StatusContext): readonly VolunteerStatus[] {
   return registry.list().map(({ name, state, id, site, lastSeenMs }) => {
     const found = id === undefined ? undefined : live.get(id);
     const isSilent = found === undefined || live.isSilent(found);
-    const refusal = isSilent ? "silent" : noCustomersReason(state, found);
+    const auditFailure = isSilent ? undefined : audits.reasonAgainst(found.id);
+    const failedAudit = auditFailure === undefined ? undefined : "audit-failed";
+    const refusal = isSilent ? "silent" : (noCustomersReason(state, found) ?? failedAudit);
     const shownSite = found?.site ?? site;
     const seenMs = found?.lastSeenWallMs ?? lastSeenMs;
     return {
@@ -137,6 +143,7 @@ export function volunteerStatuses({ registry, live }: StatusContext): readonly V
       ...(shownSite === undefined ? {} : { site: shownSite }),
       ...(seenMs === undefined ? {} : { lastSeen: new Date(seenMs).toISOString() }),
       ...(refusal === undefined ? {} : { noCustomers: refusal }),
+      ...(auditFailure === undefined ? {} : { auditFailure }),
       ...(isSilent ? {} : { live: publicPart(found) }),
     };
   });

@@ -21,6 +21,17 @@ interface Loads {
   nowMs: number;
 }
 
+interface ListedAs {
+  readonly isSilent: boolean;
+  readonly auditFailure: string | undefined;
+  readonly loads: Loads;
+}
+
+/** Why a volunteer gets no customers because of an audit, in words. */
+export interface AuditResults {
+  reasonAgainst(id: string): string | undefined;
+}
+
 /** A volunteer for the choice, with what central knows of its holdings. */
 export class CustomerVolunteer implements DeliveryVolunteer {
   readonly id: string;
@@ -30,6 +41,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   readonly consent: CustomerConsent;
   readonly isDraining: boolean;
   readonly isSilent: boolean;
+  readonly auditFailure: string | undefined;
   readonly release: number;
   readonly live: LiveVolunteer;
   readonly #report: LoadReport;
@@ -37,11 +49,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   #load: VolunteerLoad | undefined;
   #loadMs = 0;
 
-  constructor(
-    { name, state }: AdmittedVolunteer,
-    live: LiveVolunteer,
-    { isSilent, loads }: { readonly isSilent: boolean; readonly loads: Loads },
-  ) {
+  constructor({ name, state }: AdmittedVolunteer, live: LiveVolunteer, { isSilent, auditFailure, loads }: ListedAs) {
     this.id = live.id;
     this.name = name;
     this.site = live.site;
@@ -49,6 +57,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
     this.consent = live.customersFrom;
     this.isDraining = state === "draining";
     this.isSilent = isSilent;
+    this.auditFailure = auditFailure;
     this.release = live.release;
     this.live = live;
     this.#report = loadReportOf(live);
@@ -78,6 +87,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
 export class CustomerVolunteers {
   readonly #admitted: AdmittedVolunteers;
   readonly #live: LiveVolunteers;
+  readonly #audits: AuditResults;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #loads: Loads = { estimates: new LoadEstimates(), nowMs: 0 };
@@ -86,7 +96,12 @@ export class CustomerVolunteers {
   #liveRevision = -1;
   #listedMs = -Infinity;
 
-  constructor(admitted: AdmittedVolunteers, live: LiveVolunteers, { clock, random }: { clock: Clock; random: Random }) {
+  constructor(
+    admitted: AdmittedVolunteers,
+    live: LiveVolunteers,
+    { audits, clock, random }: { readonly audits: AuditResults; readonly clock: Clock; readonly random: Random },
+  ) {
+    this.#audits = audits;
     this.#admitted = admitted;
     this.#live = live;
     this.#clock = clock;
@@ -122,8 +137,10 @@ export class CustomerVolunteers {
     const listed: CustomerVolunteer[] = [];
     for (const row of this.#admitted.byId.values()) {
       const live = this.#live.get(row.id);
-      const context = { isSilent: live !== undefined && this.#live.isSilent(live), loads: this.#loads };
-      if (live !== undefined) listed.push(new CustomerVolunteer(row, live, context));
+      if (live === undefined) continue;
+      const auditFailure = this.#audits.reasonAgainst(row.id);
+      const as = { isSilent: this.#live.isSilent(live), auditFailure, loads: this.#loads };
+      listed.push(new CustomerVolunteer(row, live, as));
     }
     return listed;
   }

@@ -22,6 +22,7 @@ import { sendDescription } from "./description-routes.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
 import { releasedFile } from "./released-files.ts";
+import type { SeenCustomers } from "./seen-customers.ts";
 import { addressOf } from "./request-address.ts";
 
 export interface FileRouteContext {
@@ -34,6 +35,7 @@ export interface FileRouteContext {
 
 export interface CustomerRouteContext extends FileRouteContext {
   readonly choice: CustomerChoice;
+  readonly seen: SeenCustomers;
   /** Saw the request first, if there is one. */
   readonly front: RedirectFront | undefined;
   /** Where customers stand. */
@@ -101,6 +103,7 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
     if (file.asked.explanation === "text") return reply.type("text/plain").send(renderExplanation(explanation));
     return reply.type("application/json").send(`${JSON.stringify(explanation)}\n`);
   }
+  context.seen.note(exchange.request.raw.headers);
   const redirect = context.front?.isForOrigin(exchange.request.raw) === true ? undefined : choice.redirect(demand);
   if (redirect !== undefined) return reply.code(302).headers(redirect).send();
   return await sendContent(context, file.served, exchange);

@@ -1,7 +1,7 @@
 import type { BundleLayout } from "../core/bundle-layout.ts";
 import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
-import type { Entry } from "../manifest/entry.ts";
+import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { Release } from "../manifest/release.ts";
 import type { ContentPlace } from "../tracker/content-holders.ts";
 
@@ -48,6 +48,8 @@ export interface PublishedTree {
   readonly release: Release | undefined;
   /** Exact look-up in the current release. */
   entry(path: RepoPath): Entry | undefined;
+  /** The first file of the release in the order of content ids, from this one on: a random id draws a file. */
+  fileFrom(content: ContentId): FileEntry | undefined;
   /** Direct children of a directory ("" is not a path: undefined means the top), in byte order. */
   children(directory: RepoPath | undefined): readonly Entry[];
   /** Undefined if no retained copy with exactly these bytes is left. */

@@ -8,10 +8,12 @@ import type { SiteTable } from "../tracker/site-table.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerChoice } from "./customer-choice.ts";
 import type { ReleasedFiles } from "./released-files.ts";
+import type { SeenCustomers } from "./seen-customers.ts";
 
 export interface RedirectFrontContext {
   readonly files: ReleasedFiles;
   readonly choice: CustomerChoice;
+  readonly seen: SeenCustomers;
   readonly counters: CentralCounters;
   readonly siteTable: SiteTable;
   /** How customers reach central. */
@@ -39,7 +41,7 @@ export class RedirectFront {
   answer(request: IncomingMessage, response: ServerResponse): boolean {
     const { method, url = "", headers } = request;
     if ((method !== "GET" && method !== "HEAD") || url.startsWith(OWN_PREFIX) || hasBody(request)) return false;
-    const { files, choice, counters } = this.#context;
+    const { files, choice, counters, seen } = this.#context;
     const file = files.find(url);
     if (file === undefined) return false;
     const isBodyless = evaluatePreconditions(headers, validatorsOf(file.served)) !== "proceed";
@@ -52,6 +54,7 @@ export class RedirectFront {
       return false;
     }
     counters.customerRequests++;
+    seen.note(headers);
     response.writeHead(302, redirect).end();
     return true;
   }

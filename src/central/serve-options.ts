@@ -38,6 +38,8 @@ export interface ServeOptions {
   /** How often a publish by another process is looked for. */
   readonly refreshIntervalMs: number;
   readonly registrySaveIntervalMs: number;
+  /** Mean time between two audits of a volunteer; 0: none are audited. */
+  readonly auditIntervalMs: number;
   /** How often it is looked whether metadata must be signed anew. */
   readonly renewalIntervalMs: number;
   readonly slowReaders: SlowReaderLimits;
@@ -63,6 +65,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   stockIntervalMs: 30 * 60_000,
   refreshIntervalMs: 3_000,
   registrySaveIntervalMs: 10_000,
+  auditIntervalMs: 15 * 60_000,
   renewalIntervalMs: 3_600_000,
   slowReaders: DEFAULT_HTTP_SERVER_OPTIONS.slowReaders,
   swarmLimits: DEFAULT_SWARM_LIMITS,

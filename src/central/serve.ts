@@ -34,8 +34,10 @@ import { RevokedIds } from "./revoked-ids.ts";
 import { SavedRegistry } from "./saved-registry.ts";
 import type { ServeOptions, ServePorts } from "./serve-options.ts";
 import { StatusEvents } from "./status-events.ts";
+import { SeenCustomers } from "./seen-customers.ts";
 import { StatusHistory } from "./status-history.ts";
 import { registerStatusRoutes, renderStatus } from "./status-routes.ts";
+import { VolunteerAudits } from "./volunteer-audits.ts";
 
 /** A running `prsync serve`. Disposing it ends within 5 s. */
 export interface CentralProgram extends AsyncDisposable {
@@ -115,6 +117,9 @@ interface Parts {
   readonly origin: OriginNode;
 }
 
+/** How often it is looked whose audit is due. */
+const AUDIT_LOOK_MS = 1_000;
+
 /** Ties the parts together; each part does its own work. */
 class Central {
   readonly #parts: Parts;
@@ -123,6 +128,8 @@ class Central {
   #warnings: readonly string[] = [];
   #refreshing: Promise<unknown> = Promise.resolve();
 
+  readonly #seen = new SeenCustomers(Math.random);
+  readonly #audits: VolunteerAudits;
   readonly statusContext: StatusContext;
   readonly statusEvents: StatusEvents = new StatusEvents();
 
@@ -131,11 +138,22 @@ class Central {
     this.#events = events;
     const { ports, registry, live, origin } = parts;
     const node = (): SwarmNode => origin.node;
+    const customerHeaders = (): Readonly<Record<string, string>> => this.#seen.headers();
+    const auditing = {
+      tree: ports.tree,
+      live,
+      clock: ports.clock,
+      log: ports.log,
+      random: Math.random,
+      customerHeaders,
+    };
+    this.#audits = new VolunteerAudits(auditing, parts.options.auditIntervalMs);
     this.statusContext = {
       tree: ports.tree,
       registry,
       live,
       events,
+      audits: this.#audits,
       counters: this.#counters,
       clock: ports.clock,
       node,
@@ -183,7 +201,7 @@ class Central {
     const limits = { ...DEFAULT_STOCK_SWARM_LIMITS, intervalMs: options.stockIntervalMs };
     const random = Math.random;
     const admitted = new AdmittedVolunteers(registry);
-    const volunteers = new CustomerVolunteers(admitted, live, { clock: ports.clock, random });
+    const volunteers = new CustomerVolunteers(admitted, live, { audits: this.#audits, clock: ports.clock, random });
     const choosing = { tree: ports.tree, volunteers, counters: this.#counters, clock: ports.clock, random };
     const choice = new CustomerChoice(choosing, options.redirects);
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
@@ -194,6 +212,7 @@ class Central {
       live,
       random,
       choice,
+      seen: this.#seen,
       front: this.#front(choice),
       siteTable: options.siteTable,
       areSitesFair: options.areSitesFair,
@@ -216,7 +235,7 @@ class Central {
     if (redirects === undefined || trustedProxies.length > 0) return undefined;
     const files = new ReleasedFiles(ports.tree);
     const protocol = protocolOf(options.publicUrl);
-    return new RedirectFront({ files, choice, counters: this.#counters, siteTable, protocol });
+    return new RedirectFront({ files, choice, seen: this.#seen, counters: this.#counters, siteTable, protocol });
   }
 
   /** Runs one after the other, so that an event goes out once per release. */
@@ -267,6 +286,11 @@ class Central {
     every(options.registrySaveIntervalMs, "saving the registry", () => saved.save());
     every(STATUS_INTERVAL_MS, "looking at the status", async () => this.#observe());
     every(options.renewalIntervalMs, "renewing metadata", () => this.renew());
+    if (options.redirects !== undefined && options.auditIntervalMs > 0) {
+      every(AUDIT_LOOK_MS, "auditing volunteers", () => this.#audits.run());
+    }
+    // Ends requests under way before what waits for them.
+    stack.use(this.#audits);
     if (options.watch !== undefined) stack.use(await this.#watch(options.watch));
   }
 

@@ -85,9 +85,9 @@ function renderVolunteers(volunteers: readonly VolunteerStatus[]): string {
   return `<table id="volunteers"><tr>${head.map((title) => `<th>${title}`).join("")}</tr>${rows}</table>`;
 }
 
-function renderVolunteer({ name, state, site, live, lastSeen, noCustomers }: VolunteerStatus): string {
+function renderVolunteer({ name, state, site, live, lastSeen, noCustomers, auditFailure }: VolunteerStatus): string {
   const shownState = live?.isSyncing === true ? `${state}, synchronising` : state;
-  const customers = noCustomers === undefined ? `${live?.customers ?? 0} now` : `none: ${noCustomers}`;
+  const customers = noCustomers === undefined ? `${live?.customers ?? 0} now` : `none: ${auditFailure ?? noCustomers}`;
   const cells = [
     name,
     site ?? "",

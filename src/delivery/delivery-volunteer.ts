@@ -13,6 +13,8 @@ export interface DeliveryVolunteer {
   readonly isDraining: boolean;
   /** Two intervals without an announce. */
   readonly isSilent: boolean;
+  /** It did not give what it says it holds; in words. */
+  readonly auditFailure?: string | undefined;
   /** Release held, 0 none. */
   readonly release: number;
   readonly load: VolunteerLoad;

@@ -5,6 +5,7 @@ import { canReach, reachOf, type HostReach } from "./host-reach.ts";
 export type RejectReason =
   | "draining"
   | "silent"
+  | "audit-failed"
   | "no-customers"
   | "other-site"
   | "other-protocol"
@@ -54,6 +55,7 @@ export function standingReason(volunteer: DeliveryVolunteer, customer: Customer)
   if (volunteer.url === undefined) return "no-customers";
   if (volunteer.isDraining) return "draining";
   if (volunteer.isSilent) return "silent";
+  if (volunteer.auditFailure !== undefined) return "audit-failed";
   if (volunteer.consent === "site" && (customer.site === undefined || customer.site !== volunteer.site))
     return "other-site";
   return unreachableReason(volunteer.url, customer);

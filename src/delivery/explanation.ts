@@ -19,7 +19,12 @@ export interface Explanation {
     readonly site?: string;
     readonly waitSeconds: number;
   }[];
-  readonly rejected: readonly { readonly name: string; readonly reason: RejectReason }[];
+  readonly rejected: readonly {
+    readonly name: string;
+    readonly reason: RejectReason;
+    /** Of `audit-failed`: what was wrong. */
+    readonly detail?: string;
+  }[];
 }
 
 /** What was asked for. */
@@ -45,7 +50,11 @@ export function explain(decided: ExplainedRequest, choice: Choice, origin: Origi
       ...(site === undefined ? {} : { site }),
       waitSeconds: Math.round(expectedSeconds(load, decided.lengthBytes) * 10) / 10,
     })),
-    rejected: choice.rejected.map(({ volunteer, reason }) => ({ name: volunteer.name, reason })),
+    rejected: choice.rejected.map(({ volunteer: { name, auditFailure }, reason }) => {
+      return reason === "audit-failed" && auditFailure !== undefined
+        ? { name, reason, detail: auditFailure }
+        : { name, reason };
+    }),
   };
 }
 
@@ -61,6 +70,7 @@ const ORIGIN_WORDS: Readonly<Record<OriginReason, string>> = {
 const REJECT_WORDS: Readonly<Record<RejectReason, string>> = {
   draining: "the operator drains it",
   silent: "not heard of for two announce intervals",
+  "audit-failed": "failed an audit",
   "no-customers": "takes no customers, or told no URL for them",
   "other-site": "takes customers of its own site only",
   "other-protocol": "http where the customer came by https, or the other way round",
@@ -87,7 +97,7 @@ export function renderExplanation(explanation: Explanation): string {
     ),
     "",
     "not eligible:",
-    ...listed(rejected.map(({ name, reason }) => `${name}  ${reason}: ${REJECT_WORDS[reason]}`)),
+    ...listed(rejected.map(({ name, reason, detail }) => `${name}  ${reason}: ${detail ?? REJECT_WORDS[reason]}`)),
     "",
   ].join("\n");
 }

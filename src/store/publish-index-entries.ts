@@ -1,7 +1,9 @@
 import { repoPathBytes, type RepoPath } from "../core/repo-path.ts";
-import type { Entry } from "../manifest/entry.ts";
+import type { ContentId } from "../core/content-id.ts";
+import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { PublishIndex } from "./publish-index.ts";
-import { ENTRY_COLUMNS, entryOfRow, pathOf } from "./publish-index-rows.ts";
+import { ENTRY_COLUMNS, entryOfRow, hexBlob, pathOf } from "./publish-index-rows.ts";
+import { ROW_KIND } from "./publish-index-schema.ts";
 
 const FROM = `SELECT ${ENTRY_COLUMNS} FROM entries e LEFT JOIN contents c ON c.id = e.content`;
 
@@ -11,6 +13,19 @@ export function entryLookup(index: PublishIndex): (path: RepoPath) => Entry | un
   return (path) => {
     const row = statement.get(repoPathBytes(path));
     return row === undefined ? undefined : entryOfRow(row);
+  };
+}
+
+/** The first file in the order of content ids, from this one on. */
+export function fileFromLookup(index: PublishIndex): (content: ContentId) => FileEntry | undefined {
+  const statement = index.database.prepare(
+    `SELECT ${ENTRY_COLUMNS} FROM contents c JOIN entries e ON e.content = c.id
+     WHERE c.sha256 >= ? AND c.bundle IS NOT NULL AND e.kind = ${ROW_KIND.file} ORDER BY c.sha256 LIMIT 1`,
+  );
+  return (content) => {
+    const row = statement.get(hexBlob(content));
+    const entry = row === undefined ? undefined : entryOfRow(row);
+    return entry?.kind === "file" ? entry : undefined;
   };
 }
 

@@ -3,13 +3,13 @@ import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { decompressZstd } from "../codec/zstd.ts";
 import { RECORD_BYTES, parseContentTable } from "../manifest/content-table.ts";
-import type { Entry } from "../manifest/entry.ts";
+import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import { parseRelease, type Release } from "../manifest/release.ts";
 import { readFileIfExists } from "./durable-file.ts";
 import { StoreError } from "./errors.ts";
 import { IndexedContents, type IndexedPlace } from "./publish-index-contents.ts";
-import { childrenLookup, entryLookup } from "./publish-index-entries.ts";
+import { childrenLookup, entryLookup, fileFromLookup } from "./publish-index-entries.ts";
 import { IndexedRecompressions } from "./publish-index-recompressions.ts";
 import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
 import { IndexedReleases } from "./publish-index-release.ts";
@@ -51,6 +51,7 @@ interface OpenIndex {
   readonly retained: RetainedContents;
   readonly unpacked: UnpackedContents;
   readonly entry: (path: RepoPath) => Entry | undefined;
+  readonly fileFrom: (content: ContentId) => FileEntry | undefined;
   readonly children: (directory: RepoPath | undefined) => readonly Entry[];
 }
 
@@ -106,6 +107,11 @@ export class PublishedTreeReader implements Disposable {
 
   entry(path: RepoPath): Entry | undefined {
     return this.#open?.entry(path);
+  }
+
+  /** The first file of the release in the order of content ids, from this one on; one of its paths. */
+  fileFrom(content: ContentId): FileEntry | undefined {
+    return this.#open?.fileFrom(content);
   }
 
   /** Direct children, in byte order; undefined is the top. */
@@ -213,6 +219,7 @@ function openIndex(place: PublishedTreePlace): OpenIndex | undefined {
       open: (packed) => reader.open(packed),
     }),
     entry: entryLookup(index),
+    fileFrom: fileFromLookup(index),
     children: childrenLookup(index),
   };
 }

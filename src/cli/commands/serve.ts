@@ -98,6 +98,12 @@ export const serveCommand: Command = {
       help: "how long that is (at the latest 15 min after a change)",
     },
     {
+      name: "audit-interval",
+      kind: "duration",
+      placeholder: "15m",
+      help: "between two audits of a mirror by a customer's request, on average (0s: none)",
+    },
+    {
       name: "announce-interval",
       kind: "duration",
       placeholder: "60s",
@@ -163,6 +169,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     areSitesFair: args.flag("fair-sites"),
     redirects: redirectOptions(args),
     allowStockClients: args.flag("open"),
+    auditIntervalMs: args.number("audit-interval") ?? DEFAULT_SERVE_OPTIONS.auditIntervalMs,
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,
     watch: args.flag("watch") ? { ...DEFAULT_TREE_WATCHER_OPTIONS, quietMs } : undefined,
   };

@@ -32,6 +32,8 @@ interface Shown {
   readonly state: string;
   readonly site?: string;
   readonly lastSeen?: string;
+  readonly noCustomers?: string;
+  readonly auditFailure?: string;
   readonly live?: {
     readonly release: number;
     readonly isSyncing: boolean;
@@ -89,10 +91,12 @@ async function ask(stateDirectory: string, command: string, argument: unknown): 
   throw new UsageError([answer.message]);
 }
 
-function describe({ name, state, site, lastSeen, live }: Shown): string {
+function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure }: Shown): string {
   const seen =
     live === undefined
       ? `last seen ${lastSeen ?? "never"}`
       : `release ${live.release}${live.isSyncing ? ", syncing" : ""}, ${live.host}:${live.port}`;
-  return `${name}\t${state}\t${site ?? "-"}\t${seen}`;
+  const refusal =
+    live === undefined || noCustomers === undefined ? "" : `, no customers: ${auditFailure ?? noCustomers}`;
+  return `${name}\t${state}\t${site ?? "-"}\t${seen}${refusal}`;
 }
