@@ -17,7 +17,7 @@ export interface LocalitySituation {
  * Theorem 1: how many of the `hosts` of a subnet are expected to take the update from elsewhere within `untilSeconds` of the
  * release, N ∫ (1 − B̄*a(s))^(N−1) a(s) ds. (The theorem's words "from a remote subnet j" mean: *into* j.)
  */
-export function remoteDownloads(hosts: number, situation: LocalitySituation, untilSeconds = Infinity): number {
+export function remoteDownloads(hosts: number, situation: LocalitySituation, untilSeconds: number = Infinity): number {
   const { queries, stay } = situation;
   const nobodyElse = (s: number): number => aloneProbability(hosts, onlineShare(queries, stay, s));
   return hosts * integrate((s) => nobodyElse(s) * queries.density(s), breakpointsOf(situation, untilSeconds));
@@ -32,7 +32,11 @@ export function remoteDownloadsBound(hosts: number, rho: number): number {
  * Theorem 2: uploads out of a subnet per host of it within `untilSeconds`, R_t = E_ν ∫ (1 − B̄*a(s))^(S−1) a(s) ds, the same
  * for subnets of any bounded size as the number of all hosts grows.
  */
-export function remoteUploadShare(sizes: SubnetSizes, situation: LocalitySituation, untilSeconds = Infinity): number {
+export function remoteUploadShare(
+  sizes: SubnetSizes,
+  situation: LocalitySituation,
+  untilSeconds: number = Infinity,
+): number {
   return sizes.mean((hosts) => remoteDownloads(hosts, situation, untilSeconds) / hosts);
 }
 
