@@ -2,8 +2,10 @@ import { SecondCopyBudget } from "./second-copy-budget.ts";
 
 /** After the origin deferred a piece, somebody else is getting it and will offer it within about this time. */
 export const DEFERRAL_MS = 2_000;
-/** Without a block from any peer, or for a begun piece, for so long, the swarm counts as slow and the origin helps. */
+/** Without a block from any peer, or in the endgame for a begun piece, for so long, the swarm counts as slow and the origin helps. */
 export const PATIENCE_MS = 2_000;
+/** A begun piece while there is other work: on slow lines that many share, blocks come seconds apart. */
+const STUCK_MS = 10_000;
 /**
  * Peers that together give less than this share of what the origin gave when it was asked (never asked: than this rate),
  * while what they offer would take longer than {@link WEAK_TIME_MS}, get help.
@@ -24,6 +26,8 @@ export interface PieceSituation {
   readonly piece: number;
   /** Peers other than the origin that offer it. */
   readonly offerCount: number;
+  /** No piece is left that nobody works on. */
+  readonly isEndgame: boolean;
   /** Last time a block of it was asked for or came; undefined if nobody works on it. */
   readonly progressMs: number | undefined;
 }
@@ -99,8 +103,9 @@ export class OriginPolicy {
 
   mayAsk(situation: PieceSituation, nowMs: number): boolean {
     if (this.isResting(situation.piece, nowMs)) return false;
+    const patienceMs = situation.isEndgame ? PATIENCE_MS : STUCK_MS;
     if (!this.#isSecondCopy(situation.piece, situation.offerCount)) return true;
-    if (situation.progressMs !== undefined && nowMs - situation.progressMs > PATIENCE_MS) return true;
+    if (situation.progressMs !== undefined && nowMs - situation.progressMs > patienceMs) return true;
     if (situation.offerCount > 0 && !this.arePeersSlow(nowMs)) return false;
     this.#secondCopies.open(nowMs);
     return this.#secondCopies.hasRoom(nowMs);

@@ -86,7 +86,10 @@ function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): numb
   const isAcceptable = (piece: number): boolean =>
     peer.held.has(piece) &&
     view.mayCross(peer, piece, nowMs) &&
-    originPolicy.mayAsk({ piece, offerCount: availability.countOf(piece), progressMs: undefined }, nowMs);
+    originPolicy.mayAsk(
+      { piece, offerCount: availability.countOf(piece), progressMs: undefined, isEndgame: false },
+      nowMs,
+    );
   const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
   return availability.pickRarest(isAcceptable, view.random, counts);
 }
@@ -102,7 +105,9 @@ function mayHelp(view: PickerView, peer: DownloadPeer, { progress, nowMs }: Help
   if (!view.mayCross(peer, progress.piece, nowMs)) return false;
   if (!peer.isOrigin) return true;
   const { piece, progressMs } = progress;
-  return view.originPolicy.mayAsk({ piece, offerCount: view.availability.countOf(piece), progressMs }, nowMs);
+  const isEndgame = view.availability.openCount === 0;
+  const offerCount = view.availability.countOf(piece);
+  return view.originPolicy.mayAsk({ piece, offerCount, progressMs, isEndgame }, nowMs);
 }
 
 /** Endgame: every block has been asked for; those that are slow to come are asked of another peer as well. */

@@ -80,8 +80,8 @@ test("the ledger's memory is bounded", () => {
   expect(ledger.entryCount).toBeLessThanOrEqual(2 * 65_536);
 });
 
-const unoffered = { piece: 1, offerCount: 0, progressMs: undefined };
-const offered = { piece: 2, offerCount: 1, progressMs: undefined };
+const unoffered = { piece: 1, offerCount: 0, progressMs: undefined, isEndgame: false };
+const offered = { piece: 2, offerCount: 1, progressMs: undefined, isEndgame: false };
 
 test("pieces nobody offers are asked of the origin, offered ones are not", () => {
   const policy = new OriginPolicy(0);
@@ -89,12 +89,15 @@ test("pieces nobody offers are asked of the origin, offered ones are not", () =>
   expect(policy.mayAsk(offered, 0)).toBe(false);
 });
 
-test("offered pieces are asked of the origin if peers deliver nothing, or one piece hangs", () => {
+test("offered pieces are asked of the origin if peers deliver nothing, or the last pieces hang, or one hangs for long", () => {
   const policy = new OriginPolicy(0);
   expect(policy.mayAsk(offered, PATIENCE_MS + 1)).toBe(true);
   policy.noteBlock(false, PATIENCE_MS + 1);
   expect(policy.mayAsk(offered, PATIENCE_MS + 2)).toBe(false);
-  expect(policy.mayAsk({ ...offered, progressMs: 1 }, PATIENCE_MS + 2)).toBe(true);
+  expect(policy.mayAsk({ ...offered, progressMs: 1, isEndgame: true }, PATIENCE_MS + 2)).toBe(true);
+  expect(policy.mayAsk({ ...offered, progressMs: 1 }, PATIENCE_MS + 2)).toBe(false);
+  policy.noteBlock(false, 10_002);
+  expect(policy.mayAsk({ ...offered, progressMs: 1 }, 10_002)).toBe(true);
 });
 
 test("a deferred piece rests for two seconds, half a one if nothing comes at all", () => {
