@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { SlowReaderLimits } from "../net/http-server-slow-readers.ts";
-import { DEFAULT_HTTP_SERVER_OPTIONS } from "../net/http-server.ts";
+import { DEFAULT_HTTP_SERVER_OPTIONS, type HttpServerOptions } from "../net/http-server.ts";
 import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts";
 import type { TreeWatcherOptions } from "../net/tree-watcher.ts";
 import { type BandwidthLimits, UNLIMITED_BANDWIDTH } from "../swarm/host-bandwidth.ts";
@@ -79,6 +79,8 @@ export interface ServePorts {
   readonly authority: RepositoryAuthority;
   readonly clock: Clock;
   readonly log: ServeLog;
+  /** Hears of every request over HTTP once it is answered. */
+  readonly onAnswered?: HttpServerOptions["onAnswered"];
   /** Publishes TREE in a process of its own; needed for {@link ServeOptions.watch} alone. */
   readonly publish?: () => Promise<void>;
 }

@@ -180,6 +180,7 @@ class Central {
       ...DEFAULT_HTTP_SERVER_OPTIONS,
       ...{ host, port, trustedProxies, slowReaders, onFailure },
       ...(front === undefined ? {} : { front: front.answer.bind(front) }),
+      ...(ports.onAnswered === undefined ? {} : { onAnswered: ports.onAnswered }),
     };
     return await listenHttp(http, (app) => {
       registerFileRoutes(app, context);

@@ -15,6 +15,7 @@ import {
   listenHttp,
   OWN_PREFIX,
   type HttpServer,
+  type HttpServerOptions,
 } from "../net/http-server.ts";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CustomerTransfer } from "./customer-transfer.ts";
@@ -27,7 +28,7 @@ import type { Mirror } from "./mirror.ts";
  */
 export async function serveCustomers(
   mirror: Mirror,
-  place: { readonly host: string; readonly port: number },
+  place: { readonly host: string; readonly port: number } & Pick<HttpServerOptions, "onAnswered">,
 ): Promise<HttpServer> {
   const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
     mirror.ports.log.warn({ target: displayPath(target), reason: messageOf(error) }, "a request failed");

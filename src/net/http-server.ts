@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { messageOf } from "../core/errors.ts";
+import type { AnsweredRequest } from "../report/access-line.ts";
+import { AnsweredRequests } from "./answered-requests.ts";
 import { NetError } from "./errors.ts";
 import { ConnectionCaps } from "./http-server-caps.ts";
 import { answerClientError, sendProblem } from "./http-server-problem.ts";
@@ -23,6 +25,8 @@ export interface HttpServerOptions {
   readonly onFailure?: (failure: { readonly target: string; readonly error: unknown }) => void;
   /** Sees each request before the router; true: it was answered. */
   readonly front?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Hears of every request once its answer is sent or its connection gone, for an access log. */
+  readonly onAnswered?: (answered: AnsweredRequest) => void;
 }
 
 export const DEFAULT_HTTP_SERVER_OPTIONS: Omit<HttpServerOptions, "host" | "port"> = {
@@ -107,13 +111,14 @@ async function listen(app: FastifyInstance, { host, port }: HttpServerOptions): 
 }
 
 function createApp(options: HttpServerOptions): FastifyInstance {
+  const answered = options.onAnswered === undefined ? undefined : new AnsweredRequests(options.onAnswered);
   const app: FastifyInstance = fastify({
     logger: false,
     trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     forceCloseConnections: "idle",
-    serverFactory: (route) => createHttpServer(route, options.front),
+    serverFactory: (route) => createHttpServer(route, options.front, answered),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
       void sendProblem(reply, error.statusCode ?? 400, { code: "bad-request", message: error.message });
@@ -123,6 +128,8 @@ function createApp(options: HttpServerOptions): FastifyInstance {
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  if (answered !== undefined && options.trustedProxies.length > 0)
+    app.addHook("onRequest", async (request) => answered.noteForwarded(request.raw, request.ip));
   app.addHook("onRequest", refuseEarly);
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, options }));
   return app;
@@ -130,10 +137,20 @@ function createApp(options: HttpServerOptions): FastifyInstance {
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-function createHttpServer(route: RequestHandler, front: HttpServerOptions["front"]): Server {
+function createHttpServer(
+  route: RequestHandler,
+  front: HttpServerOptions["front"],
+  answered: AnsweredRequests | undefined,
+): Server {
   const handle: RequestHandler =
     front === undefined ? route : (request, response) => front(request, response) || route(request, response);
-  const server = createServer({ ...HTTP_LIMITS }, handle);
+  const server =
+    answered === undefined
+      ? createServer({ ...HTTP_LIMITS }, handle)
+      : createServer({ ...HTTP_LIMITS, ServerResponse: answered.ServerResponse }, (request, response) => {
+          answered.watch(request, response);
+          handle(request, response);
+        });
   server.maxRequestsPerSocket = 1_000;
   return server;
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LoopbackCentral } from "../support/loopback-central.ts";
@@ -24,8 +24,8 @@ describe("customers are sent to mirrors", () => {
     for (const path of POOL) write(path, randomBytes(300_000));
     write(INDEX, randomBytes(200_000));
     await central.publish();
-    await central.serve(["--announce-interval", "10s"]);
-    fresh = await central.daemon("fresh");
+    await central.serve(["--announce-interval", "10s", "--access-log", accessLog("central")]);
+    fresh = await central.daemon("fresh", ["--access-log", accessLog("fresh")]);
     stale = await central.daemon("stale", ["--pre-sync", `test ! -e '${holdBack}'`]);
     await fresh.waitFor(({ event }) => event === "synced");
     await stale.waitFor(({ event }) => event === "synced");
@@ -64,6 +64,19 @@ describe("customers are sent to mirrors", () => {
     expect(await metric("prsync_customer_bytes_total")).toBe(before);
   });
 
+  test("each request is a line of an access log, at central and at the mirror, also in a file put in its place", async () => {
+    const path = POOL[2]!;
+    const ask = async (from: string): Promise<void> => {
+      await (await fetch(`${from}/${encodeURI(path)}`, { redirect: "manual" })).arrayBuffer();
+    };
+    const request = `"GET /${encodeURI(path)} HTTP/1.1"`;
+    await ask(central.url);
+    await expect.poll(() => linesOf("central", request)).toMatch(/" 302 0 "-" "node"$/m);
+    renameSync(accessLog("fresh"), accessLog("fresh.1"));
+    await ask(fresh.ready.http);
+    await expect.poll(() => linesOf("fresh", request)).toMatch(/^127\.0\.0\.1 - - .*" 200 300000 "-" "node"$/m);
+  });
+
   test("a mirror that stays behind gets no index files, and gives nothing old under a new name", async () => {
     writeFileSync(holdBack, "");
     write(INDEX, randomBytes(200_000));
@@ -97,6 +110,15 @@ describe("customers are sent to mirrors", () => {
   function write(path: string, bytes: Uint8Array): void {
     mkdirSync(dirname(join(central.tree, path)), { recursive: true });
     writeFileSync(join(central.tree, path), bytes);
+  }
+
+  function accessLog(name: string): string {
+    return join(central.directory, `${name}.access.log`);
+  }
+
+  function linesOf(name: string, request: string): string {
+    const lines = readFileSync(accessLog(name), "latin1").split("\n");
+    return lines.filter((line) => line.includes(request)).join("\n");
   }
 
   function url(path: string): string {

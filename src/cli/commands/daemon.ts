@@ -11,6 +11,7 @@ import { listenControl } from "../../net/control-server.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { wildcardHost } from "../../net/wildcard-host.ts";
 import { describeSync } from "../../report/sync-summary.ts";
+import { ACCESS_LOG_OPTION, openAccessLog } from "../access-log.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -82,6 +83,7 @@ export const daemonCommand: Command = {
     { name: "no-delete", kind: "flag", help: "remove nothing" },
     ...MIRROR_OPTIONS,
     ...HOOK_OPTIONS,
+    ACCESS_LOG_OPTION,
     LOG_FILE_OPTION,
     LOG_FORMAT_OPTION,
     CONFIG_OPTION,
@@ -120,7 +122,8 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
     isLasting: true,
   });
   await using mirror = await openMirror(opening, ports);
-  await using http = await serveCustomers(mirror, place);
+  await using accessLog = openAccessLog(args, { clock: realClock, log });
+  await using http = await serveCustomers(mirror, accessLog ? { ...place, onAnswered: accessLog.note } : place);
   mirror.situation.customersFrom = customersFrom(args);
   mirror.situation.customerUrl = customersUrl ?? customerUrl(place.host, http.port);
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));

@@ -16,6 +16,7 @@ import { POLICY_NAMES } from "../../delivery/policies/named-policy.ts";
 import { parseSiteTable, type SiteTable } from "../../tracker/site-table.ts";
 import { type ParsedArguments, UsageError } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
+import { ACCESS_LOG_OPTION, openAccessLog } from "../access-log.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
   CONFIG_OPTION,
@@ -110,6 +111,7 @@ export const serveCommand: Command = {
       help: "between two announces of a mirror, 10s to 30m",
     },
     ...NETWORK_OPTIONS,
+    ACCESS_LOG_OPTION,
     LOG_FORMAT_OPTION,
     WORK_OPTION,
     CONFIG_OPTION,
@@ -141,7 +143,9 @@ async function runServe(args: ParsedArguments, outer: CommandContext): Promise<n
   using tree = await PublishedTreeReader.open({ treePath, ...place });
   const configured = args.configured?.wordsFor(publishCommand.options) ?? [];
   const publish = (): Promise<void> => publishInChild(treePath, place, configured).finally(settle);
-  await using program = await serveTree(options, { tree, authority, clock: realClock, log, publish });
+  await using accessLog = openAccessLog(args, { clock: realClock, log });
+  const ports = { tree, authority, clock: realClock, log, publish };
+  await using program = await serveTree(options, accessLog ? { ...ports, onAnswered: accessLog.note } : ports);
   const peer = `${new URL(program.httpUrl).hostname}:${program.peerPort}`;
   announceReady("serve", { http: program.httpUrl, peer }, { args, context });
   await untilAborted(context.signal);

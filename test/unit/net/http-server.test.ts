@@ -12,6 +12,7 @@ import {
   type HttpServerOptions,
   listenHttp,
 } from "../../../src/net/http-server.ts";
+import type { AnsweredRequest } from "../../../src/report/access-line.ts";
 import { rawExchange, statusOf } from "../../support/raw-http.ts";
 
 const LENGTH = 64 * 1024 * 1024;
@@ -166,4 +167,45 @@ test("closing ends open transfers after the grace period", async () => {
 test("a taken port is told as listen-failed", async () => {
   const { server } = await start();
   await expect(start({ port: server.port })).rejects.toMatchObject({ code: "listen-failed" });
+});
+
+test("every request is told with its status and the bytes of its body, answered by the front, refused or left", async () => {
+  const told: AnsweredRequest[] = [];
+  const front: HttpServerOptions["front"] = (request, response) => {
+    if (request.url !== "/moved") return false;
+    response.writeHead(302, { Location: "/" }).end();
+    return true;
+  };
+  const { server } = await start({ front, onAnswered: (answered) => told.push(answered) });
+  const agent = "User-Agent: wget\r\nReferer: http://x/\r\n";
+  await rawExchange(server.port, get("/a", agent));
+  await rawExchange(server.port, get("/moved"));
+  await rawExchange(server.port, get("/a").replace("GET", "HEAD"));
+  await rawExchange(server.port, get("/.prsync/nothing"));
+  // Two requests in one go: each answer has its own bytes.
+  await rawExchange(server.port, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n" + get("/cd"));
+  const short = told.map(({ method, target, status, bodyBytes }) => [method, target, status, bodyBytes]);
+  expect(short).toEqual([
+    ["GET", "/a", 200, 4],
+    ["GET", "/moved", 302, 0],
+    ["HEAD", "/a", 200, 0],
+    ["GET", "/.prsync/nothing", 404, expect.any(Number)],
+    ["GET", "/b", 200, 4],
+    ["GET", "/cd", 200, 5],
+  ]);
+  expect(told[0]).toMatchObject({ address: "127.0.0.1", httpVersion: "1.1", referer: "http://x/", userAgent: "wget" });
+  const { promise: hasBegun, resolve } = Promise.withResolvers<void>();
+  const socket = connect(server.port, "127.0.0.1", () => socket.write(get("/.prsync/big")));
+  socket.once("data", () => (socket.destroy(), resolve()));
+  await hasBegun;
+  await expect.poll(() => told.length).toBe(7);
+  expect(told[6]).toMatchObject({ target: "/.prsync/big", status: 200 });
+  expect(told[6]!.bodyBytes).toBeLessThan(LENGTH);
+});
+
+test("behind a trusted proxy the customer's address is told", async () => {
+  const told: string[] = [];
+  const { server } = await start({ trustedProxies: ["127.0.0.1"], onAnswered: ({ address }) => told.push(address) });
+  await rawExchange(server.port, get("/a", "X-Forwarded-For: 203.0.113.9\r\n"));
+  expect(told).toEqual(["203.0.113.9"]);
 });
