@@ -118,7 +118,7 @@ function createApp(options: HttpServerOptions): FastifyInstance {
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     forceCloseConnections: "idle",
-    serverFactory: (route) => createHttpServer(route, options.front, answered),
+    serverFactory: (route) => createHttpServer(route, options, answered),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
       void sendProblem(reply, error.statusCode ?? 400, { code: "bad-request", message: error.message });
@@ -139,11 +139,11 @@ type RequestHandler = (request: IncomingMessage, response: ServerResponse) => vo
 
 function createHttpServer(
   route: RequestHandler,
-  front: HttpServerOptions["front"],
+  options: HttpServerOptions,
   answered: AnsweredRequests | undefined,
 ): Server {
-  const handle: RequestHandler =
-    front === undefined ? route : (request, response) => front(request, response) || route(request, response);
+  const handle: RequestHandler = (request, response) =>
+    void (asksFront(options, request, response) || route(request, response));
   const server =
     answered === undefined
       ? createServer({ ...HTTP_LIMITS }, handle)
@@ -153,6 +153,18 @@ function createHttpServer(
         });
   server.maxRequestsPerSocket = 1_000;
   return server;
+}
+
+/** True: the front answered. A front that fails costs at most this answer: thrown on, its error would end the process. */
+function asksFront(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): boolean {
+  try {
+    return options.front?.(request, response) === true;
+  } catch (error) {
+    options.onFailure?.({ target: request.url ?? "", error });
+    if (!response.headersSent) return false;
+    response.destroy();
+    return true;
+  }
 }
 
 /** Refuses what no route takes before a byte of a body is read (rows H02, H22). */

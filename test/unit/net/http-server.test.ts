@@ -209,3 +209,18 @@ test("behind a trusted proxy the customer's address is told", async () => {
   await rawExchange(server.port, get("/a", "X-Forwarded-For: 203.0.113.9\r\n"));
   expect(told).toEqual(["203.0.113.9"]);
 });
+
+test("a front that fails is told of, and costs an answer only if it had begun one", async () => {
+  const failures: string[] = [];
+  const { server } = await start({
+    onFailure: ({ target, error }) => void failures.push(`${target} ${messageOf(error)}`),
+    front: ({ url }, response) => {
+      if (url === "/begun") response.writeHead(302, { Location: "/" }).flushHeaders();
+      throw new Error("database is locked");
+    },
+  });
+  expect(statusOf(await rawExchange(server.port, get("/a")))).toBe(200);
+  await rawExchange(server.port, get("/begun"));
+  expect(statusOf(await rawExchange(server.port, get("/b")))).toBe(200);
+  expect(failures).toEqual(["/a", "/begun", "/b"].map((target) => `${target} database is locked`));
+});
