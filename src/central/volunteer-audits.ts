@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import type { Clock, Random } from "../core/clock.ts";
 import { contentIdOf } from "../core/content-id.ts";
 import { displayPath } from "../core/repo-path.ts";
@@ -8,6 +9,7 @@ import { contentUrl } from "../delivery/redirect-answer.ts";
 import { NetError } from "../net/errors.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { holdsContent } from "../tracker/content-holders.ts";
+import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { ServeLog } from "./ports.ts";
@@ -66,14 +68,14 @@ export class VolunteerAudits implements AsyncDisposable {
   /** Central must not be led to places that the volunteer itself could not reach: its own services, its own network. */
   #isAskable(volunteer: LiveVolunteer): boolean {
     const { live } = this.#context;
-    if (volunteer.url === undefined || live.isSilent(volunteer)) return false;
+    if (volunteer.url === undefined || live.isSilent(volunteer) || isEmpty(volunteer.holdings)) return false;
     return canReach(reachOf(volunteer.host), reachOf(new URL(volunteer.url).hostname));
   }
 
   async #audit(volunteer: LiveVolunteer): Promise<void> {
     const { clock, log } = this.#context;
     const { id } = volunteer;
-    const question = this.#questionFor(volunteer);
+    const question = await this.#questionFor(volunteer);
     const problem = question === undefined ? undefined : await this.#ask(volunteer, question);
     const nowMs = clock.monotonicMs();
     const before = this.reasonAgainst(id);
@@ -86,7 +88,7 @@ export class VolunteerAudits implements AsyncDisposable {
   }
 
   /** The file that it failed, else one drawn among those it claims to have. */
-  #questionFor(volunteer: LiveVolunteer): AuditQuestion | undefined {
+  async #questionFor(volunteer: LiveVolunteer): Promise<AuditQuestion | undefined> {
     const failed = this.#schedule.failedQuestion(volunteer.id);
     if (failed !== undefined && this.#isClaimed(volunteer, failed)) return failed;
     for (let draws = 0; draws < MAX_DRAWS; draws++) {
@@ -94,6 +96,8 @@ export class VolunteerAudits implements AsyncDisposable {
       if (entry === undefined) continue;
       const question = { path: entry.path, content: entry.content, lengthBytes: entry.size };
       if (this.#isClaimed(volunteer, question)) return question;
+      // Each draw is a look-up on the main thread: requests go between them.
+      await setImmediate();
     }
     return undefined;
   }
@@ -127,4 +131,9 @@ export class VolunteerAudits implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
   }
+}
+
+/** Nothing to ask it about. */
+function isEmpty({ completeRelease, bundles }: Holdings): boolean {
+  return completeRelease === 0 && bundles.size === 0;
 }

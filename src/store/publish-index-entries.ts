@@ -16,12 +16,16 @@ export function entryLookup(index: PublishIndex): (path: RepoPath) => Entry | un
   };
 }
 
+/**
+ * A file of the release by content id. The join is CROSS because its order is meant: left to itself SQLite walks all entries and sorts them,
+ * 28 ms of 50,000 files in place of 0.06 ms.
+ */
+export const FILE_FROM_QUERY: string = `SELECT ${ENTRY_COLUMNS} FROM contents c CROSS JOIN entries e ON e.content = c.id
+  WHERE c.sha256 >= ? AND c.bundle IS NOT NULL AND e.kind = ${ROW_KIND.file} ORDER BY c.sha256 LIMIT 1`;
+
 /** The first file in the order of content ids, from this one on. */
 export function fileFromLookup(index: PublishIndex): (content: ContentId) => FileEntry | undefined {
-  const statement = index.database.prepare(
-    `SELECT ${ENTRY_COLUMNS} FROM contents c JOIN entries e ON e.content = c.id
-     WHERE c.sha256 >= ? AND c.bundle IS NOT NULL AND e.kind = ${ROW_KIND.file} ORDER BY c.sha256 LIMIT 1`,
-  );
+  const statement = index.database.prepare(FILE_FROM_QUERY);
   return (content) => {
     const row = statement.get(hexBlob(content));
     const entry = row === undefined ? undefined : entryOfRow(row);
