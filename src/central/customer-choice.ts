@@ -6,12 +6,13 @@ import { explain, type Explanation, type OriginReason } from "../delivery/explan
 import { type PolicyName, policyNamed } from "../delivery/policies/named-policy.ts";
 import type { Policy } from "../delivery/policies/policy.ts";
 import { type AskedContent, type RecentRequest, RecentRequests } from "../delivery/recent-requests.ts";
-import { redirectHeaders, type RedirectHeaders } from "../delivery/redirect-answer.ts";
+import { redirectHeaders, type RedirectHeaders, type RedirectPlace } from "../delivery/redirect-answer.ts";
 import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
 import { holdsContent } from "../tracker/content-holders.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerVolunteer, CustomerVolunteers } from "./customer-volunteers.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import type { RedirectSignatures } from "./redirect-signatures.ts";
 import type { ReleasedFile } from "./released-files.ts";
 
 /** Whether and how customers are sent to volunteers. */
@@ -45,6 +46,7 @@ export interface ChoiceContext {
   readonly tree: PublishedTree;
   readonly volunteers: CustomerVolunteers;
   readonly counters: CentralCounters;
+  readonly signatures: RedirectSignatures;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -85,7 +87,16 @@ export class CustomerChoice {
     if (!demand.isHead) this.#remember(demand, question, { chosen: isForOrigin ? undefined : ranked[0], nowMs });
     if (isForOrigin) return undefined;
     counters.customerRedirects++;
-    return redirectHeaders(ranked as RedirectPlaces, demand.file.target);
+    return redirectHeaders(this.#signed(ranked as RedirectPlaces, demand), demand.file.target);
+  }
+
+  /** Made only for who wants one: most want none. */
+  #signed(places: RedirectPlaces, { file }: FileDemand): readonly RedirectPlace[] {
+    if (!places.some(({ live }) => live.isOnlyRedirected)) return places;
+    const { signatures } = this.#context;
+    return places.map(({ id, url, live }) =>
+      live.isOnlyRedirected ? { url, signature: signatures.queryFor(id, file.served.content) } : { url },
+    );
   }
 
   #remember(
@@ -117,11 +128,15 @@ export class CustomerChoice {
     return explain({ path: file.path, content, lengthBytes, release, customer }, choice, origin);
   }
 
-  /** Base URLs of the volunteers that could serve this customer now, best first. */
+  /** Base URLs of the volunteers that could serve this customer now, best first; not those that want a signature, which would not last. */
   places(demand: FileDemand): readonly string[] {
     if (this.#options === undefined) return [];
-    const question = this.#question(demand, this.#context.clock.monotonicMs());
-    return chooseQuickly(this.#context.volunteers.pools(), question.demand, question.rules).map(({ url }) => url!);
+    const { demand: needed, rules } = this.#question(demand, this.#context.clock.monotonicMs());
+    const lasting = {
+      ...needed,
+      isHeldBy: (volunteer: CustomerVolunteer) => !volunteer.live.isOnlyRedirected && needed.isHeldBy(volunteer),
+    };
+    return chooseQuickly(this.#context.volunteers.pools(), lasting, rules).map(({ url }) => url!);
   }
 
   #originReason({ isOriginWanted, isBodyless, file }: FileDemand): OriginReason | undefined {

@@ -28,6 +28,7 @@ import { createOriginNode, type OriginNode } from "./origin-node.ts";
 import { startPeriodic } from "./periodic.ts";
 import { PortChecks } from "./port-checks.ts";
 import { RedirectFront } from "./redirect-front.ts";
+import { RedirectSignatures } from "./redirect-signatures.ts";
 import { ReleaseEvents } from "./release-events.ts";
 import { ReleasedFiles } from "./released-files.ts";
 import { RevokedIds } from "./revoked-ids.ts";
@@ -129,6 +130,7 @@ class Central {
   #refreshing: Promise<unknown> = Promise.resolve();
 
   readonly #seen = new SeenCustomers(Math.random);
+  readonly #signatures: RedirectSignatures;
   readonly #audits: VolunteerAudits;
   readonly statusContext: StatusContext;
   readonly statusEvents: StatusEvents = new StatusEvents();
@@ -139,9 +141,11 @@ class Central {
     const { ports, registry, live, origin } = parts;
     const node = (): SwarmNode => origin.node;
     const customerHeaders = (): Readonly<Record<string, string>> => this.#seen.headers();
+    this.#signatures = new RedirectSignatures(ports.authority, ports.clock);
     const auditing = {
       tree: ports.tree,
       live,
+      signatures: this.#signatures,
       clock: ports.clock,
       log: ports.log,
       random: Math.random,
@@ -203,8 +207,8 @@ class Central {
     const random = Math.random;
     const admitted = new AdmittedVolunteers(registry);
     const volunteers = new CustomerVolunteers(admitted, live, { audits: this.#audits, clock: ports.clock, random });
-    const choosing = { tree: ports.tree, volunteers, counters: this.#counters, clock: ports.clock, random };
-    const choice = new CustomerChoice(choosing, options.redirects);
+    const known = { tree: ports.tree, volunteers, counters: this.#counters, signatures: this.#signatures };
+    const choice = new CustomerChoice({ ...known, clock: ports.clock, random }, options.redirects);
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
     return {
       ...ports,

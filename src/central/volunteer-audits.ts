@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { Clock, Random } from "../core/clock.ts";
-import { contentIdOf } from "../core/content-id.ts";
-import { displayPath } from "../core/repo-path.ts";
+import { type ContentId, contentIdOf } from "../core/content-id.ts";
+import { displayPath, type RepoPath } from "../core/repo-path.ts";
 import { type AuditQuestion, AuditSchedule } from "../delivery/audit-schedule.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { contentUrl } from "../delivery/redirect-answer.ts";
@@ -14,10 +14,12 @@ import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import type { RedirectSignatures } from "./redirect-signatures.ts";
 
 export interface AuditContext {
   readonly tree: PublishedTree;
   readonly live: LiveVolunteers;
+  readonly signatures: RedirectSignatures;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: ServeLog;
@@ -108,8 +110,9 @@ export class VolunteerAudits implements AsyncDisposable {
   }
 
   /** What is wrong with the answer, in words; undefined: nothing, or central has no copy itself to compare with. */
-  async #ask({ url }: LiveVolunteer, { path, content, lengthBytes }: AuditQuestion): Promise<string | undefined> {
+  async #ask(volunteer: LiveVolunteer, { path, content, lengthBytes }: AuditQuestion): Promise<string | undefined> {
     const { tree, random, customerHeaders } = this.#context;
+    const url = this.#urlAt(volunteer, path, content);
     const askedBytes = Math.min(lengthBytes, MAX_ASKED_BYTES);
     const start = Math.floor(random() * (lengthBytes - askedBytes + 1));
     await using copy = await tree.openContent(content);
@@ -119,13 +122,19 @@ export class VolunteerAudits implements AsyncDisposable {
     const limits = { range, headers: customerHeaders(), maxBytes: askedBytes, deadlineMs: DEADLINE_MS };
     const what = displayPath(path);
     try {
-      const { status, body } = await this.#client.get(contentUrl(url!, path, content), limits);
+      const { status, body } = await this.#client.get(url, limits);
       if (status !== 206) return `answered ${status} for a range of ${what}`;
       return body.equals(expected) ? undefined : `gave wrong bytes of ${what}`;
     } catch (error) {
       if (error instanceof NetError) return `gave no answer for ${what}: ${error.code}`;
       throw error;
     }
+  }
+
+  /** Where a customer would be sent. */
+  #urlAt({ id, url, isOnlyRedirected }: LiveVolunteer, path: RepoPath, content: ContentId): string {
+    const signature = isOnlyRedirected ? this.#context.signatures.queryFor(id, content) : "";
+    return contentUrl(url!, path, content) + signature;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

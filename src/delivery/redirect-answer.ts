@@ -11,6 +11,8 @@ export type RedirectHeaders = Readonly<
 export interface RedirectPlace {
   /** Base URL as it was registered, without a slash at the end. */
   readonly url: string;
+  /** Stands at the end of the query there: central's signature, if it wants one. */
+  readonly signature?: string;
 }
 
 /**
@@ -21,11 +23,12 @@ export interface RedirectPlace {
  */
 export function redirectHeaders(places: readonly RedirectPlace[], { suffix, digest }: RedirectTarget): RedirectHeaders {
   let links = "";
-  for (const [index, { url }] of places.entries()) {
-    links += `${index === 0 ? "" : ", "}<${url}${suffix}>; rel=duplicate; pri=${index + 1}`;
+  for (const [index, { url, signature = "" }] of places.entries()) {
+    links += `${index === 0 ? "" : ", "}<${url}${suffix}${signature}>; rel=duplicate; pri=${index + 1}`;
   }
+  const [first] = places;
   return {
-    Location: places[0]!.url + suffix,
+    Location: first!.url + suffix + (first!.signature ?? ""),
     Link: links,
     Digest: digest,
     // Who is sent where changes with every request.

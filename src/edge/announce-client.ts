@@ -40,6 +40,8 @@ export interface AnnounceBody {
   readonly url?: string;
   /** Left out: any. */
   readonly customersFrom?: "site";
+  /** Nobody is served without central's signature. */
+  readonly onlyRedirected?: true;
   readonly holdings: AnnouncedHoldings;
 }
 

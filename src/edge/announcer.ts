@@ -152,7 +152,7 @@ export class Announcer implements AsyncDisposable {
     const { identity, situation, uploadCapacityBytesPerSecond: capacity } = this.#context;
     const { repository, site } = identity;
     const { border } = this.#context.swarm.counters;
-    const { customerUrl, customersFrom } = situation;
+    const { customerUrl, customersFrom, isOnlyRedirected } = situation;
     const { isSyncing, bytesLeft, customers, customerBytesLeft } = situation.load;
     return {
       repository,
@@ -173,6 +173,7 @@ export class Announcer implements AsyncDisposable {
       },
       ...(customerUrl === undefined || customersFrom === "none" ? {} : { url: customerUrl }),
       ...(customersFrom === "site" ? { customersFrom } : {}),
+      ...(isOnlyRedirected ? { onlyRedirected: true } : {}),
       holdings,
     };
   }

@@ -20,6 +20,7 @@ import {
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CustomerTransfer } from "./customer-transfer.ts";
 import type { Mirror } from "./mirror.ts";
+import { originOfCustomer } from "./redirected-customer.ts";
 
 /**
  * A mirror's HTTP for customers: the held release by exact look-up, bytes only if they are exactly that content. What it
@@ -54,6 +55,11 @@ async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyRep
     return sendProblem(reply, 404, { code: "not-found", message: "no such address under /.prsync/" });
   }
   if (mirror.situation.customersFrom === "none") return sendToCentral(mirror, { request, reply });
+  if (mirror.situation.isOnlyRedirected) {
+    const origin = originOfCustomer(mirror, request.originalUrl);
+    if (origin === "own-accord") return sendToChoice(mirror, { request, reply });
+    if (origin === "refused") return sendToCentral(mirror, { request, reply });
+  }
   const decision = decideCustomerRequest(asked, (path) => heldEntryAt(mirror, path));
   switch (decision.kind) {
     case "missing":
@@ -148,6 +154,16 @@ function heldContent(mirror: Mirror, content: ContentId, transfer: CustomerTrans
 
 function sendToCentral(mirror: Mirror, { request, reply }: Exchange): FastifyReply {
   return reply.code(302).headers(redirectToCentral(mirror, request)).send();
+}
+
+/** Central may send it on, to this mirror too: with a signature then. */
+function sendToChoice(mirror: Mirror, { request, reply }: Exchange): FastifyReply {
+  const [path = "/"] = request.originalUrl.split("?");
+  return reply
+    .code(302)
+    .header("Location", mirror.identity.centralUrl + path)
+    .header("Cache-Control", "no-store")
+    .send();
 }
 
 /** The raw target is legal in a header: the request parser took it. A query of ours is dropped, central needs the path. */

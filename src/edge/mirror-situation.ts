@@ -28,6 +28,8 @@ export interface MirrorSituation {
   customerUrl: string | undefined;
   /** Whose customers this mirror takes (`daemon --customers`). */
   customersFrom: CustomersFrom;
+  /** Nobody is served whom central did not send, by its signature (`daemon --only-redirected`). */
+  isOnlyRedirected: boolean;
   /** The newest pass central gave. */
   pass: string;
   /** Pass key of the newest trusted release, 32 bytes; before the first nobody is admitted. */

@@ -301,6 +301,7 @@ function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorS
     obtained: { reused: 0, fromPeers: 0, fromOrigin: 0 },
     customerUrl: undefined,
     customersFrom: "any",
+    isOnlyRedirected: false,
     pass: identity.pass,
     passKey: new Uint8Array(32),
     trustEndsMs: undefined,

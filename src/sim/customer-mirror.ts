@@ -153,6 +153,7 @@ export class CustomerMirror {
       site: undefined,
       url: `http://${this.id}.example.org`,
       customersFrom: "any",
+      isOnlyRedirected: false,
       border: undefined,
       transfers: undefined,
       holdings: { base: 0, completeRelease: 1, bundles: new Map() },

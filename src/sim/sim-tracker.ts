@@ -124,6 +124,7 @@ function announceOf({
     site,
     url: undefined,
     customersFrom: "any",
+    isOnlyRedirected: false,
     border,
     transfers: undefined,
     holdings: {

@@ -15,6 +15,8 @@ export interface LiveVolunteer {
   readonly url: string | undefined;
   /** Whose customers it takes, if it has a URL. */
   readonly customersFrom: "any" | "site";
+  /** It serves nobody without central's signature. */
+  readonly isOnlyRedirected: boolean;
   /** Release held, 0 none. */
   readonly release: number;
   readonly isSyncing: boolean;

@@ -73,6 +73,7 @@ export class LiveVolunteers {
       site: announce.site ?? from.site ?? this.#siteTable.siteOf(from.host),
       url: announce.url,
       customersFrom: announce.customersFrom,
+      isOnlyRedirected: announce.isOnlyRedirected,
       release: announce.release,
       isSyncing: announce.isSyncing,
       bytesLeft: announce.bytesLeft,

@@ -11,6 +11,7 @@ const volunteerSchema = z.object({
   site: z.string().optional(),
   url: z.string().optional(),
   customersFrom: z.enum(["any", "site"]).default("any"),
+  isOnlyRedirected: z.boolean().default(false),
   release: count,
   isSyncing: z.boolean(),
   bytesLeft: count,

@@ -24,6 +24,8 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly url: string | undefined;
   /** Whose customers it takes, if it has a URL. */
   readonly customersFrom: "any" | "site";
+  /** It serves nobody without central's signature. */
+  readonly isOnlyRedirected: boolean;
   readonly holdings: HoldingsReport;
   /** Bytes to and from other sites since its program started; undefined if it does not tell. */
   readonly border: BorderReport | undefined;
@@ -58,6 +60,7 @@ const bodySchema = z.object({
     .optional(),
   url: z.string().max(512).optional(),
   customersFrom: z.enum(["any", "site"]).default("any"),
+  onlyRedirected: z.boolean().default(false),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
   transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
@@ -74,7 +77,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, border, transfers, ...figures } = parsed.data;
+  const { syncing, holdings, site, url, onlyRedirected, border, transfers, ...figures } = parsed.data;
   const counters = readAnnounceQuery(parseByteQuery(query));
   return {
     ...counters,
@@ -82,6 +85,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     isSyncing: syncing,
     site,
     url: url === undefined ? undefined : readBaseUrl(url),
+    isOnlyRedirected: onlyRedirected,
     holdings: readHoldings(holdings),
     border: border && { uploadedBytes: border.uploaded, downloadedBytes: border.downloaded },
     transfers: transfers && {

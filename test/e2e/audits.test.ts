@@ -41,7 +41,8 @@ beforeAll(async () => {
   }).listen(0, "127.0.0.1");
   await new Promise((listening) => web.once("listening", listening));
   const url = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
-  sound = await central.daemon("sound");
+  // Audits reach it as customers do: by signed URLs.
+  sound = await central.daemon("sound", ["--only-redirected"]);
   rotten = await central.daemon("rotten", ["--public-url", url]);
   for (const mirror of [sound, rotten]) await mirror.waitFor(({ event }) => event === "synced");
 }, 120_000);

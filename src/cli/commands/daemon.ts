@@ -67,6 +67,7 @@ export const daemonCommand: Command = {
       choices: ["any", "site", "none"],
       help: "whose customers central may send here: any (default), those of its own site, none",
     },
+    { name: "only-redirected", kind: "flag", help: "serve only customers whom central sent here just now" },
     {
       name: "interval",
       kind: "duration",
@@ -122,9 +123,10 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
     isLasting: true,
   });
   await using mirror = await openMirror(opening, ports);
+  mirror.situation.customersFrom = customersFrom(args);
+  mirror.situation.isOnlyRedirected = args.flag("only-redirected");
   await using accessLog = openAccessLog(args, { clock: realClock, log });
   await using http = await serveCustomers(mirror, accessLog ? { ...place, onAnswered: accessLog.note } : place);
-  mirror.situation.customersFrom = customersFrom(args);
   mirror.situation.customerUrl = customersUrl ?? customerUrl(place.host, http.port);
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(

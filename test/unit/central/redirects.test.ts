@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
 import type { ServeOptions } from "../../../src/central/serve-options.ts";
 import { VolunteerRegistry } from "../../../src/store/volunteer-registry.ts";
+import { verifySignedQuery } from "../../../src/trust/redirect-signature.ts";
 import { CentralFixture, type TestVolunteer } from "../../support/central-fixture.ts";
 
 /** Until a volunteer's port was tried; machines may be busy. */
@@ -51,6 +52,29 @@ test("a file is a redirect to who has it, with digest and duplicates, for GET an
   expect(fields["digest"]).toBe(`SHA-256=${createHash("sha256").update(ISO).digest("base64")}`);
   expect(fields["link"]).toMatch(/^<[^>]*\/latest\?[^>]*>; rel=duplicate; pri=1, <[^>]*>; rel=duplicate; pri=2$/);
   expect(fields["cache-control"]).toBe("no-store");
+});
+
+test("to a mirror that wants it the redirect is signed, for this mirror, content and some minutes; descriptions leave it out", async () => {
+  const fixture = await served({ publicUrl: "http://central.example.org" });
+  const { id } = await mirror(fixture, "strict", { onlyRedirected: true });
+  await mirror(fixture, "open");
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(2);
+  const link = (await fixture.get("/a.iso")).headers.get("link")!;
+  const urls = [...link.matchAll(/<([^>]*)>/g)].map(([, url]) => new URL(url!));
+  const [open, strict] = urls.sort((a, b) => (a.pathname < b.pathname ? -1 : 1));
+  expect(open!.search).toBe(`?sha256=${sha256(ISO)}`);
+  const { sha256: content = "", until, signature } = Object.fromEntries(strict!.searchParams);
+  const { repositoryId: repository, passSigner } = fixture.repository;
+  const nowMs = Date.now() + 10 * 60_000;
+  const signed = { repository, volunteer: id, content };
+  expect(verifySignedQuery(passSigner.publicKey, signed, { until, signature, nowMs })).toBe(true);
+  const late = { until, signature, nowMs: Date.now() + 15 * 60_000 + 1_000 };
+  expect(verifySignedQuery(passSigner.publicKey, signed, late)).toBe(false);
+  const meta4 = await (await fixture.get("/a.iso.meta4")).text();
+  expect(meta4.match(/<url [^>]*>[^<?]*/g)).toEqual([
+    '<url priority="1">http://127.0.0.1:1/open/a.iso',
+    '<url priority="2">http://central.example.org/a.iso',
+  ]);
 });
 
 test("small files, origin=1, conditions that hold and everything with --no-redirect stay with central", async () => {

@@ -53,6 +53,7 @@ async function tracker(): Promise<Tracker> {
     obtained: { reused: 1, fromPeers: 2, fromOrigin: 3 },
     customerUrl: undefined,
     customersFrom: "any",
+    isOnlyRedirected: false,
     pass: "",
     passKey: new Uint8Array(32),
     revoked: new Set(),
@@ -167,17 +168,25 @@ test("while bytes are on their way it announces more often", async () => {
 });
 
 test.each([
-  ["any", { url: "http://mirror.example" }, ["customersFrom"]],
+  ["any", { url: "http://mirror.example" }, ["customersFrom", "onlyRedirected"]],
   ["site", { url: "http://mirror.example", customersFrom: "site" }, []],
   ["none", {}, ["url", "customersFrom"]],
-] as const)("customers from %s: told with the URL, or no URL at all", async (customersFrom, told, untold) => {
-  const state = await tracker();
-  Object.assign(state.situation, { customerUrl: "http://mirror.example", customersFrom });
-  state.situation.load = { ...state.situation.load, customers: 1, customerBytesLeft: 9 };
-  await state.announcer.announceNow();
-  expect(state.asked[0]?.body).toMatchObject({ ...told, customers: 1, customerBytesLeft: 9 });
-  expect(untold.filter((key) => key in state.asked[0]!.body)).toEqual([]);
-});
+  ["site", { onlyRedirected: true }, [], true],
+] as const)(
+  "customers from %s: told with the URL, or no URL at all",
+  async (customersFrom, told, untold, isOnlyRedirected?) => {
+    const state = await tracker();
+    Object.assign(state.situation, {
+      customerUrl: "http://mirror.example",
+      customersFrom,
+      isOnlyRedirected: isOnlyRedirected ?? false,
+    });
+    state.situation.load = { ...state.situation.load, customers: 1, customerBytesLeft: 9 };
+    await state.announcer.announceNow();
+    expect(state.asked[0]?.body).toMatchObject({ ...told, customers: 1, customerBytesLeft: 9 });
+    expect(untold.filter((key) => key in state.asked[0]!.body)).toEqual([]);
+  },
+);
 
 test("an absurd interval neither storms nor silences", async () => {
   const state = await tracker();

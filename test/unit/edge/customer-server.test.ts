@@ -4,6 +4,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { serveCustomers } from "../../../src/edge/customer-server.ts";
 import type { Mirror } from "../../../src/edge/mirror.ts";
+import { signedQuery } from "../../../src/trust/redirect-signature.ts";
 import { rawExchange, statusOf } from "../../support/raw-http.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
 import { MirrorFixture, sync } from "./mirror-fixture.ts";
@@ -118,6 +119,29 @@ test("a mirror that takes no customers sends whoever comes to central", async ()
   const { central, mirror, get } = await served({ a: "a" });
   mirror.situation.customersFrom = "none";
   expect((await get("/a")).headers.get("location")).toBe(`${central.program.httpUrl}/a?origin=1`);
+});
+
+test("only with central's signature: others are sent to be chosen for, and who can't be admitted is served by central", async () => {
+  const { central, mirror, get } = await served({ a: "content a", b: "content b" });
+  mirror.situation.isOnlyRedirected = true;
+  const { repository, volunteer } = mirror.identity;
+  const content = sha256("content a");
+  const soon = Math.floor(Date.now() / 1000) + 60;
+  const query = (change: object, until: number): string =>
+    signedQuery(central.repository.passSigner, { repository, volunteer, content, ...change }, until);
+  const signed = await get(`/a?sha256=${content}&${query({}, soon)}`, { headers: { range: "bytes=8-" } });
+  expect([signed.status, await signed.text()]).toEqual([206, "a"]);
+  const locationOf = async (target: string): Promise<string | null> => (await get(target)).headers.get("location");
+  const url = central.program.httpUrl;
+  for (const own of ["/a", "/", "/a?origin=1", `/a?${query({}, soon)}`])
+    expect(await locationOf(own)).toBe(`${url}${own.split("?")[0]}`);
+  for (const refused of [
+    `/a?sha256=${content}`,
+    `/a?sha256=${content}&${query({}, soon - 120)}`,
+    `/a?sha256=${content}&${query({ volunteer: "0".repeat(40) }, soon)}`,
+    `/b?sha256=${sha256("content b")}&${query({}, soon)}`,
+  ])
+    expect(await locationOf(refused)).toBe(`${url}${refused.split("?")[0]}?origin=1`);
 });
 
 test("what customers are owed is told to central, and is nothing once they went away", async () => {

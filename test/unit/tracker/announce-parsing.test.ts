@@ -48,6 +48,7 @@ test("an announce of a volunteer is read in full", () => {
     site: "Göttingen",
     url: "http://mirror.example:7381",
     customersFrom: "any",
+    isOnlyRedirected: false,
     holdings: {
       base: 0,
       completeRelease: undefined,
@@ -71,9 +72,10 @@ test("a volunteer tells what it gave and where its contents came from", () => {
 });
 
 test("a volunteer tells whose customers it takes and what it owes them", () => {
-  expect(parse({ customersFrom: "site", customerBytesLeft: 7 })).toMatchObject({
+  expect(parse({ customersFrom: "site", customerBytesLeft: 7, onlyRedirected: true })).toMatchObject({
     customersFrom: "site",
     customerBytesLeft: 7,
+    isOnlyRedirected: true,
   });
 });
 

@@ -37,6 +37,7 @@ function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}): Volunt
     site: undefined,
     url: undefined,
     customersFrom: "any",
+    isOnlyRedirected: false,
     border: undefined,
     transfers: undefined,
     holdings: complete(1),

@@ -24,6 +24,7 @@ function volunteer(
     site: undefined,
     url: undefined,
     customersFrom: "any",
+    isOnlyRedirected: false,
     release: 0,
     isSyncing: false,
     bytesLeft: 0,

@@ -11,6 +11,7 @@ export function sampleVolunteer(id: string, site: string): LiveVolunteer {
     site,
     url: undefined,
     customersFrom: "any",
+    isOnlyRedirected: false,
     release: 1,
     isSyncing: true,
     bytesLeft: 1,
