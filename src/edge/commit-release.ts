@@ -2,8 +2,12 @@ import { isSystemError, messageOf } from "../core/errors.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Release } from "../manifest/release.ts";
 import { type AttributeRules, heldMode } from "../plan/held-attributes.ts";
+import type { IndexFacts } from "../store/mirror-index-facts.ts";
 import { isWholeReleaseVerified } from "./holdings-report.ts";
 import type { Mirror } from "./mirror.ts";
+
+/** What becomes known of whole looks at DEST. */
+export type WalkedAt = Partial<Pick<IndexFacts, "lastWholeWalkMs" | "lastCleanWalkMs">>;
 
 /**
  * The release number changes in one durable transaction with the manifest. Paths that failed, or whose removal was too
@@ -13,14 +17,12 @@ export async function commitRelease(
   mirror: Mirror,
   done: {
     readonly release: Release;
-    readonly isWhole: boolean;
-    /** All that the release lacks was looked for, and is gone or remembered. */
-    readonly isClean: boolean;
+    readonly walked: WalkedAt;
     readonly noted: readonly RepoPath[];
     readonly isComplete: boolean;
   },
 ): Promise<void> {
-  const { index, staging, catalog, swarm, holdings, ports } = mirror;
+  const { index, staging, catalog, swarm, holdings } = mirror;
   setRootAttributes(mirror, done.release);
   const settle = (): void => {
     index.files.clearPending();
@@ -31,8 +33,9 @@ export async function commitRelease(
   index.transaction(() => {
     index.facts.set("sketchesSwept", index.sketches.sweep(index.facts.get("sketchesSwept") ?? 0));
   });
-  if (done.isWhole) index.facts.set("lastWholeWalkMs", ports.clock.wallMs());
-  if (done.isClean) index.facts.set("lastCleanWalkMs", ports.clock.wallMs());
+  const { lastWholeWalkMs, lastCleanWalkMs } = done.walked;
+  if (lastWholeWalkMs !== undefined) index.facts.set("lastWholeWalkMs", lastWholeWalkMs);
+  if (lastCleanWalkMs !== undefined) index.facts.set("lastCleanWalkMs", lastCleanWalkMs);
   // What could not be placed is not fetched again by the next run, which drops what it has no use for.
   if (done.isComplete) {
     index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));

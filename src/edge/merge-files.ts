@@ -10,21 +10,30 @@ import type { Mirror } from "./mirror.ts";
 const MAX_FILE_BYTES: number = 256 * 1024;
 const MAX_FILES = 10_000;
 
+/** A selection with what its dir-merge rules name. */
+interface MergedSelection {
+  readonly selection: Selection;
+  /** Another one means other texts; "" without such rules. */
+  readonly mergeFiles: string;
+}
+
 /**
  * Gives a selection with dir-merge rules the files that they name, as the release has them: what DEST holds is read there,
  * the rest comes from central, checked by its SHA-256.
  * @throws SyncError `bad-selection`, `wrong-bytes`, …; FilterError `bad-rule`
  */
-export async function withMergeFiles(mirror: MergeFileSources): Promise<Selection> {
+export async function withMergeFiles(mirror: MergeFileSources): Promise<MergedSelection> {
   const { selection } = mirror.selected;
-  if (selection.mergeFileNames.size === 0) return selection;
+  if (selection.mergeFileNames.size === 0) return { selection, mergeFiles: "" };
   const texts = new Map<string, string>();
-  for (const [path, { content, size }] of mergeFilesOf(mirror, selection.mergeFileNames)) {
+  const files = mergeFilesOf(mirror, selection.mergeFileNames);
+  for (const [path, { content, size }] of files) {
     if (size > MAX_FILE_BYTES) throw tooMuch(`file of rules "${path}" has ${size} bytes`);
     if (texts.size === MAX_FILES) throw tooMuch(`more than ${MAX_FILES} files of rules`);
     texts.set(path, Buffer.from(await bytesOf(mirror, content, size)).toString("latin1"));
   }
-  return selection.withMergeFiles(texts);
+  const contents = [...files].map(([path, { content }]) => `${content} ${path}\0`).sort();
+  return { selection: selection.withMergeFiles(texts), mergeFiles: hash("sha256", contents.join(""), "hex") };
 }
 
 type MergeFileSources = Pick<Mirror, "index" | "held" | "central" | "ports" | "selected">;

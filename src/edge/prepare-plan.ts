@@ -21,7 +21,7 @@ import { learnRecompressions } from "./look-inside-records.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
 import { nextManifest } from "./next-manifest.ts";
-import { limitToQuota, type QuotaState } from "./quota.ts";
+import { limitToQuota, type LimitedSelection, rememberQuota } from "./quota.ts";
 import { StrayFiles } from "./stray-files.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
@@ -33,11 +33,21 @@ export interface PreparedSync {
   readonly previous: number;
   /** Every path of DEST is looked at. */
   readonly isWhole: boolean;
+  /** When the look began, wall clock. */
+  readonly walkedMs: number;
   readonly selection: Selection;
+  readonly selected: SelectedPaths;
   readonly scope: WindowScope;
-  readonly quota: QuotaState | undefined;
   /** DEST itself. */
   readonly rootBefore: ItemizedState;
+}
+
+/** What decides about paths besides the options and the release, to be remembered once the run changes anything. */
+interface SelectedPaths extends Pick<LimitedSelection, "quota"> {
+  /** Id of the texts of merge files, "" without. */
+  readonly mergeFiles: string;
+  /** Other paths than in the last run are meant, whatever the release changed. */
+  readonly selectsOthers: boolean;
 }
 
 /** What a sync is about to do with a window of paths, before the first byte of content. */
@@ -72,8 +82,12 @@ export async function prepareSync(mirror: Mirror, options: SyncOptions, progress
   if (previous !== release.number) mirror.index.recompressions.removeOrphans();
   await learnRecompressions({ ...mirror, log, signal });
   progress.onStage("inventory");
-  const { selection, quota, isMoved } = limitToQuota(mirror, await withMergeFiles(mirror), release.number);
-  const isWhole = isMoved || isWholeLookDue(mirror, options);
+  const merged = await withMergeFiles(mirror);
+  const { selection, quota, isMoved } = limitToQuota(mirror, merged.selection, release.number);
+  const { mergeFiles } = merged;
+  const selectsOthers = isMoved || mergeFiles !== (mirror.index.facts.get("mergeFiles") ?? "");
+  const walkedMs = mirror.ports.clock.wallMs();
+  const isWhole = selectsOthers || isWholeLookDue(mirror, options);
   const scope = {
     ...mirror,
     log,
@@ -89,7 +103,8 @@ export async function prepareSync(mirror: Mirror, options: SyncOptions, progress
   // What turns out changed from here on is for the next run.
   mirror.index.files.takeChanged();
   dropLeftLinks(mirror);
-  return { release, previous, isWhole, selection, scope, quota, rootBefore };
+  const selected = { quota, mergeFiles, selectsOthers };
+  return { release, previous, isWhole, walkedMs, selection, selected, scope, rootBefore };
 }
 
 /** Decides about the paths of a window; changes nothing of DEST. */
@@ -151,6 +166,16 @@ function dueRemovals(
   return { ...delayRemovals(wholePlan, seen, { nowMs: ports.clock.wallMs(), ageMs, considered }), over };
 }
 
+/** A run that ends early has decided about some paths only: the next one looks at all of them again. */
+export function rememberSelected({ index }: Mirror, { quota, mergeFiles, selectsOthers }: SelectedPaths): void {
+  index.transaction(() => {
+    rememberQuota(index, quota);
+    if (!selectsOthers) return;
+    index.facts.set("mergeFiles", mergeFiles);
+    index.facts.set("lastWholeWalkMs", 0);
+  });
+}
+
 /** Written before anything is done: a sync that takes hours, or never ends, does not make a path stay longer. */
 export function rememberGone({ index }: Mirror, { newlyGone, over }: GoneChanges): void {
   if (newlyGone.length + over.length === 0) return;
@@ -190,7 +215,8 @@ export function discardUnplanned({ staging, index, catalog }: Mirror, plan: Sync
 
 /**
  * The same for all windows of a first release, as far as it is known before they are planned: where DEST is empty. A bundle may have
- * contents that the release lacks by now, and several files may share one: the lesser count is nearer.
+ * contents that the release lacks by now, and several files may share one: the lesser count is nearer. What an interrupted run
+ * staged takes its room already.
  */
 export async function assertRoomForAll(mirror: Mirror, { release, selection }: PreparedSync): Promise<void> {
   const { index, destination } = mirror;
@@ -198,8 +224,15 @@ export async function assertRoomForAll(mirror: Mirror, { release, selection }: P
   for await (const _batch of orderedWalk(destination)) return;
   const bundles = index.bundles.all().filter(({ kind }) => kind === "content");
   const bundled = index.bundles.totalsOf(bundles.map(({ number }) => number));
-  const { files, bytes } = release.totals;
-  assertFree(mirror, { files: Math.min(files, bundled.files), bytes: Math.min(bytes, bundled.bytes) });
+  const wanted = {
+    files: Math.min(release.totals.files, bundled.files),
+    bytes: Math.min(release.totals.bytes, bundled.bytes),
+  };
+  for (const { lengthBytes } of mirror.staging.parts()) {
+    wanted.files -= 1;
+    wanted.bytes -= lengthBytes;
+  }
+  assertFree(mirror, wanted);
 }
 
 /** Refused before anything is fetched: a full disk half way helps nobody. */
@@ -215,7 +248,7 @@ function assertFree(
   { destination, staging }: Mirror,
   wanted: { readonly bytes: number; readonly files: number },
 ): void {
-  if (wanted.bytes === 0) return;
+  if (wanted.bytes <= 0) return;
   // How much of them are holes nobody knows before they are here.
   const needed = { ...wanted, bytes: staging.isSparse ? 0 : wanted.bytes };
   const missing = shortfall(freeSpaceOf(destination.rootPath), needed);

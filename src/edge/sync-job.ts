@@ -9,7 +9,7 @@ import { fatalDiskError } from "../store/errors.ts";
 import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { activateRelease, type ActivatedRelease } from "./activate-release.ts";
 import { chooseBasisFiles } from "./basis-choice.ts";
-import { commitRelease } from "./commit-release.ts";
+import { commitRelease, type WalkedAt } from "./commit-release.ts";
 import { fetchMissing } from "./fetch-missing.ts";
 import type { InventoryWindow } from "./inventory.ts";
 import { inventoryWindows } from "./inventory-windows.ts";
@@ -23,9 +23,9 @@ import {
   planWindow,
   prepareSync,
   rememberGone,
+  rememberSelected,
   type PreparedSync,
 } from "./prepare-plan.ts";
-import { rememberQuota } from "./quota.ts";
 import { detailsOf, type SyncDetails } from "./sync-details.ts";
 import { summarize, totalsOf, TrafficMeter } from "./sync-figures.ts";
 import type { SyncOptions } from "./sync-options.ts";
@@ -62,15 +62,15 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   const progress = loggingStages(listener, mirror.ports.log);
   const meter = new TrafficMeter(mirror);
   const prepared = await prepareSync(mirror, options, progress);
-  const { release, previous, selection, isWhole } = prepared;
+  const { release, previous, selection } = prepared;
   const tally = new SyncTally();
   const run: SyncRun = { mirror, options, progress, prepared, tally, announced: undefined };
   await assertRoomForAll(mirror, prepared);
-  rememberQuota(mirror.index, prepared.quota);
+  rememberSelected(mirror, prepared.selected);
   try {
     for await (const window of inventoryWindows(prepared.scope)) await bringWindow(run, window);
-    const isClean = prepared.scope.includesForeign && isWhole && !tally.hasTooManyRemovals && tally.undone.size === 0;
-    await commitRelease(mirror, { release, isWhole, isClean, noted: tally.noted, isComplete: !tally.isIncomplete });
+    const walked = walkedAt(prepared, tally);
+    await commitRelease(mirror, { release, walked, noted: tally.noted, isComplete: !tally.isIncomplete });
     const totals = totalsOf(mirror, release, selection);
     const summary = summarize({ release: release.number, totals, previous, ...tally, meter });
     const { failures, hasTooManyRemovals } = tally;
@@ -79,6 +79,14 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     mirror.innerStaging.discardAll();
     mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
+}
+
+/** After a run that left something behind the last clean look says nothing any more. */
+function walkedAt({ isWhole, walkedMs, scope }: PreparedSync, tally: SyncTally): WalkedAt {
+  const whole = isWhole ? { lastWholeWalkMs: walkedMs } : {};
+  if (!scope.includesForeign) return whole;
+  if (tally.hasTooManyRemovals || tally.undone.size > 0) return { ...whole, lastCleanWalkMs: 0 };
+  return isWhole ? { ...whole, lastCleanWalkMs: walkedMs } : whole;
 }
 
 interface SyncRun {

@@ -22,7 +22,8 @@ export interface BadFile {
 export async function verifyMirror(context: Mirror, signal: AbortSignal): Promise<VerifyResult> {
   const bad: BadFile[] = [];
   let bytes = 0;
-  const files = filesOf(context, withRememberedQuota(context, await withMergeFiles(context)));
+  const { selection } = await withMergeFiles(context);
+  const files = filesOf(context, withRememberedQuota(context, selection));
   for (const { path, content, size } of files) {
     signal.throwIfAborted();
     bytes += size;

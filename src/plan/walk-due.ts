@@ -24,5 +24,6 @@ export function isWalkDue(
   const { lastWholeMs, lastCleanMs } = before;
   // A look that passed over what no release brought says nothing about it.
   const lastMs = removal === "all" ? Math.min(lastWholeMs, lastCleanMs) : lastWholeMs;
-  return on.nowMs - lastMs >= on.rescanMs;
+  // A clock that was wrong then is right by now.
+  return on.rescanMs === 0 || lastMs > on.nowMs || on.nowMs - lastMs >= on.rescanMs;
 }

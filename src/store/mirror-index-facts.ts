@@ -13,7 +13,7 @@ export interface IndexFacts {
   readonly nextIndex: string;
   /** Repository id. */
   readonly repository: string;
-  /** Wall clock, milliseconds: when the last whole walk ended, when central was last asked. */
+  /** Wall clock, milliseconds: when the last whole walk began, when central was last asked. */
   readonly lastWholeWalkMs: number;
   /** The same of the last whole walk after which DEST had nothing that the release lacks (--delete). */
   readonly lastCleanWalkMs: number;
@@ -22,6 +22,8 @@ export interface IndexFacts {
   readonly selectedTotals: string;
   /** JSON: how far back a quota reaches, of which release and selection. */
   readonly quotaCut: string;
+  /** Which texts of merge files the last run went by; none without such rules. */
+  readonly mergeFiles: string;
   /** JSON: how attributes of a release become those of this mirror, as the last run had it. */
   readonly attributeRules: string;
   /** Sketches that were left after the last sweep. */

@@ -20,6 +20,13 @@ test("a small one, --checksum, and a walk that was long ago or is asked for are 
   expect(isWalkDue(REST, { ...NOW, rescanMs: 0 }, KEEPING)).toBe(true);
 });
 
+test("a walk in the future was by a wrong clock and counts as none", () => {
+  const future = { ...REST, lastWholeMs: NOW.nowMs + 1, lastCleanMs: NOW.nowMs + 1 };
+  expect([isWalkDue(future, NOW, DELETING), isWalkDue(future, NOW, KEEPING)]).toEqual([true, true]);
+  const always = { nowMs: 0, rescanMs: 0 };
+  expect(isWalkDue({ ...REST, lastWholeMs: Infinity }, always, KEEPING)).toBe(true);
+});
+
 test("--delete needs a walk that also looked for what no release brought, and left none", () => {
   expect(isWalkDue({ ...REST, lastCleanMs: 0 }, NOW, KEEPING)).toBe(false);
   expect(isWalkDue({ ...REST, lastCleanMs: LONG_AGO }, NOW, DELETING)).toBe(true);
