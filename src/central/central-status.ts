@@ -120,7 +120,7 @@ export interface VolunteerStatus {
   readonly noCustomers?: string;
   /** Of `audit-failed`: what was wrong. */
   readonly auditFailure?: string;
-  /** Left out while it is silent. */
+  /** Left out while it is silent and gets no customers. */
   readonly live?: Omit<
     LiveVolunteer,
     "holdings" | "holdingsId" | "lastSeenMs" | "lastSeenWallMs" | "portCheckedMs" | "id"
@@ -131,9 +131,10 @@ export function volunteerStatuses({ registry, live, audits }: StatusContext): re
   return registry.list().map(({ name, state, id, site, lastSeenMs }) => {
     const found = id === undefined ? undefined : live.get(id);
     const isSilent = found === undefined || live.isSilent(found);
-    const auditFailure = isSilent ? undefined : audits.reasonAgainst(found.id);
+    const isOutOfReach = found === undefined || live.isOutOfReach(found);
+    const auditFailure = isOutOfReach ? undefined : audits.reasonAgainst(found.id);
     const failedAudit = auditFailure === undefined ? undefined : "audit-failed";
-    const refusal = isSilent ? "silent" : (noCustomersReason(state, found) ?? failedAudit);
+    const refusal = isOutOfReach ? "silent" : (noCustomersReason(state, found) ?? failedAudit);
     const shownSite = found?.site ?? site;
     const seenMs = found?.lastSeenWallMs ?? lastSeenMs;
     return {
@@ -144,7 +145,7 @@ export function volunteerStatuses({ registry, live, audits }: StatusContext): re
       ...(seenMs === undefined ? {} : { lastSeen: new Date(seenMs).toISOString() }),
       ...(refusal === undefined ? {} : { noCustomers: refusal }),
       ...(auditFailure === undefined ? {} : { auditFailure }),
-      ...(isSilent ? {} : { live: publicPart(found) }),
+      ...(isSilent && isOutOfReach ? {} : { live: publicPart(found) }),
     };
   });
 }

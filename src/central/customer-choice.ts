@@ -150,6 +150,7 @@ export class CustomerChoice {
   #question(demand: FileDemand, nowMs: number): Question {
     const { customer, file } = demand;
     const { place } = file;
+    const newestRelease = this.#context.tree.release!.number;
     const asked = askedOf(demand);
     const recent = this.#recent.look(asked, nowMs);
     const missed = this.#misses.at(() => contentKey(asked), nowMs);
@@ -162,7 +163,8 @@ export class CustomerChoice {
       demand: {
         customer,
         lengthBytes: file.served.lengthBytes,
-        neededRelease: file.isMetadata ? this.#context.tree.release!.number : undefined,
+        newestRelease,
+        neededRelease: file.isMetadata ? newestRelease : undefined,
         isHeldBy: ({ live }) => place !== undefined && holdsContent(live.holdings, place),
         hasMissed: missed.length === 0 ? nobody : ({ id }) => missed.includes(id),
       },

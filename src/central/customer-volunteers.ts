@@ -42,6 +42,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   readonly isDraining: boolean;
   readonly isSilent: boolean;
   readonly auditFailure: string | undefined;
+  readonly isByName: boolean;
   readonly release: number;
   readonly live: LiveVolunteer;
   readonly #report: LoadReport;
@@ -58,6 +59,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
     this.isDraining = state === "draining";
     this.isSilent = isSilent;
     this.auditFailure = auditFailure;
+    this.isByName = live.expectedMs !== undefined;
     this.release = live.release;
     this.live = live;
     this.#report = loadReportOf(live);
@@ -139,7 +141,7 @@ export class CustomerVolunteers {
       const live = this.#live.get(row.id);
       if (live === undefined) continue;
       const auditFailure = this.#audits.reasonAgainst(row.id);
-      const as = { isSilent: this.#live.isSilent(live), auditFailure, loads: this.#loads };
+      const as = { isSilent: this.#live.isOutOfReach(live), auditFailure, loads: this.#loads };
       listed.push(new CustomerVolunteer(row, live, as));
     }
     return listed;

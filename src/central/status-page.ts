@@ -86,7 +86,8 @@ function renderVolunteers(volunteers: readonly VolunteerStatus[]): string {
 }
 
 function renderVolunteer({ name, state, site, live, lastSeen, noCustomers, auditFailure }: VolunteerStatus): string {
-  const shownState = live?.isSyncing === true ? `${state}, synchronising` : state;
+  const shownState =
+    live?.isSyncing === true ? `${state}, synchronising` : live?.isAway === true ? `${state}, away` : state;
   const customers = noCustomers === undefined ? `${live?.customers ?? 0} now` : `none: ${auditFailure ?? noCustomers}`;
   const cells = [
     name,

@@ -70,7 +70,7 @@ export class VolunteerAudits implements AsyncDisposable {
   /** Central must not be led to places that the volunteer itself could not reach: its own services, its own network. */
   #isAskable(volunteer: LiveVolunteer): boolean {
     const { live } = this.#context;
-    if (volunteer.url === undefined || live.isSilent(volunteer) || isEmpty(volunteer.holdings)) return false;
+    if (volunteer.url === undefined || live.isOutOfReach(volunteer) || isEmpty(volunteer.holdings)) return false;
     return canReach(reachOf(volunteer.host), reachOf(new URL(volunteer.url).hostname));
   }
 

@@ -15,6 +15,8 @@ export interface DeliveryVolunteer {
   readonly isSilent: boolean;
   /** It did not give what it says it holds; in words. */
   readonly auditFailure?: string | undefined;
+  /** Its web server knows names, not contents. */
+  readonly isByName?: boolean;
   /** Release held, 0 none. */
   readonly release: number;
   readonly load: VolunteerLoad;

@@ -34,6 +34,8 @@ export interface DeliveryDemand<V extends DeliveryVolunteer = DeliveryVolunteer>
   readonly customer: Customer;
   /** Of what is asked for. */
   readonly lengthBytes: number;
+  /** Number of the newest release; left out: no volunteer serves by name. */
+  readonly newestRelease?: number | undefined;
   /** Number of the newest release if the path belongs to its metadata: index files of two releases must not be mixed. */
   readonly neededRelease: number | undefined;
   /** Has the content, complete and hashed, as far as central knows. */
@@ -66,7 +68,9 @@ export function contentReason<V extends DeliveryVolunteer>(
   volunteer: V,
   demand: DeliveryDemand<V>,
 ): RejectReason | undefined {
-  if (demand.neededRelease !== undefined && volunteer.release !== demand.neededRelease) return "older-release";
+  // By name alone another release may have other bytes there, or nothing.
+  const neededRelease = volunteer.isByName === true ? demand.newestRelease : demand.neededRelease;
+  if (neededRelease !== undefined && volunteer.release !== neededRelease) return "older-release";
   if (!demand.isHeldBy(volunteer)) return "not-held";
   return demand.hasMissed(volunteer) ? "missed-lately" : undefined;
 }

@@ -42,6 +42,8 @@ export interface AnnounceBody {
   readonly customersFrom?: "site";
   /** Nobody is served without central's signature. */
   readonly onlyRedirected?: true;
+  /** Seconds until the next sync; others serve customers at the URL meanwhile. */
+  readonly expect?: number;
   readonly holdings: AnnouncedHoldings;
 }
 

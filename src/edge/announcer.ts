@@ -152,7 +152,7 @@ export class Announcer implements AsyncDisposable {
     const { identity, situation, uploadCapacityBytesPerSecond: capacity } = this.#context;
     const { repository, site } = identity;
     const { border } = this.#context.swarm.counters;
-    const { customerUrl, customersFrom, isOnlyRedirected } = situation;
+    const { customerUrl, customersFrom, isOnlyRedirected, expectedMs } = situation;
     const { isSyncing, bytesLeft, customers, customerBytesLeft } = situation.load;
     return {
       repository,
@@ -174,6 +174,7 @@ export class Announcer implements AsyncDisposable {
       ...(customerUrl === undefined || customersFrom === "none" ? {} : { url: customerUrl }),
       ...(customersFrom === "site" ? { customersFrom } : {}),
       ...(isOnlyRedirected ? { onlyRedirected: true } : {}),
+      ...(expectedMs === undefined ? {} : { expect: Math.ceil(expectedMs / 1000) }),
       holdings,
     };
   }

@@ -30,6 +30,8 @@ export interface MirrorSituation {
   customersFrom: CustomersFrom;
   /** Nobody is served whom central did not send, by its signature (`daemon --only-redirected`). */
   isOnlyRedirected: boolean;
+  /** A web server of its own goes on at {@link customerUrl} when this program ends, until the sync so many milliseconds later (`sync --expect`). */
+  expectedMs: number | undefined;
   /** The newest pass central gave. */
   pass: string;
   /** Pass key of the newest trusted release, 32 bytes; before the first nobody is admitted. */

@@ -302,6 +302,7 @@ function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorS
     customerUrl: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
     pass: identity.pass,
     passKey: new Uint8Array(32),
     trustEndsMs: undefined,

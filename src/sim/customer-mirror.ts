@@ -154,6 +154,7 @@ export class CustomerMirror {
       url: `http://${this.id}.example.org`,
       customersFrom: "any",
       isOnlyRedirected: false,
+      expectedMs: undefined,
       border: undefined,
       transfers: undefined,
       holdings: { base: 0, completeRelease: 1, bundles: new Map() },

@@ -125,6 +125,7 @@ function announceOf({
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
     border,
     transfers: undefined,
     holdings: {

@@ -17,6 +17,13 @@ export interface LiveVolunteer {
   readonly customersFrom: "any" | "site";
   /** It serves nobody without central's signature. */
   readonly isOnlyRedirected: boolean;
+  /**
+   * Between two syncs of a mirror that comes and goes, while a web server of its own serves customers, milliseconds; undefined if its
+   * program serves them.
+   */
+  readonly expectedMs: number | undefined;
+  /** It said farewell: no peer, but its web server goes on. */
+  readonly isAway: boolean;
   /** Release held, 0 none. */
   readonly release: number;
   readonly isSyncing: boolean;

@@ -28,6 +28,9 @@ const RECHECK_UNREACHABLE_MS = 300_000;
 /** Silent volunteers stay visible to the operator for a week. */
 const FORGET_AFTER_MS: number = 7 * 24 * 3_600_000;
 
+/** What can't be known of who is away. */
+const IDLE = { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0, uploadBytesPerSecond: 0 };
+
 /**
  * The volunteers' state as their announces tell it, by volunteer id. Bounded: only enrolled ones get here, and the long
  * silent are dropped.
@@ -74,6 +77,8 @@ export class LiveVolunteers {
       url: announce.url,
       customersFrom: announce.customersFrom,
       isOnlyRedirected: announce.isOnlyRedirected,
+      expectedMs: announce.expectedMs,
+      isAway: false,
       release: announce.release,
       isSyncing: announce.isSyncing,
       bytesLeft: announce.bytesLeft,
@@ -93,7 +98,8 @@ export class LiveVolunteers {
     if (transfers !== undefined) this.transfers.note(from.id, transfers);
     if (announce.event === "stopped") {
       this.transfers.forget(from.id);
-      this.#volunteers.delete(from.id);
+      if (announce.url === undefined || announce.expectedMs === undefined) this.#volunteers.delete(from.id);
+      else this.#volunteers.set(from.id, { ...volunteer, ...IDLE, isAway: true });
     } else this.#volunteers.set(from.id, volunteer);
     return {
       volunteer,
@@ -123,8 +129,9 @@ export class LiveVolunteers {
   /** All that announced within the last week. */
   all(): readonly LiveVolunteer[] {
     const nowMs = this.#clock.monotonicMs();
-    for (const { id, lastSeenMs } of this.#volunteers.values()) {
-      if (nowMs - lastSeenMs > FORGET_AFTER_MS) this.remove(id);
+    for (const volunteer of this.#volunteers.values()) {
+      const isOld = nowMs - volunteer.lastSeenMs > FORGET_AFTER_MS;
+      if (isOld && this.isOutOfReach(volunteer)) this.remove(volunteer.id);
     }
     return [...this.#volunteers.values()];
   }
@@ -145,9 +152,16 @@ export class LiveVolunteers {
     this.#volunteers.delete(id);
   }
 
-  /** Two intervals without an announce: no peers and no customers go there. */
+  /** Said farewell, or two intervals without an announce: no peers go there. */
   isSilent(volunteer: LiveVolunteer): boolean {
-    return this.#clock.monotonicMs() - volunteer.lastSeenMs > 2 * this.#intervalMs;
+    return volunteer.isAway || this.#clock.monotonicMs() - volunteer.lastSeenMs > 2 * this.#intervalMs;
+  }
+
+  /** No customers go there: silent, or its next sync is twice overdue if others serve them meanwhile. */
+  isOutOfReach(volunteer: LiveVolunteer): boolean {
+    const { expectedMs, lastSeenMs } = volunteer;
+    if (expectedMs === undefined) return this.isSilent(volunteer);
+    return this.#clock.monotonicMs() - lastSeenMs > 2 * Math.max(expectedMs, this.#intervalMs);
   }
 
   /** Puts back what was known before a restart: believed for one interval, unless it announces. */
@@ -156,7 +170,8 @@ export class LiveVolunteers {
     this.#revision++;
     for (const volunteer of volunteers) {
       if (this.#volunteers.has(volunteer.id)) continue;
-      const lastSeenMs = nowMs - this.#intervalMs;
+      const sinceMs = Math.max(0, this.#clock.wallMs() - volunteer.lastSeenWallMs);
+      const lastSeenMs = nowMs - (volunteer.expectedMs === undefined ? this.#intervalMs : sinceMs);
       this.#volunteers.set(volunteer.id, { ...volunteer, lastSeenMs, portCheckedMs: nowMs, holdingsId: undefined });
     }
   }

@@ -12,6 +12,8 @@ const volunteerSchema = z.object({
   url: z.string().optional(),
   customersFrom: z.enum(["any", "site"]).default("any"),
   isOnlyRedirected: z.boolean().default(false),
+  expectedMs: count.optional(),
+  isAway: z.boolean().default(false),
   release: count,
   isSyncing: z.boolean(),
   bytesLeft: count,
@@ -57,12 +59,13 @@ export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] {
 }
 
 function volunteerOf(row: z.infer<typeof volunteerSchema>): LiveVolunteer {
-  const { completeRelease, bundles, site, url, ...facts } = row;
+  const { completeRelease, bundles, site, url, expectedMs, ...facts } = row;
   const unknownExtent = (number: number): [number, BundleHave] => [number, new Uint8Array()];
   return {
     ...facts,
     site,
     url,
+    expectedMs,
     holdings: { completeRelease, bundles: new Map(bundles.map(unknownExtent)) },
     holdingsId: undefined,
     portCheckedMs: 0,

@@ -26,6 +26,8 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly customersFrom: "any" | "site";
   /** It serves nobody without central's signature. */
   readonly isOnlyRedirected: boolean;
+  /** Its own web server serves customers, and it syncs about so often; undefined if its program serves them. */
+  readonly expectedMs: number | undefined;
   readonly holdings: HoldingsReport;
   /** Bytes to and from other sites since its program started; undefined if it does not tell. */
   readonly border: BorderReport | undefined;
@@ -36,6 +38,9 @@ export interface VolunteerAnnounce extends AnnounceQuery {
 export const MAX_ANNOUNCE_BYTES: number = 1024 * 1024;
 /** Bits of the largest content table (32,768) in base64. */
 const MAX_BITMAP_TEXT = 5464;
+
+/** Thirty days. */
+const MAX_EXPECTED_SECONDS = 30 * 86_400;
 
 const count = z.int().min(0);
 const haveSchema = z.union([z.enum(["all", "none"]), z.base64().min(4).max(MAX_BITMAP_TEXT)]);
@@ -61,6 +66,7 @@ const bodySchema = z.object({
   url: z.string().max(512).optional(),
   customersFrom: z.enum(["any", "site"]).default("any"),
   onlyRedirected: z.boolean().default(false),
+  expect: z.int().min(1).max(MAX_EXPECTED_SECONDS).optional(),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
   transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
@@ -77,7 +83,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, onlyRedirected, border, transfers, ...figures } = parsed.data;
+  const { syncing, holdings, site, url, onlyRedirected, expect, border, transfers, ...figures } = parsed.data;
   const counters = readAnnounceQuery(parseByteQuery(query));
   return {
     ...counters,
@@ -86,6 +92,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     site,
     url: url === undefined ? undefined : readBaseUrl(url),
     isOnlyRedirected: onlyRedirected,
+    expectedMs: expect === undefined ? undefined : expect * 1000,
     holdings: readHoldings(holdings),
     border: border && { uploadedBytes: border.uploaded, downloadedBytes: border.downloaded },
     transfers: transfers && {

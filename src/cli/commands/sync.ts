@@ -4,6 +4,7 @@ import { messageOf } from "../../core/errors.ts";
 import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
 import { waitForDestination } from "../../edge/destination-queue.ts";
 import { linger, parseLinger, type Linger } from "../../edge/linger.ts";
+import type { MirrorSituation } from "../../edge/mirror-situation.ts";
 import { openMirror, type Mirror, type MirrorOptions } from "../../edge/mirror.ts";
 import { predictSync } from "../../edge/dry-run.ts";
 import { runSync, type SyncOutcome } from "../../edge/sync-job.ts";
@@ -26,6 +27,7 @@ import {
   LOG_FORMAT_OPTION,
   logFormatOf,
   logLevelOf,
+  parseBaseUrl,
   QUIET_OPTION,
   STATE_OPTION,
   stateDirectoryOf,
@@ -65,6 +67,19 @@ export const syncCommand: Command = {
       check: readLinger,
       placeholder: "15m|ratio:1",
       help: "give to others for a time, or until as much was given as taken",
+    },
+    {
+      name: "public-url",
+      kind: "text",
+      placeholder: "URL",
+      check: (text) => parseBaseUrl(text, "public-url"),
+      help: "a web server of yours gives DEST to customers there, also between two runs",
+    },
+    {
+      name: "expect",
+      kind: "duration",
+      placeholder: "24h",
+      help: "with --public-url: time between two runs; customers come until the next is twice overdue",
     },
     {
       name: "wait",
@@ -107,6 +122,7 @@ async function synchronise(args: ParsedArguments, context: CommandContext, logFi
     ]);
   const options = syncOptions(args, { removal: isDeleting ? "all" : "none", maxDelete: undefined });
   const isDryRun = args.flag("dry-run");
+  const customers = customersMeanwhile(args);
   const lingerOption = lingerText === undefined || isDryRun ? undefined : readLinger(lingerText);
   if (isDryRun && args.isTyped("linger")) throw new UsageError(["--dry-run and --linger contradict each other"]);
   const log = context.createLogger(
@@ -120,6 +136,7 @@ async function synchronise(args: ParsedArguments, context: CommandContext, logFi
   const opened = isDryRun ? await open() : await openOrAsk(open, opening, { args, context });
   if ("summary" in opened) return report(opened, args, context);
   await using mirror = opened;
+  Object.assign(mirror.situation, customers);
   const progress = createSyncProgress(progressTerminal(args, context));
   let hookError: HookError | undefined;
   const synchroniseHooked = new SyncHooks(args, context).around(runSync, (error) => (hookError = error));
@@ -129,11 +146,28 @@ async function synchronise(args: ParsedArguments, context: CommandContext, logFi
   });
   logFile?.write(logLines(outcome, args));
   const code = report(outcome, args, context);
-  if (lingerOption !== undefined) {
-    await verifyAdopted(mirror, context.signal);
-    await linger(mirror, lingerOption);
-  }
+  const hasCustomers = customers.customerUrl !== undefined && !isDryRun;
+  if (lingerOption !== undefined || hasCustomers) await verifyAdopted(mirror, context.signal);
+  // Also when there was nothing to do: the next run is due from now on.
+  if (hasCustomers) await mirror.announcer.announceNow("completed");
+  if (lingerOption !== undefined) await linger(mirror, lingerOption);
   return hookError === undefined ? code : endingInHook(code, context);
+}
+
+const DAY_MS = 86_400_000;
+const LONGEST_EXPECTED_MS = 30 * DAY_MS;
+
+/** Who serves customers when the run is over. @throws UsageError */
+function customersMeanwhile(args: ParsedArguments): Pick<MirrorSituation, "customerUrl" | "expectedMs"> {
+  const url = args.text("public-url");
+  const expectedMs = args.number("expect");
+  if (url === undefined) {
+    if (expectedMs !== undefined) throw new UsageError(["--expect needs --public-url: nobody else serves customers"]);
+    return { customerUrl: undefined, expectedMs: undefined };
+  }
+  if (expectedMs !== undefined && (expectedMs < 1_000 || expectedMs > LONGEST_EXPECTED_MS))
+    throw new UsageError(["--expect: expected 1s to 30d"]);
+  return { customerUrl: parseBaseUrl(url, "public-url"), expectedMs: expectedMs ?? DAY_MS };
 }
 
 /** What failed first counts. */
@@ -164,6 +198,8 @@ const DAEMON_DECIDES: readonly string[] = [
   "itemize-changes",
   "stats",
   "linger",
+  "public-url",
+  "expect",
   "delta-size",
   "checksum",
   "size-only",

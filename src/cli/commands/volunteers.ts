@@ -37,6 +37,7 @@ interface Shown {
   readonly live?: {
     readonly release: number;
     readonly isSyncing: boolean;
+    readonly isAway?: boolean;
     readonly host: string;
     readonly port: number;
   };
@@ -95,7 +96,7 @@ function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure
   const seen =
     live === undefined
       ? `last seen ${lastSeen ?? "never"}`
-      : `release ${live.release}${live.isSyncing ? ", syncing" : ""}, ${live.host}:${live.port}`;
+      : `release ${live.release}${live.isSyncing ? ", syncing" : live.isAway ? ", away" : ""}, ${live.host}:${live.port}`;
   const refusal =
     live === undefined || noCustomers === undefined ? "" : `, no customers: ${auditFailure ?? noCustomers}`;
   return `${name}\t${state}\t${site ?? "-"}\t${seen}${refusal}`;

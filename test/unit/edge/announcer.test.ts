@@ -54,6 +54,7 @@ async function tracker(): Promise<Tracker> {
     customerUrl: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
     pass: "",
     passKey: new Uint8Array(32),
     revoked: new Set(),

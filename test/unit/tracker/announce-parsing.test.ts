@@ -49,6 +49,7 @@ test("an announce of a volunteer is read in full", () => {
     url: "http://mirror.example:7381",
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
     holdings: {
       base: 0,
       completeRelease: undefined,
@@ -72,15 +73,17 @@ test("a volunteer tells what it gave and where its contents came from", () => {
 });
 
 test("a volunteer tells whose customers it takes and what it owes them", () => {
-  expect(parse({ customersFrom: "site", customerBytesLeft: 7, onlyRedirected: true })).toMatchObject({
+  expect(parse({ customersFrom: "site", customerBytesLeft: 7, onlyRedirected: true, expect: 3600 })).toMatchObject({
     customersFrom: "site",
     customerBytesLeft: 7,
     isOnlyRedirected: true,
+    expectedMs: 3_600_000,
   });
 });
 
 test.each([
   ["customers from elsewhere", { customersFrom: "nobody" }],
+  ["a sync in a year", { expect: 365 * 86_400 }],
   ["negative figure", { customers: -1 }],
   ["fraction", { bytesLeft: 0.5 }],
   ["unsafe integer", { uploadBytesPerSecond: 2 ** 53 }],

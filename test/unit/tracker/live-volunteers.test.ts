@@ -38,6 +38,7 @@ function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}): Volunt
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
     border: undefined,
     transfers: undefined,
     holdings: complete(1),
@@ -120,6 +121,33 @@ test("bitmaps that pile up beyond the cap are refused and change nothing", () =>
   ({ holdingsId } = fixture.announce("a", { holdings: bundles(holdingsId, ...pile(500)) }));
   expect(() => fixture.announce("a", { holdings: bundles(holdingsId, ...pile(1000)) })).toThrow(/bitmaps in all/);
   expect(fixture.live.get("a")?.holdings.bundles.size).toBe(1000);
+});
+
+test("who comes and goes is no peer between its syncs, but keeps its customers until one is twice overdue", () => {
+  const fixture = new Fixture();
+  const url = "http://mirror.example";
+  fixture.announce("asking");
+  fixture.reachable("cron", { url, expectedMs: 3_600_000, isSyncing: true, bytesLeft: 9, customers: 3 });
+  expect(fixture.peerIds("asking")).toEqual(["cron"]);
+  fixture.announce("cron", { url, expectedMs: 3_600_000, event: "stopped", customers: 3 });
+  fixture.announce("plain", { url, event: "stopped" });
+  fixture.announce("urlless", { expectedMs: 3_600_000, event: "stopped" });
+  const cron = fixture.live.get("cron")!;
+  expect(cron).toMatchObject({ isAway: true, isSyncing: false, bytesLeft: 0, customers: 0 });
+  expect(fixture.live.all().map(({ id }) => id)).toEqual(["asking", "cron"]);
+  expect([fixture.peerIds("asking"), fixture.live.isSilent(cron)]).toEqual([[], true]);
+  fixture.clock.advance(7_200_000);
+  expect(fixture.live.isOutOfReach(cron)).toBe(false);
+  const restarted = new LiveVolunteers(fixture.clock, INTERVAL_MS);
+  restarted.restore(parseRegistrySnapshot(encodeRegistrySnapshot([{ ...cron, id: "c".repeat(40) }])));
+  const restored = restarted.get("c".repeat(40))!;
+  expect([restored.isAway, restarted.isOutOfReach(restored)]).toEqual([true, false]);
+  fixture.clock.advance(1);
+  expect([fixture.live.isOutOfReach(cron), restarted.isOutOfReach(restored)]).toEqual([true, true]);
+  fixture.announce("cron", { url });
+  expect(fixture.live.isOutOfReach(fixture.live.get("cron")!)).toBe(false);
+  fixture.clock.advance(2 * INTERVAL_MS + 1);
+  expect(fixture.live.isOutOfReach(fixture.live.get("cron")!)).toBe(true);
 });
 
 test("peers are the reachable ones that have something or are about to", () => {

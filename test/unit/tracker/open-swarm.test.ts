@@ -25,6 +25,8 @@ function volunteer(
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
+    isAway: false,
     release: 0,
     isSyncing: false,
     bytesLeft: 0,

@@ -12,6 +12,8 @@ export function sampleVolunteer(id: string, site: string): LiveVolunteer {
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    expectedMs: undefined,
+    isAway: false,
     release: 1,
     isSyncing: true,
     bytesLeft: 1,
