@@ -14,6 +14,8 @@ const ROWS: readonly (readonly string[])[] = [
   ["cli"],
 ];
 const PURE_ROWS = 4;
+/** Pure, too, though it stands late because it imports from many rows. */
+const PURE_FOLDER = "analyze";
 const IMPURE_MODULES =
   /^(node:(fs|fs\/promises|net|http|https|dgram|sqlite|worker_threads|child_process|tls|dns)|tuf-js|fastify|@parcel\/watcher|bittorrent-protocol)$/;
 const IMPURE_CALLS = /\bDate\.now\(|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\bprocess\.(env|argv)\b/;
@@ -33,7 +35,9 @@ test("a folder imports only from earlier rows", () => {
 });
 
 test("the pure folders use neither I/O nor the real clock", () => {
-  const pure = sources.filter((file) => rowOf(file) >= 0 && rowOf(file) < PURE_ROWS);
+  const pure = sources.filter(
+    (file) => folderOf(file) === PURE_FOLDER || (rowOf(file) >= 0 && rowOf(file) < PURE_ROWS),
+  );
   const offences = pure.flatMap((file) => [
     ...modulesOf(file)
       .filter((module) => IMPURE_MODULES.test(module))

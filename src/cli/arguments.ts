@@ -16,6 +16,8 @@ export class UsageError extends PrsyncError<"usage"> {
 export interface PositionalSpec {
   readonly name: string;
   readonly isOptional?: boolean;
+  /** The last one may take further words: "LOG…". */
+  readonly isRepeated?: boolean;
 }
 
 export type OptionValue = string | number | true;
@@ -27,6 +29,8 @@ export interface GivenRule {
 /** What stands on the command line. */
 export interface TypedWords {
   readonly positionals: ReadonlyMap<string, string>;
+  /** Further words for the last positional, if that is repeated. */
+  readonly furtherWords: readonly string[];
   readonly values: ReadonlyMap<string, OptionValue>;
   /** Options of the kind "rule" in the order given. */
   readonly rules: readonly GivenRule[];
@@ -35,7 +39,7 @@ export interface TypedWords {
 }
 
 /** What a configuration file adds to that, without what the command line replaces. */
-export interface ConfiguredWords extends Omit<TypedWords, "withdrawn"> {
+export interface ConfiguredWords extends Omit<TypedWords, "withdrawn" | "furtherWords"> {
   /** "[mirror.debian] of /etc/prsync/debian.toml" */
   readonly from: string;
   /** Words that give `options` what the file says of them, for a program that this one starts. */
@@ -70,6 +74,11 @@ export class ParsedArguments {
     // An unset variable in a script must not become the current directory.
     if (value === "") throw new UsageError([`${name} is empty`]);
     return value;
+  }
+
+  /** All words of a positional that is repeated; one at least. */
+  repeated(name: string): readonly string[] {
+    return [this.required(name), ...this.typed.furtherWords];
   }
 
   /** True if the option stands on the command line or in a configuration file, whatever its kind. */
@@ -127,9 +136,12 @@ export function parseArguments(words: readonly string[], spec: ArgumentSpec): Pa
       if (option.kind === "rule" && typeof value === "string") rules.push({ name: option.name, value });
     }
   }
+  const isRepeated = spec.positionals.at(-1)?.isRepeated === true;
+  const furtherWords = isRepeated ? positionals.splice(spec.positionals.length) : [];
+  if (furtherWords.includes("")) problems.push(`${spec.positionals.at(-1)!.name} is empty`);
   const named = namePositionals(positionals, spec.positionals, problems);
   if (problems.length > 0) throw new UsageError(problems);
-  return new ParsedArguments({ positionals: named, values, rules, withdrawn });
+  return new ParsedArguments({ positionals: named, furtherWords, values, rules, withdrawn });
 }
 
 /** As with rsync, `--no-NAME` takes back what was said of NAME before, by a configuration file too. */

@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { analyzeCommand } from "./commands/analyze.ts";
 import { daemonCommand } from "./commands/daemon.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { inviteCommand } from "./commands/invite.ts";
@@ -21,5 +22,6 @@ export const COMMANDS: readonly Command[] = [
   daemonCommand,
   statusCommand,
   verifyCommand,
+  analyzeCommand,
   demoCommand,
 ];

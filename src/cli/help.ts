@@ -3,7 +3,10 @@ import type { Command } from "./command.ts";
 
 /** `prsync TREE [--option VALUE]` as one line. */
 export function usageLine(command: Command): string {
-  const positionals = command.positionals.map((spec) => (spec.isOptional === true ? `[${spec.name}]` : spec.name));
+  const positionals = command.positionals.map(({ name, isOptional, isRepeated }) => {
+    const words = isRepeated === true ? `${name}…` : name;
+    return isOptional === true ? `[${words}]` : words;
+  });
   return ["prsync", command.name, ...positionals, ...(command.options.length > 0 ? ["[options]"] : [])].join(" ");
 }
 

@@ -1,0 +1,15 @@
+import { LineSplitter } from "./line-splitter.ts";
+import { emptyLogLine } from "./log-line.ts";
+import { parseLogLine } from "./parse-log-line.ts";
+
+/** The time of the first line that has one, in seconds since 1970; undefined if none has. */
+export function firstLogTime(chunk: Uint8Array): number | undefined {
+  const line = emptyLogLine();
+  let first: number | undefined;
+  const splitter = new LineSplitter((bytes, from, to) => {
+    if (first === undefined && parseLogLine(bytes, [from, to], line) !== "malformed") first = line.timeSeconds;
+  });
+  splitter.push(chunk);
+  splitter.end();
+  return first;
+}
