@@ -103,7 +103,7 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
     if (file.asked.explanation === "text") return reply.type("text/plain").send(renderExplanation(explanation));
     return reply.type("application/json").send(`${JSON.stringify(explanation)}\n`);
   }
-  context.seen.note(exchange.request.raw.headers);
+  context.seen.note(exchange.request.raw.headers, demand.customer.address);
   const redirect = context.front?.isForOrigin(exchange.request.raw) === true ? undefined : choice.redirect(demand);
   if (redirect !== undefined) return reply.code(302).headers(redirect).send();
   return await sendContent(context, file.served, exchange);

@@ -54,7 +54,7 @@ export class RedirectFront {
       return false;
     }
     counters.customerRequests++;
-    seen.note(headers);
+    seen.note(headers, customer.address);
     response.writeHead(302, redirect).end();
     return true;
   }
