@@ -292,7 +292,7 @@ class Central {
     every(STATUS_INTERVAL_MS, "looking at the status", async () => this.#observe());
     every(options.renewalIntervalMs, "renewing metadata", () => this.renew());
     if (options.redirects !== undefined && options.auditIntervalMs > 0) {
-      every(AUDIT_LOOK_MS, "auditing volunteers", () => this.#audits.run());
+      every(AUDIT_LOOK_MS, "auditing volunteers", async () => this.#audits.start());
     }
     // Ends requests under way before what waits for them.
     stack.use(this.#audits);

@@ -1,20 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { Clock, Random } from "../core/clock.ts";
-import { type ContentId, contentIdOf } from "../core/content-id.ts";
-import { displayPath, type RepoPath } from "../core/repo-path.ts";
-import { type AuditQuestion, AuditSchedule } from "../delivery/audit-schedule.ts";
+import { contentIdOf } from "../core/content-id.ts";
+import { messageOf } from "../core/errors.ts";
+import { displayPath } from "../core/repo-path.ts";
+import { type AuditQuestion, type AuditReason, AuditSchedule } from "../delivery/audit-schedule.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { contentUrl } from "../delivery/redirect-answer.ts";
-import { NetError } from "../net/errors.ts";
-import { HttpClient } from "../net/http-client.ts";
 import { holdsContent } from "../tracker/content-holders.ts";
 import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import { type AuditFinding, drawRange, requestAudit } from "./audit-request.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectSignatures } from "./redirect-signatures.ts";
+import { BUILT_IN_CUSTOMER } from "./seen-customers.ts";
 
 export interface AuditContext {
   readonly tree: PublishedTree;
@@ -27,9 +28,6 @@ export interface AuditContext {
   readonly customerHeaders: () => Readonly<Record<string, string>>;
 }
 
-/** Enough to meet a bad sector, little beside what customers take. */
-const MAX_ASKED_BYTES = 64 * 1024;
-const DEADLINE_MS = 20_000;
 /** Asked at once; the others wait for the next turn. */
 const MAX_AT_ONCE = 8;
 /** Draws of a file until the volunteer claims to have it. */
@@ -37,12 +35,13 @@ const MAX_DRAWS = 32;
 
 /**
  * Proves what volunteers say they hold: an ordinary Range request to the public URL, as a customer would send it, compared byte by byte
- * with central's own copy. Who fails gets no customers until the same file passes (`AuditSchedule`).
+ * with central's own copy. Who fails gets no customers until it passes (`AuditSchedule`).
  */
 export class VolunteerAudits implements AsyncDisposable {
   readonly #context: AuditContext;
   readonly #schedule: AuditSchedule;
-  readonly #client = new HttpClient({ maxSockets: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 1_000 });
+  readonly #underWay = new Map<string, Promise<void>>();
+  readonly #end = new AbortController();
 
   /** @param intervalMs mean time between two audits of a volunteer; 0: none ever */
   constructor(context: AuditContext, intervalMs: number) {
@@ -50,21 +49,31 @@ export class VolunteerAudits implements AsyncDisposable {
     this.#schedule = new AuditSchedule(intervalMs === 0 ? Infinity : intervalMs, context.random);
   }
 
-  /** Why a volunteer gets no customers, in words. */
-  reasonAgainst(id: string): string | undefined {
+  /** Why a volunteer gets no customers. */
+  reasonAgainst(id: string): AuditReason | undefined {
     return this.#schedule.reasonAgainst(id);
   }
 
-  /** Audits those whose turn it is. */
-  async run(): Promise<void> {
+  /** Begins to audit those whose turn it is: a slow one holds up nobody. */
+  start(): void {
     const { live, clock } = this.#context;
     const asked = live.all().filter((volunteer) => this.#isAskable(volunteer));
     const due = this.#schedule.due(
       asked.map(({ id }) => id),
       clock.monotonicMs(),
     );
-    const turn = due.slice(0, MAX_AT_ONCE).map((id) => this.#audit(live.get(id)!));
-    await Promise.all(turn);
+    const waiting = due.filter((id) => !this.#underWay.has(id));
+    for (const id of waiting.slice(0, MAX_AT_ONCE - this.#underWay.size)) {
+      this.#underWay.set(
+        id,
+        this.#audit(live.get(id)!).finally(() => this.#underWay.delete(id)),
+      );
+    }
+  }
+
+  /** Resolves when none is under way. */
+  async finished(): Promise<void> {
+    await Promise.allSettled(this.#underWay.values());
   }
 
   /** Central must not be led to places that the volunteer itself could not reach: its own services, its own network. */
@@ -75,18 +84,30 @@ export class VolunteerAudits implements AsyncDisposable {
   }
 
   async #audit(volunteer: LiveVolunteer): Promise<void> {
-    const { clock, log } = this.#context;
+    const { log } = this.#context;
     const { id } = volunteer;
-    const question = await this.#questionFor(volunteer);
-    const problem = question === undefined ? undefined : await this.#ask(volunteer, question);
+    try {
+      const question = await this.#questionFor(volunteer);
+      const finding = question === undefined ? undefined : await this.#ask(volunteer, question);
+      if (question !== undefined && finding !== undefined) this.#note(id, question, finding);
+      else this.#schedule.notePostponed(id, this.#context.clock.monotonicMs());
+    } catch (error) {
+      this.#schedule.notePostponed(id, this.#context.clock.monotonicMs());
+      if (!this.#end.signal.aborted) log.warn({ volunteer: id, error: messageOf(error) }, "an audit was not possible");
+    }
+  }
+
+  #note(id: string, question: AuditQuestion, { failure, detail }: AuditFinding): void {
+    const { clock, log } = this.#context;
     const nowMs = clock.monotonicMs();
     const before = this.reasonAgainst(id);
-    if (question === undefined || problem === undefined) this.#schedule.notePassed(id, nowMs);
-    else this.#schedule.noteFailed(id, question, { problem, nowMs });
-    const after = this.reasonAgainst(id);
-    if (before === undefined && after !== undefined)
-      log.warn({ volunteer: id, reason: after }, "an audit failed: no customers");
-    if (before !== undefined && after === undefined) log.info({ volunteer: id }, "an audit passed: customers again");
+    if (failure === undefined) this.#schedule.notePassed(id, nowMs);
+    else this.#schedule.noteFailed(id, question, { failure, nowMs });
+    const reason = this.reasonAgainst(id);
+    const told = { volunteer: id, path: displayPath(question.path), detail };
+    if (before === undefined && reason !== undefined) log.warn({ ...told, reason }, "audits failed: no customers");
+    else if (failure !== undefined) log.debug(told, "an audit failed");
+    if (before !== undefined && reason === undefined) log.info({ volunteer: id }, "an audit passed: customers again");
   }
 
   /** The file that it failed, else one drawn among those it claims to have. */
@@ -109,36 +130,32 @@ export class VolunteerAudits implements AsyncDisposable {
     return place !== undefined && holdsContent(holdings, place);
   }
 
-  /** What is wrong with the answer, in words; undefined: nothing, or central has no copy itself to compare with. */
-  async #ask(volunteer: LiveVolunteer, { path, content, lengthBytes }: AuditQuestion): Promise<string | undefined> {
+  /** Undefined if central has no copy itself to compare with. */
+  async #ask(volunteer: LiveVolunteer, question: AuditQuestion): Promise<AuditFinding | undefined> {
     const { tree, random, customerHeaders } = this.#context;
-    const url = this.#urlAt(volunteer, path, content);
-    const askedBytes = Math.min(lengthBytes, MAX_ASKED_BYTES);
-    const start = Math.floor(random() * (lengthBytes - askedBytes + 1));
-    await using copy = await tree.openContent(content);
+    await using copy = await tree.openContent(question.content);
     if (copy === undefined) return undefined;
-    const expected = await copy.read(start, askedBytes);
-    const range = { start, end: start + askedBytes };
-    const limits = { range, headers: customerHeaders(), maxBytes: askedBytes, deadlineMs: DEADLINE_MS };
-    const what = displayPath(path);
-    try {
-      const { status, body } = await this.#client.get(url, limits);
-      if (status !== 206) return `answered ${status} for a range of ${what}`;
-      return body.equals(expected) ? undefined : `gave wrong bytes of ${what}`;
-    } catch (error) {
-      if (error instanceof NetError) return `gave no answer for ${what}: ${error.code}`;
-      throw error;
-    }
+    return await requestAudit(volunteer.host, {
+      url: this.#urlAt(volunteer, question),
+      question,
+      copy,
+      range: drawRange(question.lengthBytes, random),
+      // Customers are strangers: nobody loses customers for what one of them sends.
+      headers: this.#schedule.isDoubtful(volunteer.id) ? BUILT_IN_CUSTOMER : customerHeaders(),
+      isCurrent: volunteer.release === tree.release?.number,
+      signal: this.#end.signal,
+    });
   }
 
   /** Where a customer would be sent. */
-  #urlAt({ id, url, isOnlyRedirected }: LiveVolunteer, path: RepoPath, content: ContentId): string {
+  #urlAt({ id, url, isOnlyRedirected }: LiveVolunteer, { path, content }: AuditQuestion): string {
     const signature = isOnlyRedirected ? this.#context.signatures.queryFor(id, content) : "";
     return contentUrl(url!, path, content) + signature;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client[Symbol.asyncDispose]();
+    this.#end.abort();
+    await this.finished();
   }
 }
 

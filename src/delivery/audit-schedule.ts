@@ -9,20 +9,42 @@ export interface AuditQuestion {
   readonly lengthBytes: number;
 }
 
+/** What came of an audit: other bytes, a 404 for what it says it has, or anything else that is no proper answer. */
+export type AuditFailure = "wrong-bytes" | "missing" | "unanswered";
+
+/** All that is told of a failure: what exactly a server answered is nobody's business but the operator's. */
+export type AuditReason = "wrong bytes" | "no proper answer";
+
 interface Audited {
-  dueMs: number;
-  /** What it was asked when it failed: asked again until it passes, or does not claim it any more. */
-  failed: AuditQuestion | undefined;
-  /** Failed twice in a row: no customers. In words. */
-  reason: string | undefined;
+  readonly dueMs: number;
+  /** Last time it could be asked. */
+  readonly namedMs: number;
+  /** What it was asked when its answer was wrong: asked again until it passes, or does not claim it any more. */
+  readonly failed: AuditQuestion | undefined;
+  /** In a row, `unanswered` between them or not. */
+  readonly wrongBytes: number;
+  readonly missing: number;
+  readonly unanswered: number;
+  /** Of the first of them. */
+  readonly unansweredSinceMs: number;
+  readonly reason: AuditReason | undefined;
 }
 
-/** After a first failure: long enough for a release that is being put in place to be announced, short for customers. */
+const CLEAN = { failed: undefined, wrongBytes: 0, missing: 0, unanswered: 0, unansweredSinceMs: 0, reason: undefined };
+
+/** After wrong bytes: long enough for a release that is being put in place to be announced, short for customers. */
 const SECOND_LOOK_MS = 10_000;
+/** Wrong bytes or nothing there: the first time may be an accident. */
+const MOST_WRONG = 1;
+/** Busy, restarted or cut off for a while: customers try elsewhere, and it comes back. */
+const MOST_UNANSWERED = 3;
+/** Longer than a program is away for a restart: a farewell must not clear a name. */
+const REMEMBERED_MS = 24 * 3_600_000;
 
 /**
- * When which volunteer is asked to prove that it has what it says, and what came of it. A failure counts once the same file failed twice;
- * it is lifted when that very file passes: other files of a rotten disk may well be sound. Pure; one entry per volunteer.
+ * When which volunteer is asked to prove that it has what it says, and what came of it. Wrong bytes count once they came twice in a row, of
+ * whatever files; they are forgiven when the very file passes: other files of a rotten disk may well be sound. A volunteer that does not
+ * answer is asked later, and gets no customers only if that goes on for more than an interval. Pure; one entry per volunteer.
  */
 export class AuditSchedule {
   readonly #intervalMs: number;
@@ -35,16 +57,15 @@ export class AuditSchedule {
     this.#random = random;
   }
 
-  /** Which of these are to be asked now. Those that are not named are forgotten; new ones come within one interval. */
+  /** Which of these are to be asked now, the longest due first. Those not named for a day are forgotten; new ones come within one interval. */
   due(ids: readonly string[], nowMs: number): readonly string[] {
-    const named = new Set(ids);
-    for (const id of this.#audited.keys()) if (!named.has(id)) this.#audited.delete(id);
     for (const id of ids) {
-      if (this.#audited.has(id)) continue;
-      const dueMs = nowMs + this.#random() * this.#intervalMs;
-      this.#audited.set(id, { dueMs, failed: undefined, reason: undefined });
+      const known = this.#audited.get(id) ?? { ...CLEAN, dueMs: nowMs + this.#random() * this.#intervalMs };
+      this.#audited.set(id, { ...known, namedMs: nowMs });
     }
-    return ids.filter((id) => this.#audited.get(id)!.dueMs <= nowMs);
+    for (const [id, { namedMs }] of this.#audited) if (nowMs - namedMs > REMEMBERED_MS) this.#audited.delete(id);
+    const dueMs = (id: string): number => this.#audited.get(id)!.dueMs;
+    return ids.filter((id) => dueMs(id) <= nowMs).sort((a, b) => dueMs(a) - dueMs(b));
   }
 
   /** What it must be asked again; undefined: anything. */
@@ -52,25 +73,63 @@ export class AuditSchedule {
     return this.#audited.get(id)?.failed;
   }
 
-  /** In words, while no customers are to be sent there. */
-  reasonAgainst(id: string): string | undefined {
+  /** Did it fail since it passed last? */
+  isDoubtful(id: string): boolean {
+    const { wrongBytes = 0, missing = 0, unanswered = 0 } = this.#audited.get(id) ?? {};
+    return wrongBytes + missing + unanswered > 0;
+  }
+
+  /** While no customers are to be sent there. */
+  reasonAgainst(id: string): AuditReason | undefined {
     return this.#audited.get(id)?.reason;
   }
 
-  /** It gave what it was asked, or there is nothing to ask it about. */
+  /** It gave what it was asked. */
   notePassed(id: string, nowMs: number): void {
-    this.#note(id, { failed: undefined, reason: undefined, dueMs: this.#later(nowMs) });
+    this.#note(id, { ...CLEAN, dueMs: this.#later(nowMs) });
   }
 
-  noteFailed(id: string, question: AuditQuestion, { problem, nowMs }: { problem: string; nowMs: number }): void {
-    const isSecond = this.failedQuestion(id)?.content === question.content;
-    const dueMs = isSecond ? this.#later(nowMs) : nowMs + Math.min(SECOND_LOOK_MS, this.#intervalMs);
-    const reason = isSecond ? problem : this.reasonAgainst(id);
-    this.#note(id, { failed: question, reason, dueMs });
+  /** There was nothing to ask it about, or nothing to compare with. */
+  notePostponed(id: string, nowMs: number): void {
+    this.#note(id, { dueMs: this.#later(nowMs) });
   }
 
-  #note(id: string, audited: Audited): void {
-    if (this.#audited.has(id)) this.#audited.set(id, audited);
+  noteFailed(
+    id: string,
+    question: AuditQuestion,
+    { failure, nowMs }: { readonly failure: AuditFailure; readonly nowMs: number },
+  ): void {
+    const before = this.#audited.get(id);
+    if (before === undefined) return;
+    const dueMs = this.#later(nowMs);
+    switch (failure) {
+      case "wrong-bytes": {
+        const wrongBytes = before.wrongBytes + 1;
+        const isCounted = wrongBytes > MOST_WRONG;
+        const soonMs = nowMs + Math.min(SECOND_LOOK_MS, this.#intervalMs);
+        const reason = isCounted ? "wrong bytes" : before.reason;
+        this.#note(id, { failed: question, wrongBytes, reason, dueMs: isCounted ? dueMs : soonMs });
+        break;
+      }
+      case "missing": {
+        const missing = before.missing + 1;
+        const reason = missing > MOST_WRONG ? (before.reason ?? "no proper answer") : before.reason;
+        this.#note(id, { failed: before.failed ?? question, missing, reason, dueMs });
+        break;
+      }
+      case "unanswered": {
+        const unanswered = before.unanswered + 1;
+        const unansweredSinceMs = before.unanswered === 0 ? nowMs : before.unansweredSinceMs;
+        const isCounted = unanswered > MOST_UNANSWERED && nowMs - unansweredSinceMs > this.#intervalMs;
+        const reason = isCounted ? (before.reason ?? "no proper answer") : before.reason;
+        this.#note(id, { unanswered, unansweredSinceMs, reason, dueMs });
+      }
+    }
+  }
+
+  #note(id: string, change: Partial<Audited>): void {
+    const before = this.#audited.get(id);
+    if (before !== undefined) this.#audited.set(id, { ...before, ...change });
   }
 
   /** Nobody can tell when: between half and one and a half intervals. */

@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, type IncomingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { Socket } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 import { NetError } from "./errors.ts";
 import { HttpTransfer } from "./http-transfer.ts";
 import { type RateFloor, withRateFloor } from "./transfer-rate.ts";
@@ -13,6 +13,8 @@ export interface HttpClientOptions {
   readonly responseTimeoutMs: number;
   /** A kept connection that is not used for so long is closed. */
   readonly idleTimeoutMs: number;
+  /** Of names; the system's unless told. */
+  readonly lookup?: LookupFunction;
 }
 
 export const HTTP_CLIENT_DEFAULTS: HttpClientOptions = {
@@ -77,8 +79,9 @@ export class HttpClient implements AsyncDisposable {
 
   constructor(options: Partial<HttpClientOptions> = {}) {
     this.#options = { ...HTTP_CLIENT_DEFAULTS, ...options };
-    const { maxSockets, idleTimeoutMs } = this.#options;
-    const agentOptions = { keepAlive: true, maxSockets, timeout: idleTimeoutMs };
+    const { maxSockets, idleTimeoutMs, lookup } = this.#options;
+    const named = lookup === undefined ? {} : { lookup };
+    const agentOptions = { keepAlive: true, maxSockets, timeout: idleTimeoutMs, ...named };
     this.#http = new HttpAgent(agentOptions);
     this.#https = new HttpsAgent(agentOptions);
   }

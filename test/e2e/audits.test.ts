@@ -65,10 +65,10 @@ test("a mirror whose disk rots gets no customers any more, is shown with the rea
   await expect.poll(() => eligible(), { timeout: 60_000 }).toEqual(["sound"]);
   const { rejected } = await explained();
   expect(rejected).toMatchObject([{ name: "rotten", reason: "audit-failed" }]);
-  expect(rejected[0]!.detail).toMatch(/^gave wrong bytes of package-\d\.deb$/);
+  expect(rejected[0]!.detail).toBe("wrong bytes");
   const listed = await runPrsync(["volunteers", central.tree], { env: central.env });
-  expect(listed.stdout).toMatch(/^rotten\t.*, no customers: gave wrong bytes of package-\d\.deb$/m);
-  expect(await (await fetch(`${central.url}/.prsync/status`)).text()).toContain("none: gave wrong bytes of package");
+  expect(listed.stdout).toMatch(/^rotten\t.*, no customers: wrong bytes$/m);
+  expect(await (await fetch(`${central.url}/.prsync/status`)).text()).toContain("none: wrong bytes");
   await customersCome();
   for (const { name, bytes } of before) writeFileSync(name, bytes);
   await expect.poll(() => eligible(), { timeout: 60_000 }).toEqual(["rotten", "sound"]);

@@ -33,31 +33,85 @@ test("everybody is audited once per interval on average, at times that nobody kn
   }
 });
 
-test("one failure is looked at again soon, the second in a row counts, only the same file lifts it", () => {
+const DAY = 24 * 60 * MINUTE;
+const wrong = (nowMs: number) => ({ failure: "wrong-bytes" as const, nowMs });
+const missing = (nowMs: number) => ({ failure: "missing" as const, nowMs });
+const unanswered = (nowMs: number) => ({ failure: "unanswered" as const, nowMs });
+
+function scheduleOf(id: string): AuditSchedule {
   const schedule = new AuditSchedule(10 * MINUTE, seededRandom(2));
-  schedule.due(["a"], 0);
-  schedule.noteFailed("a", question("x.deb"), { problem: "wrong bytes", nowMs: 0 });
+  schedule.due([id], 0);
+  return schedule;
+}
+
+test("wrong bytes are looked at again soon, the second in a row counts whatever the file, a pass lifts it", () => {
+  const schedule = scheduleOf("a");
+  schedule.noteFailed("a", question("x.deb"), wrong(0));
   expect(schedule.reasonAgainst("a")).toBeUndefined();
+  expect(schedule.isDoubtful("a")).toBe(true);
   expect(schedule.due(["a"], 10_000)).toEqual(["a"]);
   expect(schedule.failedQuestion("a")).toEqual(question("x.deb"));
-  schedule.noteFailed("a", question("x.deb"), { problem: "still wrong", nowMs: 10_000 });
-  expect(schedule.reasonAgainst("a")).toBe("still wrong");
-  // Its release changed: another file is asked now, and fails once. That lifts nothing.
-  schedule.noteFailed("a", question("y.deb"), { problem: "wrong, too", nowMs: 20_000 });
-  expect(schedule.reasonAgainst("a")).toBe("still wrong");
+  schedule.noteFailed("a", question("y.deb"), wrong(10_000));
+  expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
+  expect(schedule.failedQuestion("a")).toEqual(question("y.deb"));
+  schedule.notePostponed("a", 20_000);
+  schedule.noteFailed("a", question("z.deb"), unanswered(25_000));
+  expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
   expect(schedule.failedQuestion("a")).toEqual(question("y.deb"));
   schedule.notePassed("a", 30_000);
   expect([schedule.reasonAgainst("a"), schedule.failedQuestion("a")]).toEqual([undefined, undefined]);
+  expect(schedule.isDoubtful("a")).toBe(false);
 });
 
-test("a failure that does not come again is no failure; who is gone is forgotten, also in the middle of an audit", () => {
-  const schedule = new AuditSchedule(10 * MINUTE, seededRandom(3));
-  schedule.due(["a"], 0);
-  schedule.noteFailed("a", question("x.deb"), { problem: "timeout", nowMs: 0 });
+test("wrong bytes that do not come again are no failure", () => {
+  const schedule = scheduleOf("a");
+  schedule.noteFailed("a", question("x.deb"), wrong(0));
   schedule.notePassed("a", 10_000);
-  schedule.noteFailed("a", question("x.deb"), { problem: "timeout", nowMs: 20_000 });
+  schedule.noteFailed("a", question("x.deb"), wrong(20_000));
   expect(schedule.reasonAgainst("a")).toBeUndefined();
-  schedule.due([], 30_000);
-  schedule.noteFailed("a", question("x.deb"), { problem: "timeout", nowMs: 40_000 });
+});
+
+test("a file that is not there is looked for at another time, and counts the second time", () => {
+  const schedule = scheduleOf("a");
+  schedule.noteFailed("a", question("x.deb"), missing(0));
+  expect(schedule.due(["a"], 4 * MINUTE)).toEqual([]);
+  expect(schedule.due(["a"], 16 * MINUTE)).toEqual(["a"]);
+  expect(schedule.reasonAgainst("a")).toBeUndefined();
+  schedule.noteFailed("a", question("x.deb"), missing(16 * MINUTE));
+  expect(schedule.reasonAgainst("a")).toBe("no proper answer");
+});
+
+test("who does not answer is asked later, and loses its customers only after a long time", () => {
+  const schedule = scheduleOf("a");
+  // However often within an interval: busy for a while.
+  for (const nowMs of [0, 1, 2, 3, 4, 10 * MINUTE]) schedule.noteFailed("a", question("x.deb"), unanswered(nowMs));
+  expect(schedule.reasonAgainst("a")).toBeUndefined();
+  expect(schedule.due(["a"], 14 * MINUTE)).toEqual([]);
+  schedule.noteFailed("a", question("x.deb"), unanswered(10 * MINUTE + 1));
+  expect(schedule.reasonAgainst("a")).toBe("no proper answer");
+  const rare = scheduleOf("a");
+  for (const turn of [0, 1, 2]) rare.noteFailed("a", question("x.deb"), unanswered(turn * 15 * MINUTE));
+  expect(rare.reasonAgainst("a")).toBeUndefined();
+});
+
+test("a farewell does not clear a name, a day does", () => {
+  const schedule = scheduleOf("a");
+  for (const nowMs of [0, 10_000]) schedule.noteFailed("a", question("x.deb"), wrong(nowMs));
+  schedule.due([], MINUTE);
+  schedule.due([], DAY);
+  expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
+  schedule.due([], DAY + MINUTE);
+  expect(schedule.reasonAgainst("a")).toBeUndefined();
+  schedule.noteFailed("a", question("x.deb"), wrong(DAY + MINUTE));
   expect(schedule.failedQuestion("a")).toBeUndefined();
+});
+
+test("those who wait longest come first", () => {
+  const schedule = new AuditSchedule(10 * MINUTE, seededRandom(5));
+  const ids = Array.from({ length: 20 }, (_, index) => String(index));
+  const order: string[] = [];
+  for (let nowMs = 0; nowMs <= 10 * MINUTE; nowMs += 100) {
+    for (const id of schedule.due(ids, nowMs)) if (!order.includes(id)) order.push(id);
+  }
+  expect(schedule.due(ids, 11 * MINUTE)).toEqual(order);
 });

@@ -2,6 +2,7 @@ import { type RequestListener, createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { expect, test } from "vitest";
 import { HttpClient } from "../../../src/net/http-client.ts";
+import { permittedLookup } from "../../../src/net/permitted-lookup.ts";
 
 const LIMITS = { maxBytes: 1000, deadlineMs: 5000 };
 
@@ -169,4 +170,20 @@ test("garbage instead of HTTP is a failure of the network, not of the program", 
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   await expect(client.get(url, LIMITS)).rejects.toMatchObject({ code: "unreachable" });
   server.close();
+});
+
+test("a name is connected to only at addresses that are permitted", async () => {
+  await using server = await serve((_, response) => response.end("inside"));
+  const url = server.url.replace("127.0.0.1", "localhost");
+  await using free = new HttpClient({ lookup: permittedLookup((address) => address === "127.0.0.1") });
+  expect((await free.get(url, LIMITS)).body.toString()).toBe("inside");
+  const seen: string[] = [];
+  await using bound = new HttpClient({
+    lookup: permittedLookup((address) => {
+      seen.push(address);
+      return false;
+    }),
+  });
+  await expect(bound.get(url, LIMITS)).rejects.toMatchObject({ code: "unreachable" });
+  expect(seen).toContain("127.0.0.1");
 });
