@@ -8,7 +8,7 @@
 // address, arrivals and requests are stand-ins that have all that the paper prints of them.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { curvesSvg } from "./support/curves-svg.ts";
+import { curvesSvg } from "../src/report/curves-svg.ts";
 import { cacheFindings } from "./support/planet-caches.ts";
 import { checkRow } from "./support/planet-check.ts";
 import { countChecks } from "./support/planet-counts.ts";

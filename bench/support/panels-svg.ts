@@ -1,3 +1,5 @@
+import { logarithmicTicks } from "../../src/report/logarithmic-ticks.ts";
+
 /** Values over named places on the x axis; undefined leaves a gap. */
 export interface Series {
   readonly name: string;
@@ -31,10 +33,6 @@ const FOOTER_HEIGHT = 56;
 const ROW_HEIGHT: number = HEADER_HEIGHT + PANEL_HEIGHT + FOOTER_HEIGHT;
 const TITLE_HEIGHT = 40;
 const LEGEND_CHARACTER = 6.2;
-/** Of a decade; more of them crowd an axis of several decades. */
-const FINE_STEPS: readonly number[] = [1, 1.5, 2, 3, 5, 7];
-const COARSE_STEPS: readonly number[] = [1, 3];
-const DECADE_STEPS: readonly number[] = [1];
 
 /** Small multiples of line plots with logarithmic y axes, as SVG text: one row of panels below the other. */
 export function panelsSvg(title: string, rows: readonly PanelRow[]): string {
@@ -134,17 +132,6 @@ export function logarithmicEnds(values: readonly number[]): readonly [number, nu
   const spread = Math.max(most / least, 2);
   const middle = Math.sqrt(least * most);
   return [(middle / Math.sqrt(spread)) * 0.9, middle * Math.sqrt(spread) * 1.1];
-}
-
-/** Round numbers between the ends, not too many. */
-export function logarithmicTicks(low: number, high: number): number[] {
-  const decades = Math.log10(high / low);
-  const steps = decades < 1.2 ? FINE_STEPS : decades < 3 ? COARSE_STEPS : DECADE_STEPS;
-  const ticks: number[] = [];
-  for (let exponent = Math.floor(Math.log10(low)); 10 ** exponent <= high; exponent++) {
-    for (const step of steps) ticks.push(Number(`${step}e${exponent}`));
-  }
-  return ticks.filter((tick) => tick >= low && tick <= high);
 }
 
 function text(content: string, x: number, y: number, attributes = ""): string {

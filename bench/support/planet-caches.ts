@@ -1,6 +1,6 @@
 import { seededRandom, type Random } from "../../src/core/clock.ts";
 import { cacheSavedShare, cacheSavings, serverDownloads, type SubnetDemand } from "../../src/model/cache-savings.ts";
-import { crosses, line, type CurvePlot } from "./curves-svg.ts";
+import { crosses, line, type CurvePlot } from "../../src/report/curves-svg.ts";
 import { exponential } from "./matching-simulation.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 import { powerOf } from "./planet-statistics.ts";

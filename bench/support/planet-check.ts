@@ -1,4 +1,4 @@
-import type { CurvePlot } from "./curves-svg.ts";
+import type { CurvePlot } from "../../src/report/curves-svg.ts";
 import type { Row } from "./report.ts";
 
 /** A value or claim of the papers, and what we find. */

@@ -1,6 +1,6 @@
 import { seededRandom, type Random } from "../../src/core/clock.ts";
 import { groupByCosine, leastCosine, type CosineGroups } from "../../src/model/cosine-groups.ts";
-import { line, type CurvePlot } from "./curves-svg.ts";
+import { line, type CurvePlot } from "../../src/report/curves-svg.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 import { adjustedRandIndex, plantRequests, type PlantedRequests } from "./planted-requests.ts";
 

@@ -3,7 +3,7 @@ import { nextPollDelayMs } from "../../src/edge/polling.ts";
 import { deviationBound, estimateAlwaysOnline, estimatorSlack } from "../../src/model/always-online.ts";
 import { criticalDistance, testUniformity } from "../../src/model/kolmogorov-smirnov.ts";
 import { dayMemory, QueryTime, WINDOWS_UPDATE_POLLING } from "../../src/model/polling.ts";
-import { crosses, line, type CurvePlot } from "./curves-svg.ts";
+import { crosses, line, type CurvePlot } from "../../src/report/curves-svg.ts";
 import { subnetsFrom } from "./matching-simulation.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 import { fitOf } from "./planet-subnet-sizes.ts";

@@ -3,7 +3,7 @@ import * as locality from "../../src/model/locality.ts";
 import type { Stay } from "../../src/model/online-hosts.ts";
 import { QueryTime, WINDOWS_UPDATE_POLLING } from "../../src/model/polling.ts";
 import { SubnetSizes } from "../../src/model/subnet-sizes.ts";
-import { crosses, line, type Axis, type CurvePlot } from "./curves-svg.ts";
+import { crosses, line, type Axis, type CurvePlot } from "../../src/report/curves-svg.ts";
 import { simulateRelease, simulateSteadyState, subnetsFrom, type Matching } from "./matching-simulation.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 import { deviations, powerOf } from "./planet-statistics.ts";

@@ -1,7 +1,7 @@
 import { seededRandom, type Random } from "../../src/core/clock.ts";
 import { cacheSavedShare, peerAssistedServerShare } from "../../src/model/cache-savings.ts";
 import { QueryTime, WINDOWS_UPDATE_POLLING } from "../../src/model/polling.ts";
-import { line, type CurvePlot } from "./curves-svg.ts";
+import { line, type CurvePlot } from "../../src/report/curves-svg.ts";
 import { exponential } from "./matching-simulation.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 

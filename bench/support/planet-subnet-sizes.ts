@@ -3,7 +3,7 @@ import { fitSubnetSizes, type UploadPoint } from "../../src/model/fit-subnet-siz
 import * as locality from "../../src/model/locality.ts";
 import { QueryTime, WINDOWS_UPDATE_POLLING } from "../../src/model/polling.ts";
 import type { SubnetSizes } from "../../src/model/subnet-sizes.ts";
-import { crosses, line, type CurvePlot } from "./curves-svg.ts";
+import { crosses, line, type CurvePlot } from "../../src/report/curves-svg.ts";
 import { simulateRemoteShare } from "./matching-simulation.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 import { deviations } from "./planet-statistics.ts";

@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { findReuse, modelledLineBytes, planFetch } from "../../../bench/support/chunk-bytes.ts";
 import { whyNotSimulated } from "../../../bench/support/chunk-swarm.ts";
 import { editedFile } from "../../../bench/support/edited-file.ts";
-import { logarithmicTicks, panelsSvg } from "../../../bench/support/panels-svg.ts";
+import { panelsSvg } from "../../../bench/support/panels-svg.ts";
 import { RangeSet } from "../../../src/core/byte-range.ts";
+import { logarithmicTicks } from "../../../src/report/logarithmic-ticks.ts";
 
 const SEED = 7;
 const KIB = 1024;

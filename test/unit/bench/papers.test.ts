@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { curvesSvg } from "../../../bench/support/curves-svg.ts";
+import { curvesSvg } from "../../../src/report/curves-svg.ts";
 import { simulateRelease, simulateSteadyState, subnetsFrom } from "../../../bench/support/matching-simulation.ts";
 import { cacheFindings } from "../../../bench/support/planet-caches.ts";
 import { check } from "../../../bench/support/planet-check.ts";

@@ -1,4 +1,4 @@
-import { logarithmicTicks } from "./panels-svg.ts";
+import { logarithmicTicks } from "./logarithmic-ticks.ts";
 
 export interface Axis {
   readonly title: string;
