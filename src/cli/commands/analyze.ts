@@ -1,11 +1,23 @@
+import { writeFile } from "node:fs/promises";
 import { Analysis } from "../../analyze/analysis.ts";
 import { firstLogTime } from "../../analyze/first-log-time.ts";
+import { reportHtml } from "../../analyze/report-html.ts";
 import { reportSections, sectionLines } from "../../analyze/report-text.ts";
 import { readLog, readLogStream, type LogSource } from "../../store/log-source.ts";
 import type { ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { JSON_OPTION } from "../load-options.ts";
+import type { OptionSpec } from "../option-spec.ts";
+
+const HTML_OPTION: OptionSpec = {
+  name: "html",
+  kind: "text",
+  placeholder: "FILE",
+  isPath: true,
+  isOnce: true,
+  help: "write the report with plots to FILE, one HTML page that loads nothing",
+};
 
 /** `prsync analyze LOG…` */
 export const analyzeCommand: Command = {
@@ -16,7 +28,7 @@ export const analyzeCommand: Command = {
     "by gzip or zstd; - is standard input. Several logs are read in the order of their first lines. Lines that can't be used are\n" +
     "counted and skipped.",
   positionals: [{ name: "LOG", isRepeated: true }],
-  options: [JSON_OPTION],
+  options: [JSON_OPTION, HTML_OPTION],
   run: runAnalyze,
 };
 
@@ -34,6 +46,8 @@ async function runAnalyze(args: ParsedArguments, context: CommandContext): Promi
     context.complain(`prsync: "${path}" is damaged, read as far as it goes: ${damage}`);
   }
   const report = analysis.report();
+  const htmlPath = args.text("html");
+  if (htmlPath !== undefined) await writeFile(htmlPath, reportHtml(report));
   if (args.flag("json")) context.print(JSON.stringify({ ...report, damaged }));
   else for (const line of reportSections(report).flatMap(sectionLines)) context.print(line);
   return EXIT.ok;

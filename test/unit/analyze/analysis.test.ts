@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { accessLog } from "../../../bench/support/access-log.ts";
 import { Analysis } from "../../../src/analyze/analysis.ts";
 import type { AnalysisReport } from "../../../src/analyze/analysis-report.ts";
+import { reportHtml } from "../../../src/analyze/report-html.ts";
 import { reportSections, sectionLines } from "../../../src/analyze/report-text.ts";
 
 // Twelve days of a small mirror: hours since the beginning, client, target, status, bytes, tool.
@@ -132,6 +133,17 @@ test("a log without a line is a report without figures, in JSON too", () => {
   expect(JSON.parse(JSON.stringify(report))).toEqual(report);
   expect(report).toMatchObject({ begin: null, bytes: 0, sizes: { smallShareOfFiles: null } });
   expect(reportSections(report).flatMap(sectionLines).join("\n")).not.toMatch(/NaN|Infinity|undefined|null/);
+});
+
+test("the HTML report holds every table and the plots, loads nothing, and escapes what strangers write", () => {
+  const log = `${GOLDEN}\n${line([281, "192.0.2.9", "/<script>alert(1)</script>.iso", 200, 1, "<b>x</b>"])}`;
+  const report = analyzed(log);
+  const html = reportHtml(report);
+  for (const { title } of reportSections(report)) expect(html).toContain(`<h2>${title.replaceAll("'", "&#39;")}</h2>`);
+  for (const title of ["Over time", "Over the day", "Sizes", "Flash crowds", "Popularity", "Caches in networks"])
+    expect(html).toContain(`font-weight="bold">${title}`);
+  expect(html).not.toMatch(/<script|<b>|<img|<link|href=|src=|NaN|Infinity|undefined/);
+  expect(reportHtml(analyzed(""))).not.toMatch(/<svg|NaN|Infinity|undefined/);
 });
 
 test("what strangers write in a log does not reach the terminal", () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -19,7 +19,8 @@ test("logs newest first, packed or not, are reported as one log in order", async
   writeFileSync(names[2]!, gzipSync(old!));
   writeFileSync(join(directory, "whole.log"), lines.join(""));
   const rotated = await run(...names, "--json");
-  const whole = await run(join(directory, "whole.log"), "--json");
+  const whole = await run(join(directory, "whole.log"), "--json", "--html", join(directory, "report.html"));
+  expect(readFileSync(join(directory, "report.html"), "utf8")).toMatch(/^<!DOCTYPE html>[^]*<svg[^]*<\/html>\n$/);
   expect(JSON.parse(rotated.printed)).toEqual(JSON.parse(whole.printed));
   expect((JSON.parse(whole.printed) as AnalysisReport).lines.downloads).toBeGreaterThan(2000);
 });
