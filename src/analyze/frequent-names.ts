@@ -37,7 +37,8 @@ export class FrequentNames {
   }
 
   #prune(): void {
-    const least = this.sorted()[this.#kept]![1].count;
+    const counts = Float64Array.from(this.#counts.values(), ({ count }) => count).sort();
+    const least = counts[counts.length - 1 - this.#kept]!;
     this.undercount += least;
     for (const [key, counted] of this.#counts) {
       counted.count -= least;
