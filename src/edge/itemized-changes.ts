@@ -3,16 +3,26 @@ import { isSameMtime } from "../core/time.ts";
 import type { ConsideredPath, PathDecision, SyncPlan } from "../plan/plan-sync.ts";
 import type { ItemizedChange, ItemizedState } from "../report/itemized-change.ts";
 
+/** Of a window what is told about it afterwards. */
+export interface WindowChanges {
+  readonly plan: Pick<SyncPlan, "decisions">;
+  readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
+}
+
 export interface PlannedChanges {
-  readonly windows: readonly {
-    readonly plan: SyncPlan;
-    readonly considered: ReadonlyMap<RepoPath, ConsideredPath>;
-  }[];
+  readonly windows: readonly WindowChanges[];
   /** DEST itself. */
   readonly root: {
     readonly before: ItemizedState;
     readonly after: { readonly mode: number; readonly mtimeNs: bigint };
   };
+}
+
+/** The same without what stays as it is: of a run that goes on where another was killed that may be most of the release. */
+export function changesIn({ plan, considered }: WindowChanges): WindowChanges {
+  const decisions = plan.decisions.filter(({ action }) => action !== "keep");
+  const changed = decisions.flatMap((decision) => considered.get(pathOf(decision)) ?? []);
+  return { plan: { decisions }, considered: new Map(changed.map((item) => [item.path, item])) };
 }
 
 /** What plans do to DEST, path by path; removals last, as they are done. */

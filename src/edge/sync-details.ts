@@ -5,9 +5,9 @@ import type { ItemizedChange } from "../report/itemized-change.ts";
 import type { EntryCounts } from "../report/sync-stats.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { heldRoot } from "./commit-release.ts";
-import { itemizedChanges } from "./itemized-changes.ts";
+import { itemizedChanges, type WindowChanges } from "./itemized-changes.ts";
 import type { Mirror } from "./mirror.ts";
-import type { PlannedWindow, PreparedSync } from "./prepare-plan.ts";
+import type { PreparedSync } from "./prepare-plan.ts";
 
 /** What of a sync is told only to those who ask: reading it costs time. Valid while the mirror is open. */
 export interface SyncDetails {
@@ -31,7 +31,7 @@ export function detailsOf(
   mirror: Mirror,
   prepared: PreparedSync,
   done: {
-    readonly windows: readonly PlannedWindow[];
+    readonly windows: readonly WindowChanges[];
     readonly undone: ReadonlySet<RepoPath>;
     readonly literalBytes: number;
   },

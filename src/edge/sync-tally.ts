@@ -2,6 +2,7 @@ import type { RepoPath } from "../core/repo-path.ts";
 import type { PathFailure } from "../store/activation.ts";
 import type { ActivatedRelease } from "./activate-release.ts";
 import type { DownloadFailure } from "./download.ts";
+import { changesIn, type WindowChanges } from "./itemized-changes.ts";
 import type { PlannedWindow } from "./prepare-plan.ts";
 import type { ReusedContent } from "./reuse.ts";
 import { type ChangedFiles, countChanged, literalBytesOf } from "./sync-figures.ts";
@@ -28,7 +29,7 @@ export class SyncTally {
   /** Paths that the next run is to look at. */
   readonly noted: RepoPath[] = [];
   /** The last one, or all if they are to be kept. */
-  readonly windows: PlannedWindow[] = [];
+  readonly windows: WindowChanges[] = [];
   /** Some path is not as the release has it, or is held back. */
   isIncomplete = false;
 
@@ -48,7 +49,7 @@ export class SyncTally {
     for (const path of [...failedPaths, ...planned.spared]) if (isOurs(path)) this.noted.push(path);
     for (const path of [...failedPaths, ...activated.leftAlone]) this.undone.add(path);
     for (const failure of failures) this.failures.push(failure);
-    if (keepsWindow) this.windows.push(planned);
+    if (keepsWindow) this.windows.push(changesIn(planned));
   }
 }
 
