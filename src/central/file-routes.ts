@@ -7,6 +7,7 @@ import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { renderExplanation } from "../delivery/explanation.ts";
 import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
+import { wantedMetalink } from "../delivery/negotiation.ts";
 import { evaluatePreconditions } from "../delivery/preconditions.ts";
 import type { FileEntry } from "../manifest/entry.ts";
 import { respondWithContent } from "../net/file-response.ts";
@@ -19,6 +20,7 @@ import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerChoice, FileDemand } from "./customer-choice.ts";
 import type { ServeLog } from "./ports.ts";
 import { sendDescription } from "./description-routes.ts";
+import { signatureOf } from "./detached-signature.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
 import { releasedFile } from "./released-files.ts";
@@ -74,7 +76,7 @@ async function answer(
   const decision = decideCustomerRequest(asked, (path) => tree.entry(path));
   switch (decision.kind) {
     case "missing":
-      if (describe(context, asked, exchange)) return reply;
+      if (await describe(context, asked, exchange)) return reply;
       return sendProblem(reply, 404, { code: "not-found", message: decision.reason });
     case "listing":
       return sendListing(context, reply, decision.directory);
@@ -103,6 +105,9 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
     if (file.asked.explanation === "text") return reply.type("text/plain").send(renderExplanation(explanation));
     return reply.type("application/json").send(`${JSON.stringify(explanation)}\n`);
   }
+  // Set here for what central sends itself; a redirect has its own.
+  reply.raw.setHeader("Vary", "Accept");
+  if (await describeInstead(context, file, exchange)) return reply;
   context.seen.note(exchange.request.raw.headers, demand.customer.address);
   const redirect = context.front?.isForOrigin(exchange.request.raw) === true ? undefined : choice.redirect(demand);
   if (redirect !== undefined) return reply.code(302).headers(redirect).send();
@@ -110,7 +115,7 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
 }
 
 /** `PATH.meta4` and its like, for a PATH that is a file of the release. False if it is none. */
-function describe(context: CustomerRouteContext, asked: CustomerRequest, exchange: Exchange): boolean {
+async function describe(context: CustomerRouteContext, asked: CustomerRequest, exchange: Exchange): Promise<boolean> {
   const described = asked.path === undefined || isReserved(asked.path) ? undefined : describedPath(asked.path);
   if (described === undefined || asked.endsWithSlash) return false;
   const { path, kind } = described;
@@ -119,7 +124,26 @@ function describe(context: CustomerRouteContext, asked: CustomerRequest, exchang
   const { entry, served } = decision;
   const demand = demandOf(context, { asked: { ...asked, path }, entry, served }, exchange.request);
   const bases = [...context.choice.places(demand), ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
-  sendDescription(exchange.reply, kind, { ...served, path, bases });
+  sendDescription(exchange.reply, kind, { ...served, path, bases, signature: await signatureOf(context, path) });
+  return true;
+}
+
+/** A metalink at the path of the file itself, if `Accept` wants it and it would name a volunteer. Never for who comes from one. */
+async function describeInstead(context: CustomerRouteContext, file: AskedFile, exchange: Exchange): Promise<boolean> {
+  const { asked, served } = file;
+  const wanted = wantedMetalink(exchange.request.raw.headers.accept, served.mediaType);
+  if (wanted === undefined || asked.isOriginWanted || asked.wantedContent !== undefined) return false;
+  const places = context.choice.places(demandOf(context, file, exchange.request));
+  const own = context.publicUrl === undefined ? [] : [context.publicUrl];
+  const bases = [...places, ...own];
+  if (places.length === 0 && (!wanted.isOnly || own.length === 0)) return false;
+  const path = asked.path!;
+  sendDescription(exchange.reply, wanted.kind, {
+    ...served,
+    path,
+    bases,
+    signature: await signatureOf(context, path),
+  });
   return true;
 }
 

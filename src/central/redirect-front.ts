@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { plainAddress } from "../core/remote-address.ts";
 import type { Customer } from "../delivery/eligibility.ts";
 import { validatorsOf } from "../delivery/file-answer.ts";
+import { wantedMetalink } from "../delivery/negotiation.ts";
 import { evaluatePreconditions } from "../delivery/preconditions.ts";
 import { OWN_PREFIX } from "../net/http-server.ts";
 import type { SiteTable } from "../tracker/site-table.ts";
@@ -43,7 +44,7 @@ export class RedirectFront {
     if ((method !== "GET" && method !== "HEAD") || url.startsWith(OWN_PREFIX) || hasBody(request)) return false;
     const { files, choice, counters, seen } = this.#context;
     const file = files.find(url);
-    if (file === undefined) return false;
+    if (file === undefined || wantedMetalink(headers.accept, file.served.mediaType) !== undefined) return false;
     const isBodyless = evaluatePreconditions(headers, validatorsOf(file.served)) !== "proceed";
     const customer = this.#customerAt(plainAddress(request.socket.remoteAddress ?? ""));
     const { range } = headers;

@@ -9,7 +9,12 @@ export interface DescribedFile {
   readonly mtimeNs: bigint;
   /** Base URLs without a slash at the end, best first; central's own last. */
   readonly bases: readonly string[];
+  /** Of OpenPGP in ASCII armour, detached; undefined if the release has none beside the file. */
+  readonly signature?: string | undefined;
 }
+
+/** What the name of a detached signature has more than that of its file. */
+export const SIGNATURE_ENDING = ".asc";
 
 /** Endings under which central describes a file instead of sending it. */
 export const DESCRIPTIONS = ["meta4", "metalink", "sha256", "mirrorlist"] as const;

@@ -10,11 +10,16 @@ export function renderMetalink4(file: DescribedFile): string {
     const url = contentUrl(base, file.path, file.content);
     return `    <url priority="${index + 1}">${escapeXml(url)}</url>\n`;
   });
+  const { signature } = file;
+  const signed =
+    signature === undefined
+      ? ""
+      : `    <signature mediatype="application/pgp-signature">\n${escapeXml(signature.trimEnd())}\n    </signature>\n`;
   return (
     '<?xml version="1.0" encoding="UTF-8"?>\n<metalink xmlns="urn:ietf:params:xml:ns:metalink">\n' +
     "  <generator>prsync</generator>\n" +
     `  <file name="${escapeXml(shownName(file))}">\n    <size>${file.lengthBytes}</size>\n` +
-    `    <hash type="sha-256">${file.content}</hash>\n${urls.join("")}  </file>\n</metalink>\n`
+    `    <hash type="sha-256">${file.content}</hash>\n${signed}${urls.join("")}  </file>\n</metalink>\n`
   );
 }
 

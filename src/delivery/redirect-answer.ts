@@ -4,7 +4,7 @@ import { percentEncodeBytes } from "../codec/percent-encoding.ts";
 
 /** Header fields of a 302 to a volunteer. */
 export type RedirectHeaders = Readonly<
-  Record<"Location" | "Link" | "Digest" | "Cache-Control" | "Content-Length", string>
+  Record<"Location" | "Link" | "Digest" | "Cache-Control" | "Vary" | "Content-Length", string>
 >;
 
 /** One place that a customer may be sent to. */
@@ -33,6 +33,7 @@ export function redirectHeaders(places: readonly RedirectPlace[], { suffix, dige
     Digest: digest,
     // Who is sent where changes with every request.
     "Cache-Control": "no-store",
+    Vary: "Accept",
     "Content-Length": "0",
   };
 }

@@ -203,6 +203,50 @@ test("a file is described as metalinks, as sha256sum reads it and as a page; a r
   }
 });
 
+test("a metalink comes at the path itself for who names it in Accept, and for nobody else", async () => {
+  const fixture = await served({ publicUrl: "http://central.example.org" });
+  const askAs = (path: string, accept: string): Promise<Response> => fixture.get(path, { accept });
+  const aria2 = "*/*,application/metalink4+xml,application/metalink+xml";
+  // Nobody has it yet: the file itself is as good.
+  const alone = await askAs("/a.iso", aria2);
+  expect([alone.status, alone.headers.get("vary"), (await alone.bytes()).length]).toEqual([200, "Accept", ISO.length]);
+  await mirror(fixture, "one");
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(1);
+  const described = await askAs("/a.iso", aria2);
+  expect([described.status, described.headers.get("vary")]).toEqual([200, "Accept"]);
+  expect(described.headers.get("content-type")).toBe("application/metalink4+xml; charset=utf-8");
+  expect(await described.text()).toBe(await (await fixture.get("/a.iso.meta4")).text());
+  const third = await askAs("/a.iso", "application/metalink+xml");
+  expect(third.headers.get("content-type")).toBe("application/metalink+xml; charset=utf-8");
+  await third.bytes();
+  const plain = await askAs("/a.iso", "*/*");
+  expect([plain.status, plain.headers.get("vary")]).toEqual([302, "Accept"]);
+  // URLs that a metalink names lead to bytes, or a downloader would go round in circles.
+  for (const query of [`?sha256=${sha256(DEB)}`, "?origin=1"])
+    expect((await askAs(`/pool/b%20c.deb${query}`, aria2)).headers.get("content-type") ?? "none").not.toContain(
+      "metalink",
+    );
+});
+
+test("a detached signature beside a file stands in its metalink, and only if it is one", async () => {
+  const fixture = await served();
+  const armour = "-----BEGIN PGP SIGNATURE-----\nVersion: a & b\n\niQEz=\n-----END PGP SIGNATURE-----\n";
+  fixture.write("a.iso.asc", armour);
+  fixture.write("dists/Packages.asc", `<script>${armour}`);
+  fixture.write("n".repeat(255), ISO);
+  await fixture.publish();
+  await fixture.program.refreshNow();
+  const signed = await fixture.get("/a.iso.meta4");
+  expect(signed.headers.get("link")).toBe('<./a.iso.asc>; rel=describedby; type="application/pgp-signature"');
+  expect(await signed.text()).toContain(
+    `<signature mediatype="application/pgp-signature">\n${armour.replace("&", "&amp;").trimEnd()}\n    </signature>`,
+  );
+  const unsigned = await fixture.get("/dists/Packages.meta4");
+  expect([unsigned.headers.get("link"), await unsigned.text()]).toEqual([null, expect.not.stringContaining("PGP")]);
+  const long = await fixture.get(`/${"n".repeat(255)}`, { accept: "application/metalink4+xml" });
+  expect([long.status, (await long.bytes()).length]).toEqual([200, ISO.length]);
+});
+
 interface Explained {
   readonly ranked: readonly { readonly name: string }[];
   readonly rejected: readonly { readonly name: string; readonly reason: string }[];

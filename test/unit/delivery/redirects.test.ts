@@ -20,6 +20,7 @@ test("a redirect names the chosen place, the next best and the digest", () => {
       `<http://b.example.org:7381/pool/a%20b.deb?sha256=${CONTENT}>; rel=duplicate; pri=2`,
     Digest: "SHA-256=WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=",
     "Cache-Control": "no-store",
+    Vary: "Accept",
     "Content-Length": "0",
   });
 });
