@@ -4,7 +4,8 @@ import { CappedTable } from "./capped-table.ts";
 import { fileMark, type Request } from "./request.ts";
 
 const MAX_NETWORKS = 350_000;
-const MAX_PAIRS = 700_000;
+/** Just below where the table would double: 9 to 13 MB each. */
+const MAX_PAIRS = 350_000;
 /** Table 3 of Planet Scale Software Updates, and a cache in each network. */
 const THRESHOLDS = [0, 2, 5, 10, 25, 50];
 const DAY_MINUTES = 1440;
@@ -108,10 +109,10 @@ export class NetworkCounts {
     const minutes = new Map<number, number[]>();
     for (const slot of this.#minutes.slots()) {
       const network = this.#minutes.firstOf(slot);
-      const points = minutes.get(network) ?? [];
-      const requests = this.#minutes.columns[COUNT]![slot]!;
-      points.push(this.#minutes.secondOf(slot), requests);
-      minutes.set(network, points);
+      const points = minutes.get(network);
+      const [minute, requests] = [this.#minutes.secondOf(slot), this.#minutes.columns[COUNT]![slot]!];
+      if (points === undefined) minutes.set(network, [minute, requests]);
+      else points.push(minute, requests);
     }
     const tests = [...minutes.values()].map(testMinutes).filter((test) => test !== undefined);
     const even = tests.filter(({ probability }) => probability >= LEVEL);
