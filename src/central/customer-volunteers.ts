@@ -1,6 +1,12 @@
 import type { Clock, Random } from "../core/clock.ts";
-import type { CustomerConsent, DeliveryVolunteer, VolunteerLoad } from "../delivery/delivery-volunteer.ts";
+import {
+  type CustomerConsent,
+  DEFAULT_CAPACITY_BYTES_PER_SECOND,
+  type DeliveryVolunteer,
+  type VolunteerLoad,
+} from "../delivery/delivery-volunteer.ts";
 import { LoadEstimates, type LoadReport } from "../delivery/load-estimates.ts";
+import { trustedShare } from "../delivery/ramp-up.ts";
 import { VolunteerPools } from "../delivery/volunteer-pools.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
@@ -25,6 +31,8 @@ interface ListedAs {
   readonly isSilent: boolean;
   readonly auditFailure: string | undefined;
   readonly loads: Loads;
+  /** Since it was first heard of. */
+  readonly knownForMs: number;
 }
 
 /** Why a volunteer gets no customers because of an audit, in words. */
@@ -50,7 +58,8 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   #load: VolunteerLoad | undefined;
   #loadMs = 0;
 
-  constructor({ name, state }: AdmittedVolunteer, live: LiveVolunteer, { isSilent, auditFailure, loads }: ListedAs) {
+  constructor({ name, state }: AdmittedVolunteer, live: LiveVolunteer, as: ListedAs) {
+    const { isSilent, auditFailure, loads, knownForMs } = as;
     this.id = live.id;
     this.name = name;
     this.site = live.site;
@@ -62,7 +71,9 @@ export class CustomerVolunteer implements DeliveryVolunteer {
     this.isByName = live.expectedMs !== undefined;
     this.release = live.release;
     this.live = live;
-    this.#report = loadReportOf(live);
+    const report = loadReportOf(live);
+    const capacity = report.capacityBytesPerSecond || DEFAULT_CAPACITY_BYTES_PER_SECOND;
+    this.#report = { ...report, capacityBytesPerSecond: capacity * trustedShare(knownForMs) };
     this.#loads = loads;
   }
 
@@ -93,9 +104,12 @@ export class CustomerVolunteers {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #loads: Loads = { estimates: new LoadEstimates(), nowMs: 0 };
+  /** When each was first heard of; who was there before the first customer came is not new. Bounded by those enrolled. */
+  readonly #knownSinceMs = new Map<string, number>();
   #listed: readonly CustomerVolunteer[] = [];
   #pools: VolunteerPools<CustomerVolunteer>;
   #liveRevision = -1;
+  #hasListed = false;
   #listedMs = -Infinity;
 
   constructor(
@@ -137,11 +151,21 @@ export class CustomerVolunteers {
 
   #list(): readonly CustomerVolunteer[] {
     const listed: CustomerVolunteer[] = [];
+    const nowMs = this.#listedMs;
+    const newSinceMs = this.#hasListed ? nowMs : -Infinity;
+    this.#hasListed = true;
     for (const row of this.#admitted.byId.values()) {
       const live = this.#live.get(row.id);
       if (live === undefined) continue;
       const auditFailure = this.#audits.reasonAgainst(row.id);
-      const as = { isSilent: this.#live.isOutOfReach(live), auditFailure, loads: this.#loads };
+      const sinceMs = this.#knownSinceMs.get(row.id) ?? newSinceMs;
+      this.#knownSinceMs.set(row.id, sinceMs);
+      const as = {
+        isSilent: this.#live.isOutOfReach(live),
+        auditFailure,
+        loads: this.#loads,
+        knownForMs: nowMs - sinceMs,
+      };
       listed.push(new CustomerVolunteer(row, live, as));
     }
     return listed;

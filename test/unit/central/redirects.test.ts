@@ -132,6 +132,17 @@ test("the same request again goes to another volunteer, then to central; one tha
   expect(await (await fixture.get("/.prsync/metrics")).text()).toContain("prsync_customer_misses_total 1\n");
 });
 
+test("a mirror that is new counts with an eighth of its capacity, one that was there before the first customer with all", async () => {
+  const fixture = await served();
+  const capacity = { uploadCapacityBytesPerSecond: 100_000 };
+  await mirror(fixture, "known", capacity);
+  const waits = async (): Promise<object> =>
+    Object.fromEntries((await explained(fixture, "/a.iso")).ranked.map((row) => [row.name, row.waitSeconds]));
+  expect(await waits()).toEqual({ known: 0.5 });
+  await mirror(fixture, "new", capacity);
+  await expect.poll(waits, PATIENCE).toEqual({ known: 0.5, new: 4 });
+});
+
 test("?explain names each volunteer with its reason, as text and as JSON, and changes nothing", async () => {
   const fixture = await served();
   await mirror(fixture, "chosen", { bytesLeft: 25_000_000, syncing: true, uploadCapacityBytesPerSecond: 10_000_000 });
@@ -248,7 +259,7 @@ test("a detached signature beside a file stands in its metalink, and only if it 
 });
 
 interface Explained {
-  readonly ranked: readonly { readonly name: string }[];
+  readonly ranked: readonly { readonly name: string; readonly waitSeconds: number }[];
   readonly rejected: readonly { readonly name: string; readonly reason: string }[];
   readonly customer: object;
   readonly release: number;
