@@ -46,7 +46,9 @@ export interface PublishedTree {
   refresh(): Promise<boolean>;
   /** The current release, undefined before the first publish. */
   readonly release: Release | undefined;
-  /** Exact look-up in the current release. */
+  /** Number of the release that look-ups by path show: a new one does at once, before {@link refresh}. 0: none. */
+  readonly shownRelease: number;
+  /** Exact look-up in the release that is shown. */
   entry(path: RepoPath): Entry | undefined;
   /** The first file of the release in the order of content ids, from this one on: a random id draws a file. */
   fileFrom(content: ContentId): FileEntry | undefined;

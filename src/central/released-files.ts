@@ -3,7 +3,6 @@ import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } fro
 import type { ServedContent } from "../delivery/file-answer.ts";
 import { redirectTarget, type RedirectTarget } from "../delivery/redirect-answer.ts";
 import type { FileEntry } from "../manifest/entry.ts";
-import type { Release } from "../manifest/release.ts";
 import { isMetadataPath } from "../plan/metadata-class.ts";
 import type { ContentPlace } from "../tracker/content-holders.ts";
 import type { PublishedTree } from "./published-tree.ts";
@@ -47,7 +46,7 @@ const MAX_TARGET_CHARACTERS = 512;
  */
 export class ReleasedFiles {
   readonly #tree: PublishedTree;
-  #release: Release | undefined;
+  #shownRelease = 0;
   #young = new Map<string, ReleasedFile>();
   #old = new Map<string, ReleasedFile>();
 
@@ -57,16 +56,18 @@ export class ReleasedFiles {
 
   /** Undefined if the target is anything but the plain path of a file of the release, with `?sha256=` of it at most. */
   find(target: string): ReleasedFile | undefined {
-    if (this.#release !== this.#tree.release) this.#forget();
+    // What is kept and what is looked up must be of one release: an index file names the others by their hashes.
+    const { shownRelease } = this.#tree;
+    if (this.#shownRelease !== shownRelease) this.#forget(shownRelease);
     const young = this.#young.get(target);
     if (young !== undefined) return young;
     const found = this.#old.get(target) ?? this.#look(target);
-    if (found !== undefined && target.length <= MAX_TARGET_CHARACTERS) this.#keep(target, found);
+    if (found !== undefined && isWorthKeeping(target)) this.#keep(target, found);
     return found;
   }
 
   #look(target: string): ReleasedFile | undefined {
-    const asked = this.#release === undefined ? "no release" : parseCustomerRequest(target);
+    const asked = this.#tree.release === undefined ? "no release" : parseCustomerRequest(target);
     if (typeof asked === "string" || !isPlain(asked)) return undefined;
     const decision = decideCustomerRequest(asked, (path) => this.#tree.entry(path));
     return decision.kind === "file" ? releasedFile(this.#tree, asked.path!, decision) : undefined;
@@ -80,11 +81,16 @@ export class ReleasedFiles {
     this.#young.set(target, found);
   }
 
-  #forget(): void {
-    this.#release = this.#tree.release;
+  #forget(shownRelease: number): void {
+    this.#shownRelease = shownRelease;
     this.#young = new Map();
     this.#old = new Map();
   }
+}
+
+/** Other queries that say nothing here would fill it with the same file again and again. */
+function isWorthKeeping(target: string): boolean {
+  return target.length <= MAX_TARGET_CHARACTERS && /^[^?]*(?:\?sha256=[0-9a-f]{64})?$/.test(target);
 }
 
 function isPlain({ explanation, isOriginWanted }: CustomerRequest): boolean {

@@ -105,6 +105,11 @@ export class PublishedTreeReader implements Disposable {
     this.#close();
   }
 
+  /** Number of the release that look-ups by path show; 0 before the first. */
+  get shownRelease(): number {
+    return this.#open?.index.appliedRelease ?? 0;
+  }
+
   entry(path: RepoPath): Entry | undefined {
     return this.#open?.entry(path);
   }
