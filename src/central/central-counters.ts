@@ -5,7 +5,7 @@ export class CentralCounters {
   customerBytes = 0;
   /** Of the requests, those sent to a volunteer. */
   customerRedirects = 0;
-  /** Lengths of the files in question, whatever part of them was asked for. */
+  /** What was asked for of the files in question: the ranges, else the whole. */
   redirectedBytes = 0;
   /** Customers that a volunteer sent back. */
   customerMisses = 0;

@@ -5,6 +5,7 @@ import type { Customer, DeliveryDemand } from "../delivery/eligibility.ts";
 import { explain, type Explanation, type OriginReason } from "../delivery/explanation.ts";
 import { type PolicyName, policyNamed } from "../delivery/policies/named-policy.ts";
 import type { Policy } from "../delivery/policies/policy.ts";
+import { parseRangeHeader } from "../delivery/range-header.ts";
 import { type AskedContent, type RecentRequest, RecentRequests } from "../delivery/recent-requests.ts";
 import { redirectHeaders, type RedirectHeaders, type RedirectPlace } from "../delivery/redirect-answer.ts";
 import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
@@ -101,7 +102,7 @@ export class CustomerChoice {
 
   #remember(
     demand: FileDemand,
-    { asked, recent }: Question,
+    { asked, recent, demand: { lengthBytes } }: Question,
     { chosen, nowMs }: { readonly chosen: CustomerVolunteer | undefined; readonly nowMs: number },
   ): void {
     const { counters } = this.#context;
@@ -111,7 +112,6 @@ export class CustomerChoice {
       this.#recent.noteServed(asked);
       return;
     }
-    const { lengthBytes } = demand.file.served;
     this.#recent.noteRedirect(asked, chosen.id, nowMs);
     chosen.noteRedirect(lengthBytes);
     counters.redirectedBytes += lengthBytes;
@@ -162,7 +162,7 @@ export class CustomerChoice {
       recent,
       demand: {
         customer,
-        lengthBytes: file.served.lengthBytes,
+        lengthBytes: askedBytes(demand),
         newestRelease,
         neededRelease: file.isMetadata ? newestRelease : undefined,
         isHeldBy: ({ live }) => place !== undefined && holdsContent(live.holdings, place),
@@ -198,6 +198,15 @@ const nobody = (): boolean => false;
 
 function askedOf({ customer, file, range }: FileDemand): AskedContent {
   return { customer: addressGroup(customer.address), content: file.served.content, range };
+}
+
+/** What will be sent: one of many parallel ranges is not the whole file. */
+function askedBytes({ file, range }: FileDemand): number {
+  const { lengthBytes } = file.served;
+  const decision = parseRangeHeader(range, lengthBytes);
+  return decision.kind === "ranges"
+    ? decision.ranges.reduce((sum, { start, end }) => sum + end - start, 0)
+    : lengthBytes;
 }
 
 function contentKey({ customer, content }: AskedContent): string {

@@ -268,3 +268,34 @@ interface Explained {
 async function explained(fixture: CentralFixture, path: string): Promise<Explained> {
   return (await (await fixture.get(`${path}?explain=json`)).json()) as Explained;
 }
+
+test("sixteen ranges of a file weigh as one file, what cannot be read as the whole", async () => {
+  const fixture = await served();
+  await mirror(fixture, "one");
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(1);
+  const part = ISO.length / 16;
+  for (let start = 0; start < ISO.length; start += part)
+    await whoServes(fixture, "/a.iso", { range: `bytes=${start}-${start + part - 1}` });
+  expect(fixture.program.status().http.redirectedBytes).toBe(ISO.length);
+  await whoServes(fixture, "/a.iso", { range: "pieces=1-2" });
+  expect(fixture.program.status().http.redirectedBytes).toBe(2 * ISO.length);
+});
+
+test("between a commit and the look for it all files are of one release, also those asked for before", async () => {
+  const fixture = await served({ refreshIntervalMs: 3_600_000 });
+  await mirror(fixture, "one");
+  await expect.poll(() => whoServes(fixture, "/a.iso"), PATIENCE).toBe("one");
+  expect(await whoServes(fixture, "/dists/Packages")).toBe("one");
+  fixture.write("a.iso", "j".repeat(50_000));
+  fixture.write("dists/Packages", "q".repeat(20_000));
+  await fixture.publish();
+  // Neither the mirror nor central's own eyes moved on: what it would send is the new file, which nobody has.
+  for (const [path, byte] of [
+    ["/a.iso?1", "j"],
+    ["/a.iso", "j"],
+    ["/dists/Packages", "q"],
+  ] as const) {
+    const response = await fixture.get(path);
+    expect([response.status, (await response.text())[0]]).toEqual([200, byte]);
+  }
+});
