@@ -21,6 +21,7 @@ import type { CustomerChoice, FileDemand } from "./customer-choice.ts";
 import type { ServeLog } from "./ports.ts";
 import { sendDescription } from "./description-routes.ts";
 import { signatureOf } from "./detached-signature.ts";
+import type { GoneContents } from "./gone-contents.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
 import { releasedFile } from "./released-files.ts";
@@ -31,6 +32,7 @@ export interface FileRouteContext {
   readonly tree: PublishedTree;
   readonly counters: CentralCounters;
   readonly log: ServeLog;
+  readonly gone: GoneContents;
   /** Of contents over HTTP. */
   readonly pace: Pace;
 }
@@ -196,9 +198,11 @@ export async function sendContent(
       return reply;
     }
     counters.contentsGone++;
-    log.warn({ content: served.content, target: displayPath(request.originalUrl) }, "a released content is gone");
+    if (context.gone.isNews(served.content))
+      log.warn({ content: served.content, target: displayPath(request.originalUrl) }, "a released content is gone");
   } catch (error) {
-    log.error({ content: served.content, error: String(error) }, "a content could not be sent");
+    if (context.gone.isNews(served.content))
+      log.error({ content: served.content, error: String(error) }, "a content could not be sent");
     reply.raw.destroy();
   }
   return reply;

@@ -22,6 +22,7 @@ import { registerEnrolmentRoute } from "./enrolment-routes.ts";
 import { CustomerChoice } from "./customer-choice.ts";
 import { CustomerVolunteers } from "./customer-volunteers.ts";
 import { CentralError } from "./errors.ts";
+import { GoneContents } from "./gone-contents.ts";
 import { protocolOf, registerFileRoutes } from "./file-routes.ts";
 import { registerMetadataRoutes } from "./metadata-routes.ts";
 import { createOriginNode, type OriginNode } from "./origin-node.ts";
@@ -218,6 +219,7 @@ class Central {
       random,
       choice,
       seen: this.#seen,
+      gone: new GoneContents(ports.clock),
       front: this.#front(choice),
       siteTable: options.siteTable,
       areSitesFair: options.areSitesFair,
