@@ -1,10 +1,6 @@
 import type { Clock, Random } from "../core/clock.ts";
-import {
-  type CustomerConsent,
-  DEFAULT_CAPACITY_BYTES_PER_SECOND,
-  type DeliveryVolunteer,
-  type VolunteerLoad,
-} from "../delivery/delivery-volunteer.ts";
+import { believedCapacities } from "../delivery/believed-capacity.ts";
+import type { CustomerConsent, DeliveryVolunteer, VolunteerLoad } from "../delivery/delivery-volunteer.ts";
 import { LoadEstimates, type LoadReport } from "../delivery/load-estimates.ts";
 import { trustedShare } from "../delivery/ramp-up.ts";
 import { VolunteerPools } from "../delivery/volunteer-pools.ts";
@@ -33,6 +29,8 @@ interface ListedAs {
   readonly loads: Loads;
   /** Since it was first heard of. */
   readonly knownForMs: number;
+  /** Of what it announced. */
+  readonly believedBytesPerSecond: number;
 }
 
 /** Why a volunteer gets no customers because of an audit, in words. */
@@ -59,7 +57,7 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   #loadMs = 0;
 
   constructor({ name, state }: AdmittedVolunteer, live: LiveVolunteer, as: ListedAs) {
-    const { isSilent, auditFailure, loads, knownForMs } = as;
+    const { isSilent, auditFailure, loads, knownForMs, believedBytesPerSecond } = as;
     this.id = live.id;
     this.name = name;
     this.site = live.site;
@@ -71,9 +69,8 @@ export class CustomerVolunteer implements DeliveryVolunteer {
     this.isByName = live.expectedMs !== undefined;
     this.release = live.release;
     this.live = live;
-    const report = loadReportOf(live);
-    const capacity = report.capacityBytesPerSecond || DEFAULT_CAPACITY_BYTES_PER_SECOND;
-    this.#report = { ...report, capacityBytesPerSecond: capacity * trustedShare(knownForMs) };
+    const capacityBytesPerSecond = believedBytesPerSecond * trustedShare(knownForMs);
+    this.#report = { ...loadReportOf(live), capacityBytesPerSecond };
     this.#loads = loads;
   }
 
@@ -150,25 +147,25 @@ export class CustomerVolunteers {
   }
 
   #list(): readonly CustomerVolunteer[] {
-    const listed: CustomerVolunteer[] = [];
     const nowMs = this.#listedMs;
     const newSinceMs = this.#hasListed ? nowMs : -Infinity;
     this.#hasListed = true;
-    for (const row of this.#admitted.byId.values()) {
+    const heard = [...this.#admitted.byId.values()].flatMap((row) => {
       const live = this.#live.get(row.id);
-      if (live === undefined) continue;
-      const auditFailure = this.#audits.reasonAgainst(row.id);
+      return live === undefined ? [] : [{ row, live }];
+    });
+    const capacities = believedCapacities(heard.map(({ live }) => live.uploadCapacityBytesPerSecond));
+    return heard.map(({ row, live }, index) => {
       const sinceMs = this.#knownSinceMs.get(row.id) ?? newSinceMs;
       this.#knownSinceMs.set(row.id, sinceMs);
-      const as = {
+      return new CustomerVolunteer(row, live, {
         isSilent: this.#live.isOutOfReach(live),
-        auditFailure,
+        auditFailure: this.#audits.reasonAgainst(row.id),
         loads: this.#loads,
         knownForMs: nowMs - sinceMs,
-      };
-      listed.push(new CustomerVolunteer(row, live, as));
-    }
-    return listed;
+        believedBytesPerSecond: capacities[index]!,
+      });
+    });
   }
 }
 
