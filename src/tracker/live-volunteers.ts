@@ -95,7 +95,7 @@ export class LiveVolunteers {
     const { border, transfers } = announce;
     if (volunteer.site !== undefined && border !== undefined) this.balance.note(from.id, volunteer.site, border);
     this.#revision++;
-    if (transfers !== undefined) this.transfers.note(from.id, transfers);
+    if (transfers !== undefined) this.transfers.note(from.id, transfers, { hasStarted: announce.event === "started" });
     if (announce.event === "stopped") {
       this.transfers.forget(from.id);
       if (announce.url === undefined || announce.expectedMs === undefined) this.#volunteers.delete(from.id);

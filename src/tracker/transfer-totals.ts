@@ -21,6 +21,9 @@ export const NO_TRANSFERS: TransferReport = {
 };
 const KINDS = Object.keys(NO_TRANSFERS) as readonly (keyof TransferReport)[];
 
+/** Of a counter from one report to the next: no line carries so much in an hour, and no liar spoils the sums for good. 1 PiB. */
+const MAX_GROWTH_BYTES = 2 ** 50;
+
 /** Sums of what all volunteers announced since central started: programs that end and start again count on. */
 export class TransferTotals {
   readonly #last = new Map<string, TransferReport>();
@@ -30,11 +33,15 @@ export class TransferTotals {
     return this.#total;
   }
 
-  /** Counters that fell began anew. */
-  note(id: string, report: TransferReport): void {
-    const last = this.#last.get(id);
-    const base = last !== undefined && KINDS.every((kind) => last[kind] <= report[kind]) ? last : NO_TRANSFERS;
-    const sum = (kind: keyof TransferReport): number => this.#total[kind] + report[kind] - base[kind];
+  /**
+   * Counters that fell began anew. Of a program that began before central, the first report is only where counting begins: what it did
+   * until then was counted before central's restart.
+   */
+  note(id: string, report: TransferReport, { hasStarted }: { readonly hasStarted: boolean }): void {
+    const last = this.#last.get(id) ?? (hasStarted ? NO_TRANSFERS : report);
+    const base = KINDS.every((kind) => last[kind] <= report[kind]) ? last : NO_TRANSFERS;
+    const grown = (kind: keyof TransferReport): number => Math.min(report[kind] - base[kind], MAX_GROWTH_BYTES);
+    const sum = (kind: keyof TransferReport): number => this.#total[kind] + grown(kind);
     this.#total = Object.fromEntries(KINDS.map((kind) => [kind, sum(kind)])) as unknown as TransferReport;
     this.#last.set(id, report);
   }
