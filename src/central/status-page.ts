@@ -23,6 +23,7 @@ const SCRIPT =
 /** Nothing but the page's own script runs, and nothing is loaded from anywhere. */
 export const STATUS_PAGE_POLICY: string =
   `default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; ` +
+  `base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ` +
   `script-src 'sha256-${createHash("sha256").update(SCRIPT).digest("base64")}'`;
 
 /** The operator's page: plain HTML that is right without its script. */

@@ -26,9 +26,18 @@ export function registerStatusRoutes(app: FastifyInstance, context: StatusContex
   });
 }
 
-/** The page as it is now. */
+/** How old the page may be: fifty viewers fetch it at the same moment, and it lists every volunteer. */
+const PAGE_AGE_MS = 1_000;
+const pages = new WeakMap<StatusContext, { readonly html: string; readonly atMs: number }>();
+
+/** The page as it is now or was a second ago. */
 export function renderStatus(context: StatusContext): string {
-  return renderStatusPage(centralStatus(context), volunteerStatuses(context));
+  const nowMs = context.clock.monotonicMs();
+  const known = pages.get(context);
+  if (known !== undefined && nowMs - known.atMs < PAGE_AGE_MS) return known.html;
+  const html = renderStatusPage(centralStatus(context), volunteerStatuses(context));
+  pages.set(context, { html, atMs: nowMs });
+  return html;
 }
 
 function send(reply: FastifyReply, mediaType: string, text: string): FastifyReply {
