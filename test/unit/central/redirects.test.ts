@@ -295,7 +295,8 @@ test("between a commit and the look for it all files are of one release, also th
     ["/a.iso", "j"],
     ["/dists/Packages", "q"],
   ] as const) {
-    const response = await fixture.get(path);
-    expect([response.status, (await response.text())[0]]).toEqual([200, byte]);
+    // Another range, or it would be taken for the same request that failed.
+    const response = await fixture.get(path, { range: "bytes=0-0" });
+    expect([response.status, await response.text()]).toEqual([206, byte]);
   }
 });
