@@ -215,3 +215,12 @@ test("a metadata bundle comes as .torrent and file by file", async () => {
   const statuses = missing.map(async (name) => (await fixture.get(`/.prsync/metadata/${name}`)).status);
   expect(new Set(await Promise.all(statuses))).toEqual(new Set([404]));
 });
+
+test("the status page is no frame, sends no forms, and is one text for everybody within a second", async () => {
+  const fixture = new CentralFixture();
+  await fixture.serve();
+  const [first, second] = await Promise.all([fixture.get("/.prsync/status"), fixture.get("/.prsync/status")]);
+  const policy = first.headers.get("content-security-policy")!;
+  for (const part of ["base-uri", "form-action", "frame-ancestors"]) expect(policy).toContain(`${part} 'none'`);
+  expect(await second.text()).toBe(await first.text());
+});
