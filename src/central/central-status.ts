@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { RejectReason } from "../delivery/eligibility.ts";
+import { ownReason } from "../delivery/eligibility.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
@@ -116,7 +116,7 @@ export interface VolunteerStatus {
   readonly id?: string;
   readonly site?: string;
   readonly lastSeen?: string;
-  /** Why no customers are sent there, whatever they ask for; left out if they are. */
+  /** Why no customers are sent there, whatever they ask for, in the words of `?explain`; left out if they are. */
   readonly noCustomers?: string;
   /** Of `audit-failed`: what was wrong. */
   readonly auditFailure?: string;
@@ -133,8 +133,8 @@ export function volunteerStatuses({ registry, live, audits }: StatusContext): re
     const isSilent = found === undefined || live.isSilent(found);
     const isOutOfReach = found === undefined || live.isOutOfReach(found);
     const auditFailure = isOutOfReach ? undefined : audits.reasonAgainst(found.id);
-    const failedAudit = auditFailure === undefined ? undefined : "audit-failed";
-    const refusal = isOutOfReach ? "silent" : (noCustomersReason(state, found) ?? failedAudit);
+    const standing = { url: found?.url, isDraining: state === "draining", isSilent: isOutOfReach, auditFailure };
+    const refusal = found === undefined ? "silent" : ownReason(standing);
     const shownSite = found?.site ?? site;
     const seenMs = found?.lastSeenWallMs ?? lastSeenMs;
     return {
@@ -148,12 +148,6 @@ export function volunteerStatuses({ registry, live, audits }: StatusContext): re
       ...(isSilent && isOutOfReach ? {} : { live: publicPart(found) }),
     };
   });
-}
-
-/** In the words of `?explain`. */
-function noCustomersReason(state: string, { url }: LiveVolunteer): RejectReason | undefined {
-  if (url === undefined) return "no-customers";
-  return state === "draining" ? "draining" : undefined;
 }
 
 function publicPart(volunteer: LiveVolunteer): NonNullable<VolunteerStatus["live"]> {

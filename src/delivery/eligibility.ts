@@ -54,13 +54,21 @@ export function rejectReason<V extends DeliveryVolunteer>(
 
 /** What speaks against a volunteer for a customer whatever is asked for. */
 export function standingReason(volunteer: DeliveryVolunteer, customer: Customer): RejectReason | undefined {
-  if (volunteer.url === undefined) return "no-customers";
-  if (volunteer.isDraining) return "draining";
-  if (volunteer.isSilent) return "silent";
-  if (volunteer.auditFailure !== undefined) return "audit-failed";
+  const reason = ownReason(volunteer);
+  if (reason !== undefined || volunteer.url === undefined) return reason;
   if (volunteer.consent === "site" && (customer.site === undefined || customer.site !== volunteer.site))
     return "other-site";
   return unreachableReason(volunteer.url, customer);
+}
+
+/** What speaks against a volunteer whoever asks. */
+export function ownReason(
+  volunteer: Pick<DeliveryVolunteer, "url" | "isDraining" | "isSilent" | "auditFailure">,
+): RejectReason | undefined {
+  if (volunteer.url === undefined) return "no-customers";
+  if (volunteer.isDraining) return "draining";
+  if (volunteer.isSilent) return "silent";
+  return volunteer.auditFailure === undefined ? undefined : "audit-failed";
 }
 
 /** What speaks against a volunteer for one request, if nothing does so always. */
