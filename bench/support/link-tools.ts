@@ -2,7 +2,6 @@ import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, linkSync, mkdirSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +11,7 @@ import { buildInfoDictionary, buildTorrent } from "../../src/manifest/torrent.ts
 import { FreshDisk } from "./fresh-disk.ts";
 import { LinkProcess } from "./link-process.ts";
 import { measureSuccess } from "./report.ts";
+import { freePort } from "../../test/support/free-port.ts";
 
 /** One file to be moved, and the bundle around it. */
 export interface LinkTask {
@@ -162,15 +162,6 @@ export function assertSame(source: string, received: string): void {
 export function cpuSecondsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function reachable(port: number): Promise<void> {

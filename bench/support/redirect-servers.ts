@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RunningProgram } from "../../test/support/program.ts";
 import type { FilledRepository } from "./filled-repository.ts";
+import { freePort } from "../../test/support/free-port.ts";
 
 /** A server of redirects on one core. */
 export interface RedirectServer extends AsyncDisposable {
@@ -100,13 +100,4 @@ async function untilItAnswers(url: string, child: ChildProcess): Promise<void> {
     if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(" ")} ended with ${child.exitCode}`);
     await sleep(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
