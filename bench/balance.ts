@@ -1,6 +1,7 @@
 // The paper's experiment: who serves a customer, and how evenly. `npm run bench -- balance`, or
-// `node bench/balance.ts --seeds 20 --scenes workload,equal,sync,announce`. In simulation with the real policies, estimates of
-// loads, eligibility and registry of announces; 40 volunteers of 5, 10 and 20 Mbit/s up, each line shared fairly by customers'
+// `node bench/balance.ts --seeds 20 --scenes workload,equal,sync,announce`. In simulation with the product's own registry of
+// announces, list and pools of volunteers (16 candidates drawn, new ones with an eighth), eligibility, estimates of loads and policies; 40
+// volunteers of 5, 10 and 20 Mbit/s up (in one scene 8.5 each), each line shared fairly by customers'
 // connections and the 16 of its own synchronisation. All follows from the seeds. What 100 % means: bench/support/balance-scenes.ts.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -69,7 +70,7 @@ if (values.scenes.includes("equal")) {
 }
 if (values.scenes.includes("sync")) {
   const compared: ChoiceName[] = ["round robin", "expected time, sync not counted", "expected time", "oracle"];
-  for (const workload of WORKLOADS.slice(0, 3))
+  for (const workload of WORKLOADS)
     await compare(
       "half synchronise",
       { workload, syncing: "half", lines: "mixed" },

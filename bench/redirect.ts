@@ -1,4 +1,4 @@
-// Redirects per second of one process on one core, ours beside nginx `return 302` and bare node:http: `npm run bench -- redirect`, or
+// Redirects per second of one process on one core, ours beside nginx `return 302` and bare node:http and node:net: `npm run bench -- redirect`, or
 // `node bench/redirect.ts --contents 2200000 --volunteers 1,40,1000 --rounds 3` after `npm run build`. Needs wrk, nginx and two cores. The
 // index is publish's own with that many contents put in (bench/support/filled-repository.ts); the volunteers are enrolled and announce over HTTP,
 // signed, once a minute each, while the load runs; a quarter holds a random half of everything, the others all. Server on core 0, wrk and announces on core
@@ -12,7 +12,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { AnnouncingFleet } from "./support/announcing-fleet.ts";
 import { enrolFleet, fillRepository, type FilledRepository } from "./support/filled-repository.ts";
-import { startBareNode, startNginx, startPrsync, type RedirectServer } from "./support/redirect-servers.ts";
+import {
+  startBareNode,
+  startBareSocket,
+  startNginx,
+  startPrsync,
+  type RedirectServer,
+} from "./support/redirect-servers.ts";
 import { type LoadRun, wrkLoad } from "./support/wrk-load.ts";
 import { isNoisy, median, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
 
@@ -26,6 +32,9 @@ const POPULAR = 70_000;
 const ANNOUNCE_INTERVAL_MS = 60_000;
 /** Each run asks for the same files in the same order; within 10 s of the last one central would take them for failures. */
 const FORGOTTEN_MS = 11_000;
+/** More than 20,000 requests: central then reads the release's files into memory (decision 0038), which takes so long at most. */
+const WARM_SECONDS = 6;
+const TABLE_MS = 60_000;
 
 const COLUMNS: readonly Column[] = [
   { key: "server", title: "server" },
@@ -80,6 +89,8 @@ async function main(): Promise<void> {
     note("nginx", await measured(nginx, contents));
     await using bare = await startBareNode(SERVER_CORE);
     note("bare node", await measured(bare, contents));
+    await using socket = await startBareSocket(SERVER_CORE);
+    note("node:net", await measured(socket, contents));
     for (const size of fleetSizes) await measurePrsync(repository, members.slice(0, size), note);
   }
   const rows = [...runs].map(([key, own]) => rowOf(key, own, runs));
@@ -99,9 +110,12 @@ async function measurePrsync(
 ): Promise<void> {
   await using server = await startPrsync(repository, SERVER_CORE);
   const id = await repositoryIdOf(server);
-  const options = { url: server.url, repository: id, contents, intervalMs: ANNOUNCE_INTERVAL_MS };
+  const { url } = server;
+  const options = { url, repository: id, contents, intervalMs: ANNOUNCE_INTERVAL_MS };
   await using fleet = new AnnouncingFleet(members, options);
   await fleet.start();
+  await wrkLoad({ url, contents, core: LOAD_CORE, connections: CONNECTIONS, seconds: WARM_SECONDS, thinkMs: 0 });
+  await sleep(TABLE_MS);
   for (const workingSet of [POPULAR, contents]) {
     note(["prsync", members.length, workingSet].join(), await measured(server, workingSet));
   }

@@ -28,7 +28,7 @@ export function balanceSvg(rows: readonly Row[]): string {
     const panels = [panel(rows, { scene: "daily syncs", over: "workload", key: "workCv" })];
     shown.push({ ...workload, yTitle: "CV", yText: String, panels });
   }
-  if (hasScene(rows, "equal lines")) shown.push(byWorkload("equal lines", "Response times; all lines 10 Mbit/s"));
+  if (hasScene(rows, "equal lines")) shown.push(byWorkload("equal lines", "Response times; all lines 8.5 Mbit/s"));
   if (hasScene(rows, "half synchronise")) {
     shown.push(byWorkload("half synchronise", "Response times; half of the mirrors synchronise all the time"));
   }

@@ -9,6 +9,7 @@ export function balanceVerdicts(rows: readonly Row[]): string[] {
   return [
     ...workloadVerdicts(rows, "daily syncs"),
     ...workloadVerdicts(rows, "equal lines"),
+    ...calibrationVerdicts(rows),
     ...syncVerdicts(rows),
     ...announceVerdicts(rows),
   ];
@@ -29,6 +30,21 @@ function workloadVerdicts(all: readonly Row[], name: string): string[] {
     verdict(`${name}: the oracle's growth beside round robin's`, growthOf("oracle") / growthOf("round robin"), {}),
     verdict(`${name}: Jain's index of work by capacity at 100 %`, jain, { least: 0.97 }),
   ];
+}
+
+/** The baseline of the paper: half of its customers waited between 8 and 15 minutes. */
+function calibrationVerdicts(all: readonly Row[]): string[] {
+  const rows = all.filter(({ scene, workload }) => scene === "equal lines" && workload === 0.2);
+  if (rows.length === 0) return [];
+  return ["round robin", INFORMED].flatMap((choice) => {
+    const name = `equal lines, 20 %: ${choice}'s customers of images,`;
+    const [first, last] = [valueOf(rows, { choice }, "imageP25"), valueOf(rows, { choice }, "imageP75")];
+    const bounds = choice === INFORMED ? [{}, {}] : [{ least: 480 }, { most: 900 }];
+    return [
+      verdict(`${name} s that a quarter waits less`, first, bounds[0]!),
+      verdict(`${name} s that a quarter waits more`, last, bounds[1]!),
+    ];
+  });
 }
 
 function syncVerdicts(all: readonly Row[]): string[] {

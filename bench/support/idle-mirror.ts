@@ -8,6 +8,7 @@ import { seededRandom } from "../../src/core/clock.ts";
 import { contentIdOf } from "../../src/core/content-id.ts";
 import { BundleCatalog } from "../../src/edge/bundle-catalog.ts";
 import { HeldContents } from "../../src/edge/held-contents.ts";
+import { ArrivedContents } from "../../src/edge/arrived-contents.ts";
 import { HoldingsReporter } from "../../src/edge/holdings-report.ts";
 import { PassAdmission } from "../../src/net/pass-admission.ts";
 import { realClock } from "../../src/net/real-clock.ts";
@@ -71,7 +72,7 @@ async function measure(): Promise<void> {
   await using files = new HeldContents({ destination, index, log, onChanged: () => {} });
   const objects = { object: () => Promise.reject(new Error("nothing is fetched")) };
   const catalog = new BundleCatalog({ index, files, objects });
-  const holdings = new HoldingsReporter(index);
+  const holdings = new HoldingsReporter(index, { arrived: new ArrivedContents() });
   holdings.isComplete = true;
   const key = SigningKey.fromSeed(randomBytes(32));
   const nobody = (): boolean => false;

@@ -49,6 +49,8 @@ export interface PlannedFile {
 }
 
 const BLOCK = 4096;
+/** Of the large files without a twin; the largest of them. */
+const IMAGES_SHARE = 0.1;
 
 /** The plan of a tree: reproducible from `seed`. @param scale 1000 makes 2,200 files with 2.86 GB */
 export function planPaperRepository(scale: number, seed: number): readonly PlannedFile[] {
@@ -73,8 +75,12 @@ export function planPaperRepository(scale: number, seed: number): readonly Plann
   return [
     ...withTwins(sizes.sources, 0, true, random),
     ...withTwins(sizes.twins, 1e6, false, random),
-    ...families(sizes.rest, 2e6, random),
-    ...families(sizes.small, 3e6, random),
+    ...families(
+      sizes.rest,
+      { firstFamily: 2e6, images: Math.max(FAMILY_MEMBERS, IMAGES_SHARE * sizes.rest.length) },
+      random,
+    ),
+    ...families(sizes.small, { firstFamily: 3e6, images: 0 }, random),
   ];
 }
 
@@ -150,15 +156,20 @@ function withTwins(sizes: readonly number[], firstFamily: number, isSource: bool
     const there = (here + 1 + Math.floor(random() * (PAPER.distributions - 1))) % PAPER.distributions;
     const kind = isSource ? "source" : "pool";
     const file = { bytes, family: firstFamily + index, member: 0, likeness: 1, isSource };
+    const ending = isSource ? "src.rpm" : "pkg";
     return [
-      { ...file, path: `distribution-${here}/${kind}/${firstFamily + index}.pkg` },
-      { ...file, path: `distribution-${there}/${kind}/renamed-${firstFamily + index}.pkg` },
+      { ...file, path: `distribution-${here}/${kind}/${firstFamily + index}.${ending}` },
+      { ...file, path: `distribution-${there}/${kind}/renamed-${firstFamily + index}.${ending}` },
     ];
   });
 }
 
 /** Versions and variants: files of about one size in one family, each planned to be so much like the first. */
-function families(sizes: readonly number[], firstFamily: number, random: Random): PlannedFile[] {
+function families(
+  sizes: readonly number[],
+  { firstFamily, images }: { readonly firstFamily: number; readonly images: number },
+  random: Random,
+): PlannedFile[] {
   const sorted = sizes.toSorted((a, b) => a - b);
   return sorted.map((_, index) => {
     const member = index % FAMILY_MEMBERS;
@@ -166,7 +177,8 @@ function families(sizes: readonly number[], firstFamily: number, random: Random)
     const kin = sorted.slice(index - member, index - member + FAMILY_MEMBERS);
     const bytes = Math.floor(kin.reduce((sum, size) => sum + size, 0) / kin.length);
     const likeness = member === 0 ? 1 : between(random, LEAST_LIKENESS, MOST_LIKENESS);
-    const path = `distribution-${distribution(random)}/pool/${family}-v${member}.pkg`;
+    const isImage = index - member >= sorted.length - images;
+    const path = `distribution-${distribution(random)}/${isImage ? "images" : "pool"}/${family}-v${member}.${isImage ? "iso" : "pkg"}`;
     return { path, bytes, family, member, likeness, isSource: false };
   });
 }

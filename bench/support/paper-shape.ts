@@ -77,7 +77,7 @@ function sum(files: readonly SeenFile[]): number {
 /** For each family NUMBER-v0, NUMBER-v1 … how much of each later member is what the first has in the same place. */
 function familyLikenesses(directory: string, files: readonly SeenFile[]): number[] {
   const compared = files.filter((file) => file.bytes >= LEAST_COMPARED_BYTES);
-  const byFamily = Map.groupBy(compared, (file) => /\/(\d+)-v\d+\.pkg$/.exec(file.path)?.[1]);
+  const byFamily = Map.groupBy(compared, (file) => /\/(\d+)-v\d+\.(?:pkg|iso)$/.exec(file.path)?.[1]);
   byFamily.delete(undefined);
   return [...byFamily.values()].flatMap((members) => {
     const sorted = members.toSorted((a, b) => memberOf(a) - memberOf(b));
@@ -87,7 +87,7 @@ function familyLikenesses(directory: string, files: readonly SeenFile[]): number
 }
 
 function memberOf(file: SeenFile): number {
-  return Number(/-v(\d+)\.pkg$/.exec(file.path)![1]);
+  return Number(/-v(\d+)\.(?:pkg|iso)$/.exec(file.path)![1]);
 }
 
 /** Two bytes are equal by chance once in 256: compared in cells of 32. */

@@ -2,6 +2,7 @@ import { seededRandom, type Random } from "../../src/core/clock.ts";
 import { cacheSavedShare, peerAssistedServerShare } from "../../src/model/cache-savings.ts";
 import { QueryTime, WINDOWS_UPDATE_POLLING } from "../../src/model/polling.ts";
 import { line, type CurvePlot } from "../../src/report/curves-svg.ts";
+import { type ServerLoad, ServerLoadSum } from "../../src/sim/server-load.ts";
 import { exponential } from "./matching-simulation.ts";
 import { check, type Check, type Findings } from "./planet-check.ts";
 
@@ -23,13 +24,11 @@ const USERS_PER_CACHE = 106.11;
 const POPULATIONS = [20_000, 200_000, 2_000_000] as const;
 /** Stays in units of the download's time: gone at once, twice as long, until as much is given as was taken. */
 const STAYS = [1, 2, 4] as const;
+const NO_CACHE = -1;
 
-interface Loads {
+/** Peers by {@link STAYS}. */
+interface Loads extends Pick<ServerLoad, "clientServer" | "cached" | "peers"> {
   readonly hosts: number;
-  readonly clientServer: Float64Array;
-  readonly cached: Float64Array;
-  /** By {@link STAYS}. */
-  readonly peers: readonly Float64Array[];
 }
 
 /** All about figure 13. */
@@ -87,61 +86,28 @@ export function serverLoadFindings(seed: number): Findings {
 }
 
 function simulateLoads(hosts: number, random: Random): Loads {
-  const bins = Math.ceil(UNTIL_SECONDS / BIN_SECONDS);
-  const demand = new RateCurve(bins);
-  const cachedDemand = new RateCurve(bins);
-  const supplies = STAYS.map(() => new RateCurve(bins));
+  const downloads = {
+    bytes: 1,
+    atSeconds: new Float64Array(hosts),
+    seconds: new Float64Array(hosts),
+    sites: new Int32Array(hosts).fill(NO_CACHE),
+  };
   const caches = Math.round((hosts * CACHED_SHARE) / USERS_PER_CACHE);
-  const first = new Float64Array(caches).fill(Infinity);
   const queries = new QueryTime(WINDOWS_UPDATE_POLLING);
   for (let host = 0; host < hosts; host++) {
-    const at = arrival(queries, random);
-    const seconds = MEAN_DOWNLOAD_SECONDS * lognormal(random);
-    const rate = 1 / seconds;
-    demand.add(rate, at, at + seconds);
-    supplies.forEach((supply, i) => supply.add(rate * UPLOAD_RATIO, at + seconds, at + seconds * (1 + STAYS[i]!)));
-    if (random() >= CACHED_SHARE) cachedDemand.add(rate, at, at + seconds);
-    else {
-      const cache = Math.floor(random() * caches);
-      first[cache] = Math.min(first[cache]!, at);
-    }
+    downloads.atSeconds[host] = arrival(queries, random);
+    downloads.seconds[host] = MEAN_DOWNLOAD_SECONDS * lognormal(random);
+    if (random() < CACHED_SHARE) downloads.sites[host] = Math.floor(random() * caches);
   }
-  for (const at of first) cachedDemand.add(1 / MEAN_DOWNLOAD_SECONDS, at, at + MEAN_DOWNLOAD_SECONDS);
-  const wanted = demand.values();
-  return {
-    hosts,
-    clientServer: wanted,
-    cached: cachedDemand.values(),
-    peers: supplies.map((supply) => supply.values().map((given, bin) => Math.max(0, wanted[bin]! - given))),
-  };
-}
-
-/** Sum of rates over time, its means in bins; exact for each rate that begins and ends anywhere. */
-class RateCurve {
-  readonly #steps: Float64Array;
-
-  constructor(bins: number) {
-    this.#steps = new Float64Array(bins + 2);
-  }
-
-  add(rate: number, from: number, to: number): void {
-    this.#step(rate, from);
-    this.#step(-rate, to);
-  }
-
-  values(): Float64Array {
-    let total = 0;
-    return this.#steps.map((step) => (total += step)).slice(0, -2);
-  }
-
-  #step(rate: number, at: number): void {
-    const place = at / BIN_SECONDS;
-    if (!(place < this.#steps.length - 2)) return;
-    const bin = Math.floor(place);
-    const share = 1 - (place - bin);
-    this.#steps[bin]! += rate * share;
-    this.#steps[bin + 1]! += rate * (1 - share);
-  }
+  const sum = new ServerLoadSum({
+    horizonSeconds: UNTIL_SECONDS,
+    binSeconds: BIN_SECONDS,
+    uploadRatio: UPLOAD_RATIO,
+    stays: STAYS,
+    hasCache: (site) => site !== NO_CACHE,
+  });
+  sum.add(downloads);
+  return { hosts, ...sum.load };
 }
 
 function arrival(queries: QueryTime, random: Random): number {

@@ -21,6 +21,8 @@ export async function startPrsync(repository: FilledRepository, core: number): P
   const { tree, stateDirectory } = repository;
   rmSync(join(stateDirectory, "tracker.json"), { force: true });
   const words = ["serve", tree, "--state", stateDirectory, "--listen", "127.0.0.1:0", "--peer-port", "0"];
+  // All load comes from one address: counted as always, refused never.
+  words.push("--request-rate", "100000000");
   const program = await RunningProgram.start(words, { enter: onCore(core) });
   return {
     url: program.ready.http,
@@ -44,6 +46,12 @@ export async function startBareNode(core: number): Promise<RedirectServer> {
   return await started([...onCore(core), process.execPath, "-e", BARE_NODE, String(port)], port);
 }
 
+/** node:net alone, which looks for the end of a request and answers with the same bytes each time: what no program on Node can beat. */
+export async function startBareSocket(core: number): Promise<RedirectServer> {
+  const port = await freePort();
+  return await started([...onCore(core), process.execPath, "-e", BARE_SOCKET, String(port)], port);
+}
+
 const BARE_NODE = `
 const headers = {
   Location: ${JSON.stringify(LOCATION)},
@@ -53,6 +61,24 @@ const headers = {
   "Content-Length": "0",
 };
 require("node:http").createServer((_, response) => response.writeHead(302, headers).end()).listen(+process.argv[1], "127.0.0.1");
+`;
+
+const BARE_SOCKET = `
+const lines = [
+  "HTTP/1.1 302 Found",
+  "Location: ${LOCATION}",
+  "Link: <${LOCATION}>; rel=duplicate; pri=1",
+  "Digest: SHA-256=" + Buffer.alloc(32).toString("base64"),
+  "Cache-Control: no-store",
+  "Date: " + new Date().toUTCString(),
+  "Content-Length: 0",
+];
+const answer = lines.join("\\r\\n") + "\\r\\n\\r\\n";
+const server = require("node:net").createServer({ noDelay: true }, (socket) => {
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (bytes) => bytes.includes("\\r\\n\\r\\n") && socket.write(answer, "latin1"));
+});
+server.listen(+process.argv[1], "127.0.0.1");
 `;
 
 function nginxConfig(directory: string, port: number): string {

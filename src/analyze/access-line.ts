@@ -23,6 +23,8 @@ export function parseAccessLine(bytes: Uint8Array, [from, to]: readonly [number,
   while (time < to && !(bytes[time] === BRACKET && bytes[time - 1] === SPACE && time > from)) time++;
   const request = time + ACCESS_TIME_BYTES + 4;
   if (request >= to || bytes[request - 3] !== END_BRACKET || bytes[request - 1] !== QUOTE) return false;
+  line.process = 0;
+  line.sync = "none";
   line.timeSeconds = accessTime(bytes, time + 1);
   if (line.timeSeconds < 0 || !findClient(bytes, [from, time], line)) return false;
   const requestEnd = closingQuote(bytes, request, to);

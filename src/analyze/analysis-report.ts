@@ -2,8 +2,10 @@ import type { FileKind } from "./file-kind.ts";
 import type { FlashReport, PopularityReport, SizeReport } from "./file-report.ts";
 import type { GroupReport } from "./group-report.ts";
 import type { AlwaysOnlineReport, HourReport } from "./hour-report.ts";
-import type { LogLine } from "./log-line.ts";
+import type { LogFormat } from "./log-line.ts";
 import type { BurstReport, CacheReport } from "./network-report.ts";
+import type { SyncTimeReport } from "./sync-time.ts";
+import type { TreeReport } from "./tree-report.ts";
 
 /** What came in, line by line; every line but empty ones is in exactly one of these. */
 export interface LineCounts {
@@ -33,7 +35,7 @@ export interface NameReport {
 /** All that `prsync analyze` tells of logs; the shape of its `--json`. Times are seconds since 1970. */
 export interface AnalysisReport {
   readonly lines: Readonly<LineCounts>;
-  readonly formats: Readonly<Record<LogLine["format"], number>>;
+  readonly formats: Readonly<Record<LogFormat, number>>;
   readonly statuses: Readonly<Record<string, number>>;
   readonly begin: number | null;
   readonly end: number | null;
@@ -48,6 +50,9 @@ export interface AnalysisReport {
   readonly caches: CacheReport;
   readonly alwaysOnline: AlwaysOnlineReport;
   readonly groups: GroupReport;
+  readonly syncTimes: SyncTimeReport;
+  /** Null without `--tree`. */
+  readonly tree: TreeReport | null;
   /** Each file counted stands for so many. */
   readonly fileScale: number;
 }

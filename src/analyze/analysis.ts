@@ -1,17 +1,18 @@
+import { percentEncodePath } from "../codec/percent-encoding.ts";
 import type { AnalysisReport, KindCount, LineCounts, NameReport } from "./analysis-report.ts";
 import { hashBytes, hashPath, type ByteHash } from "./byte-hash.ts";
 import { ClockGate } from "./clock-gate.ts";
-import { hashNetwork } from "./client-network.ts";
 import { clientToolOf } from "./client-tool.ts";
 import { FILE_KINDS, fileKindOf, type FileKind } from "./file-kind.ts";
 import { FileCounts } from "./file-report.ts";
 import { FrequentNames } from "./frequent-names.ts";
 import { CustomerFiles } from "./group-report.ts";
 import { HourCounts } from "./hour-report.ts";
-import { LineSplitter } from "./line-splitter.ts";
-import { emptyLogLine, type LogLine } from "./log-line.ts";
+import { LINE_USES, NUMBERS_PER_REQUEST, WORD, WORDS_PER_REQUEST, type LogBlock } from "./log-block.ts";
+import { LOG_FORMATS, SYNC_STEPS } from "./log-line.ts";
 import { NetworkCounts } from "./network-report.ts";
-import { parseLogLine } from "./parse-log-line.ts";
+import { withoutServersEscapes } from "./servers-escapes.ts";
+import { SyncTimes } from "./sync-time.ts";
 import { fileMark, type Request } from "./request.ts";
 
 /** The paper shows so many. */
@@ -44,9 +45,8 @@ export class Analysis {
   readonly #tools = new FrequentNames(KEPT_TOOLS);
   readonly #popular = new FrequentNames(KEPT_FILES);
   readonly #toolsByAgent = new Map<number, { readonly key: number; readonly name: string }>();
-  readonly #splitter: LineSplitter;
+  readonly #syncTimes = new SyncTimes();
   readonly #gate = new ClockGate();
-  readonly #line = emptyLogLine();
   readonly #hash: ByteHash = { first: 0, second: 0 };
   readonly #request: Request = {
     timeSeconds: 0,
@@ -60,75 +60,76 @@ export class Analysis {
   #begin = Infinity;
   #end = -Infinity;
 
-  constructor() {
-    this.#splitter = new LineSplitter((bytes, from, to) => this.#take(bytes, from, to));
-  }
-
-  /** A part of a log, cut anywhere. */
-  push(chunk: Uint8Array): void {
-    this.#splitter.push(chunk);
+  /** The next block of a log, read by {@link parseBlock}; nothing of it is kept. */
+  take(block: LogBlock): void {
+    this.#lines.malformed += block.malformed;
+    this.#lines.notes += block.notes;
+    this.#lines.tooLong += block.tooLong;
+    const { requests, numbers } = block;
+    for (let row = 0; row < requests; row++) {
+      const timeSeconds = numbers[row * NUMBERS_PER_REQUEST]!;
+      if (this.#gate.admits(timeSeconds)) this.#count(block, row, timeSeconds);
+    }
   }
 
   /** The log ended; another may follow. */
   endLog(): void {
-    this.#splitter.end();
+    this.#syncTimes.endLog();
     this.#gate.reset();
   }
 
-  #take(bytes: Uint8Array, from: number, to: number): void {
-    const line = this.#line;
-    const outcome = parseLogLine(bytes, [from, to], line);
-    if (outcome === "malformed") this.#lines.malformed++;
-    else if (outcome === "note") this.#lines.notes++;
-    else if (this.#gate.admits(line.timeSeconds)) this.#count(bytes, line);
-  }
-
-  #count(bytes: Uint8Array, line: LogLine): void {
-    this.#formats[line.format]++;
-    if (line.status > 0) this.#statuses.set(line.status, (this.#statuses.get(line.status) ?? 0) + 1);
-    if (line.timeSeconds < this.#begin) this.#begin = line.timeSeconds;
-    if (line.timeSeconds > this.#end) this.#end = line.timeSeconds;
-    if (!isDownload(line) || isOwn(bytes, line)) {
+  #count(block: LogBlock, row: number, timeSeconds: number): void {
+    const { words } = block;
+    const at = row * WORDS_PER_REQUEST;
+    this.#countSync(words, at, timeSeconds);
+    const use = LINE_USES[words[at + WORD.use]!]!;
+    if (timeSeconds < this.#begin) this.#begin = timeSeconds;
+    if (timeSeconds > this.#end) this.#end = timeSeconds;
+    if (use === "note") return;
+    const status = words[at + WORD.status]!;
+    this.#formats[LOG_FORMATS[words[at + WORD.format]!]!]++;
+    if (status > 0) this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
+    if (use === "other") {
       this.#lines.otherRequests++;
       return;
     }
     this.#lines.downloads++;
-    this.#fill(bytes, line);
     const request = this.#request;
+    request.timeSeconds = timeSeconds;
+    request.bytes = block.numbers[row * NUMBERS_PER_REQUEST + 1]!;
+    request.client = words[at + WORD.client]!;
+    request.network = words[at + WORD.network]!;
+    request.fileFirst = words[at + WORD.fileFirst]!;
+    request.fileSecond = words[at + WORD.fileSecond]!;
+    this.#countDownload(block, at, request);
+  }
+
+  #countSync(words: Uint32Array, at: number, timeSeconds: number): void {
+    const step = SYNC_STEPS[words[at + WORD.sync]!]!;
+    if (step === "none") return;
+    this.#syncTimes.add({ step, process: words[at + WORD.process]!, client: words[at + WORD.client]!, timeSeconds });
+  }
+
+  #countDownload(block: LogBlock, at: number, request: Request): void {
+    this.#files.add(request, this.#begin, () => fileKindOf(pathText(block, at)));
     this.#kinds[request.kind].requests++;
     this.#kinds[request.kind].bytes += request.bytes;
-    this.#files.add(request, this.#begin);
     this.#networks.add(request);
     this.#hours.add(request);
     this.#customerFiles.add(request);
-    this.#countTool(bytes, line);
-    this.#countPopular(bytes, line);
+    this.#countTool(block, at);
+    this.#popular.add(keyOf(request.fileFirst, request.fileSecond), request.bytes, () => pathText(block, at));
   }
 
-  #fill(bytes: Uint8Array, line: LogLine): void {
-    const client = [line.clientFrom, line.clientTo] as const;
-    const [request, hash] = [this.#request, this.#hash];
-    request.timeSeconds = line.timeSeconds;
-    request.bytes = line.status >= 300 ? 0 : line.bytes;
-    hashBytes(bytes, client, hash);
-    request.client = hash.first;
-    request.network = hashNetwork(bytes, client);
-    hashPath(bytes, [line.pathFrom, line.pathTo], { directory: [line.moduleFrom, line.moduleTo], hash });
-    request.fileFirst = hash.first;
-    request.fileSecond = hash.second;
-    request.kind = this.#files.knownKind(hash.first, hash.second) ?? fileKindOf(pathText(bytes, line));
-  }
-
-  #countTool(bytes: Uint8Array, line: LogLine): void {
-    if (line.format === "rsyncd") {
-      this.#tools.add(this.#toolKey("rsync"), line.bytes, () => "rsync");
-      return;
-    }
-    hashBytes(bytes, [line.agentFrom, line.agentTo], this.#hash);
-    const agent = keyOf(this.#hash);
+  #countTool(block: LogBlock, at: number): void {
+    const { words } = block;
+    const agent = keyOf(words[at + WORD.agentFirst]!, words[at + WORD.agentSecond]!);
     let tool = this.#toolsByAgent.get(agent);
     if (tool === undefined) {
-      const name = clientToolOf(textOf(bytes, line.agentFrom, line.agentTo));
+      const isRsync = LOG_FORMATS[words[at + WORD.format]!] === "rsyncd";
+      const name = isRsync
+        ? "rsync"
+        : clientToolOf(textOf(block, words[at + WORD.agentFrom]!, words[at + WORD.agentTo]!));
       tool = { key: this.#toolKey(name), name };
       if (this.#toolsByAgent.size >= MAX_KNOWN_AGENTS) this.#toolsByAgent.clear();
       this.#toolsByAgent.set(agent, tool);
@@ -140,14 +141,7 @@ export class Analysis {
   #toolKey(name: string): number {
     const bytes = Buffer.from(name, "latin1");
     hashBytes(bytes, [0, bytes.length], this.#hash);
-    return keyOf(this.#hash);
-  }
-
-  #countPopular(bytes: Uint8Array, line: LogLine): void {
-    const { fileFirst, fileSecond } = this.#request;
-    this.#popular.add(keyOf({ first: fileFirst, second: fileSecond }), this.#request.bytes, () =>
-      pathText(bytes, line),
-    );
+    return keyOf(this.#hash.first, this.#hash.second);
   }
 
   /** Of all that was read; more may be read afterwards. */
@@ -155,7 +149,7 @@ export class Analysis {
     const hasLines = this.#end >= this.#begin;
     const kinds = structuredClone(this.#kinds);
     return {
-      lines: { ...this.#lines, tooLong: this.#splitter.tooLong, clockJumps: this.#gate.jumps },
+      lines: { ...this.#lines, clockJumps: this.#gate.jumps },
       formats: { ...this.#formats },
       statuses: Object.fromEntries([...this.#statuses].sort(([a], [b]) => a - b)),
       begin: hasLines ? this.#begin : null,
@@ -171,6 +165,8 @@ export class Analysis {
       caches: this.#networks.caches(),
       alwaysOnline: this.#hours.alwaysOnline(),
       groups: this.#customerFiles.groups(this.#candidates()),
+      syncTimes: this.#syncTimes.report([this.#begin, this.#end]),
+      tree: null,
       fileScale: this.#files.scale,
     };
   }
@@ -199,32 +195,22 @@ export class Analysis {
   }
 }
 
-function isDownload({ isRead, status, pathFrom, pathTo }: LogLine): boolean {
-  if (!isRead || pathTo <= pathFrom) return false;
-  return status === 0 || status === 200 || status === 206 || status === 302 || status === 307;
-}
-
-const OWN_PREFIX = Buffer.from("/.prsync/");
-
-/** What mirrors ask central for. */
-function isOwn(bytes: Uint8Array, { pathFrom, pathTo }: LogLine): boolean {
-  if (pathTo - pathFrom < OWN_PREFIX.length) return false;
-  for (let at = 0; at < OWN_PREFIX.length; at++) if (bytes[pathFrom + at] !== OWN_PREFIX[at]) return false;
-  return true;
-}
-
 /** 53 of 64 bits. */
-function keyOf({ first, second }: ByteHash): number {
+function keyOf(first: number, second: number): number {
   return first * 2 ** 21 + (second >>> 11);
 }
 
-/** As it stands in the log, one unit per byte. */
-function pathText(bytes: Uint8Array, { moduleFrom, moduleTo, pathFrom, pathTo }: LogLine): string {
-  const path = textOf(bytes, pathFrom, pathTo);
-  return moduleTo > moduleFrom ? `/${textOf(bytes, moduleFrom, moduleTo)}/${path}` : path;
+/** Percent-encoded as a request was, one unit per byte; a path of rsyncd in the same form, below its module. */
+function pathText(block: LogBlock, at: number): string {
+  const { words } = block;
+  const [moduleFrom, moduleTo] = [words[at + WORD.moduleFrom]!, words[at + WORD.moduleTo]!];
+  const path = textOf(block, words[at + WORD.pathFrom]!, words[at + WORD.pathTo]!);
+  return moduleTo > moduleFrom
+    ? percentEncodePath(`/${textOf(block, moduleFrom, moduleTo)}/${path}`)
+    : withoutServersEscapes(path);
 }
 
-function textOf(bytes: Uint8Array, from: number, to: number): string {
+function textOf({ bytes }: LogBlock, from: number, to: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("latin1");
 }
 

@@ -6,6 +6,8 @@ export interface ByteHash {
 
 const SLASH = 0x2f;
 const PERCENT = 0x25;
+const BACKSLASH = 0x5c;
+const X = 0x78;
 const FIRST_PRIME = 0x01000193;
 const SECOND_PRIME = 0x85ebca6b;
 
@@ -32,8 +34,9 @@ export function hashBytes(bytes: Uint8Array, [from, to]: readonly [number, numbe
 }
 
 /**
- * Of a path as the file is named: "%2B" is "+", repeated slashes are one.
- * @param directory range of what stands before the path without slashes around it (a module of rsyncd), or empty
+ * Of a path as the file is named: "%2B" is "+", and so is "\x2B", as nginx and Apache write what is no printable ASCII; repeated slashes are one.
+ * @param directory range of what stands before the path without slashes around it (a module of rsyncd, whose paths are not
+ *   percent-encoded), or empty
  */
 export function hashPath(
   bytes: Uint8Array,
@@ -49,15 +52,17 @@ export function hashPath(
     first = Math.imul(first ^ byte, FIRST_PRIME);
     second = Math.imul((second << 5) ^ (second >>> 27) ^ byte, SECOND_PRIME);
   };
-  if (directory[1] > directory[0]) {
+  const isEncoded = directory[1] <= directory[0];
+  if (!isEncoded) {
     take(SLASH);
     for (let at = directory[0]; at < directory[1]; at++) take(bytes[at]!);
   }
   take(SLASH);
   for (let at = from; at < to; at++) {
     const byte = bytes[at]!;
-    const decoded = byte === PERCENT && at + 2 < to ? hexPair(bytes[at + 1]!, bytes[at + 2]!) : -1;
-    if (decoded >= 0) at += 2;
+    const digits = byte === PERCENT ? at + 1 : byte === BACKSLASH && bytes[at + 1] === X ? at + 2 : to;
+    const decoded = isEncoded && digits + 1 < to ? hexPair(bytes[digits]!, bytes[digits + 1]!) : -1;
+    if (decoded >= 0) at = digits + 1;
     take(decoded >= 0 ? decoded : byte);
   }
   hash.first = mixBits(first);

@@ -22,57 +22,60 @@ export class CappedTable {
   /** Each row stands for so many: 1, 2, 4, … */
   scale = 1;
   rows = 0;
-  columns: readonly Float64Array[];
+  /** The numbers of the row at a slot lie side by side, from `slot * columns` on: a large table costs one miss of the cache per row. */
+  values: Float64Array;
   readonly #shape: CappedTableShape;
-  #firsts: Uint32Array;
-  #seconds: Uint32Array;
-  #isUsed: Uint8Array;
+  /** Pairs; both 0 is an empty slot, so that this key is held as (0, 1). */
+  #keys: Uint32Array;
+  #slots = FEWEST_SLOTS;
 
   constructor(shape: CappedTableShape) {
     this.#shape = shape;
-    this.columns = Array.from({ length: shape.columns }, () => new Float64Array(FEWEST_SLOTS));
-    this.#firsts = new Uint32Array(FEWEST_SLOTS);
-    this.#seconds = new Uint32Array(FEWEST_SLOTS);
-    this.#isUsed = new Uint8Array(FEWEST_SLOTS);
+    this.values = new Float64Array(shape.columns * FEWEST_SLOTS);
+    this.#keys = new Uint32Array(2 * FEWEST_SLOTS);
   }
 
   /** Where the row of a key lies until the next new key; -1 if the sample leaves the key out. */
   slotOf(first: number, second: number): number {
     if (!this.#isSampled(first, second)) return -1;
-    const slot = this.#place(first, second);
-    if (this.#isUsed[slot] === 1) return slot;
+    const held = first === 0 && second === 0 ? 1 : second;
+    const slot = this.#place(first, held);
+    if (this.#isUsed(slot)) return slot;
     if (this.rows >= this.#shape.maxRows) {
       this.#thin();
       return this.slotOf(first, second);
     }
-    if (this.rows >= MOST_FILLED * this.#isUsed.length) {
-      this.#rebuild(2 * this.#isUsed.length);
+    if (this.rows >= MOST_FILLED * this.#slots) {
+      this.#rebuild(2 * this.#slots);
       return this.slotOf(first, second);
     }
-    this.#isUsed[slot] = 1;
-    this.#firsts[slot] = first;
-    this.#seconds[slot] = second;
+    this.#keys[2 * slot] = first;
+    this.#keys[2 * slot + 1] = held;
     this.rows++;
     return slot;
   }
 
   /** The same for a key that is there; -1 if it is not. */
   find(first: number, second: number): number {
-    const slot = this.#place(first, second);
-    return this.#isUsed[slot] === 1 ? slot : -1;
+    const slot = this.#place(first, first === 0 && second === 0 ? 1 : second);
+    return this.#isUsed(slot) ? slot : -1;
   }
 
   /** Slots that hold a row, in no order. */
   *slots(): Generator<number> {
-    for (let slot = 0; slot < this.#isUsed.length; slot++) if (this.#isUsed[slot] === 1) yield slot;
+    for (let slot = 0; slot < this.#slots; slot++) if (this.#isUsed(slot)) yield slot;
   }
 
   firstOf(slot: number): number {
-    return this.#firsts[slot]!;
+    return this.#keys[2 * slot]!;
   }
 
   secondOf(slot: number): number {
-    return this.#seconds[slot]!;
+    return this.#keys[2 * slot + 1]!;
+  }
+
+  #isUsed(slot: number): boolean {
+    return (this.#keys[2 * slot]! | this.#keys[2 * slot + 1]!) !== 0;
   }
 
   #isSampled(first: number, second: number): boolean {
@@ -84,32 +87,36 @@ export class CappedTable {
   }
 
   #place(first: number, second: number): number {
-    const last = this.#isUsed.length - 1;
+    const keys = this.#keys;
+    const last = this.#slots - 1;
     let slot = hashOf(first, second) & last;
-    while (this.#isUsed[slot] === 1 && (this.#firsts[slot] !== first || this.#seconds[slot] !== second))
+    for (;;) {
+      const heldFirst = keys[2 * slot]!;
+      const heldSecond = keys[2 * slot + 1]!;
+      if ((heldFirst === first && heldSecond === second) || (heldFirst | heldSecond) === 0) return slot;
       slot = (slot + 1) & last;
-    return slot;
+    }
   }
 
   #thin(): void {
     this.scale *= 2;
-    this.#rebuild(this.#isUsed.length);
+    this.#rebuild(this.#slots);
   }
 
-  #rebuild(length: number): void {
-    const [firsts, seconds, isUsed, columns] = [this.#firsts, this.#seconds, this.#isUsed, this.columns];
-    this.#firsts = new Uint32Array(length);
-    this.#seconds = new Uint32Array(length);
-    this.#isUsed = new Uint8Array(length);
-    this.columns = columns.map(() => new Float64Array(length));
+  #rebuild(slots: number): void {
+    const [keys, values, { columns }] = [this.#keys, this.values, this.#shape];
+    this.#keys = new Uint32Array(2 * slots);
+    this.values = new Float64Array(columns * slots);
+    this.#slots = slots;
     this.rows = 0;
-    for (let old = 0; old < isUsed.length; old++) {
-      if (isUsed[old] === 0 || !this.#isSampled(firsts[old]!, seconds[old]!)) continue;
-      const slot = this.#place(firsts[old]!, seconds[old]!);
-      this.#isUsed[slot] = 1;
-      this.#firsts[slot] = firsts[old]!;
-      this.#seconds[slot] = seconds[old]!;
-      this.columns.forEach((column, index) => (column[slot] = columns[index]![old]!));
+    for (let old = 0; 2 * old < keys.length; old++) {
+      const [first, second] = [keys[2 * old]!, keys[2 * old + 1]!];
+      if ((first | second) === 0 || !this.#isSampled(first, second)) continue;
+      const slot = this.#place(first, second);
+      this.#keys[2 * slot] = first;
+      this.#keys[2 * slot + 1] = second;
+      for (let column = 0; column < columns; column++)
+        this.values[slot * columns + column] = values[old * columns + column]!;
       this.rows++;
     }
   }

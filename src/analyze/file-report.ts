@@ -9,8 +9,10 @@ export const FLASH_SECONDS: number = 72 * 3600;
 const FLASH_HOURS = 14 * 24;
 /** Whose first request comes later than this after the log's begin did not exist before, as far as the log tells. */
 const NEW_AFTER_SECONDS = 86_400;
-const MAX_FILES = 700_000;
+/** Half a million places of 56 bytes: 29 MB, and twice that for a moment when the table is thinned. */
+const MAX_FILES = 350_000;
 const [REQUESTS, BYTES, FIRST, WITHIN, SIZE, KIND] = [0, 1, 2, 3, 4, 5];
+const COLUMNS = 6;
 
 /** Shares are 0 … 1; null if there was nothing to share. */
 export interface SizeReport {
@@ -45,7 +47,7 @@ export interface PopularityReport {
 
 /** What is counted per file. */
 export class FileCounts {
-  readonly #files = new CappedTable({ columns: 6, maxRows: MAX_FILES, sampledBy: "key" });
+  readonly #files = new CappedTable({ columns: COLUMNS, maxRows: MAX_FILES, sampledBy: "key" });
   readonly #ages = new Float64Array(FLASH_HOURS);
 
   /** Each file in the reports stands for so many. */
@@ -53,45 +55,44 @@ export class FileCounts {
     return this.#files.scale;
   }
 
-  /** What the file was found to be before; undefined for a new one. */
-  knownKind(first: number, second: number): FileKind | undefined {
-    const slot = this.#files.find(first, second);
-    return slot < 0 ? undefined : FILE_KINDS[this.#files.columns[KIND]![slot]!];
-  }
-
   /** Requests and bytes of one file; undefined if the sample left it out. */
   exactly(first: number, second: number): { readonly requests: number; readonly bytes: number } | undefined {
-    const slot = this.#files.find(first, second);
-    const { columns } = this.#files;
-    return slot < 0 ? undefined : { requests: columns[REQUESTS]![slot]!, bytes: columns[BYTES]![slot]! };
+    const row = this.#files.find(first, second) * COLUMNS;
+    const { values } = this.#files;
+    return row < 0 ? undefined : { requests: values[row + REQUESTS]!, bytes: values[row + BYTES]! };
   }
 
-  add(request: Request, logBeginSeconds: number): void {
-    const slot = this.#files.slotOf(request.fileFirst, request.fileSecond);
-    if (slot < 0) return;
-    const columns = this.#files.columns;
+  /** Counts a request and fills in what kind its file is. @param kindOf is asked for files not met before */
+  add(request: Request, logBeginSeconds: number, kindOf: () => FileKind): void {
+    const row = this.#files.slotOf(request.fileFirst, request.fileSecond) * COLUMNS;
+    if (row < 0) {
+      request.kind = kindOf();
+      return;
+    }
+    const { values } = this.#files;
     const { timeSeconds, bytes } = request;
-    const isFirst = columns[REQUESTS]![slot] === 0;
-    if (isFirst) columns[KIND]![slot] = FILE_KINDS.indexOf(request.kind);
-    if (isFirst || timeSeconds < columns[FIRST]![slot]!) columns[FIRST]![slot] = timeSeconds;
-    const age = timeSeconds - columns[FIRST]![slot]!;
-    columns[REQUESTS]![slot]!++;
-    columns[BYTES]![slot]! += bytes;
-    if (age <= FLASH_SECONDS) columns[WITHIN]![slot]!++;
-    if (bytes > columns[SIZE]![slot]!) columns[SIZE]![slot] = bytes;
+    const isFirst = values[row + REQUESTS] === 0;
+    if (isFirst) values[row + KIND] = FILE_KINDS.indexOf(kindOf());
+    request.kind = FILE_KINDS[values[row + KIND]!]!;
+    if (isFirst || timeSeconds < values[row + FIRST]!) values[row + FIRST] = timeSeconds;
+    const age = timeSeconds - values[row + FIRST]!;
+    values[row + REQUESTS]!++;
+    values[row + BYTES]! += bytes;
+    if (age <= FLASH_SECONDS) values[row + WITHIN]!++;
+    if (bytes > values[row + SIZE]!) values[row + SIZE] = bytes;
     const hour = Math.floor(age / 3600);
-    if (hour < FLASH_HOURS && columns[FIRST]![slot]! >= logBeginSeconds + NEW_AFTER_SECONDS) this.#ages[hour]!++;
+    if (hour < FLASH_HOURS && values[row + FIRST]! >= logBeginSeconds + NEW_AFTER_SECONDS) this.#ages[hour]!++;
   }
 
   sizes(): SizeReport {
-    const { columns } = this.#files;
+    const { values } = this.#files;
     const all = new Sums();
     const small = new Sums();
     const byPower = Array.from({ length: 64 }, () => new Sums());
     for (const slot of this.#files.slots()) {
-      const size = columns[SIZE]![slot]!;
+      const size = values[slot * COLUMNS + SIZE]!;
       if (size === 0) continue;
-      const row = { size, requests: columns[REQUESTS]![slot]!, bytes: columns[BYTES]![slot]! };
+      const row = { size, requests: values[slot * COLUMNS + REQUESTS]!, bytes: values[slot * COLUMNS + BYTES]! };
       all.add(row);
       if (size < SMALL_BYTES) small.add(row);
       byPower[Math.ceil(Math.log2(size))]!.add(row);
@@ -114,10 +115,14 @@ export class FileCounts {
   }
 
   flash(logSeconds: readonly [begin: number, end: number]): FlashReport {
-    const { columns } = this.#files;
+    const { values } = this.#files;
     let [all, within, newFiles, newAll, newWithin] = [0, 0, 0, 0, 0];
     for (const slot of this.#files.slots()) {
-      const [requests, early, first] = [columns[REQUESTS]![slot]!, columns[WITHIN]![slot]!, columns[FIRST]![slot]!];
+      const [requests, early, first] = [
+        values[slot * COLUMNS + REQUESTS]!,
+        values[slot * COLUMNS + WITHIN]!,
+        values[slot * COLUMNS + FIRST]!,
+      ];
       all += requests;
       within += early;
       if (first < logSeconds[0] + NEW_AFTER_SECONDS || first > logSeconds[1] - FLASH_SECONDS) continue;
@@ -137,7 +142,7 @@ export class FileCounts {
   popularity(): PopularityReport {
     const counts = new Float64Array(this.#files.rows);
     let next = 0;
-    for (const slot of this.#files.slots()) counts[next++] = this.#files.columns[REQUESTS]![slot]!;
+    for (const slot of this.#files.slots()) counts[next++] = this.#files.values[slot * COLUMNS + REQUESTS]!;
     counts.sort().reverse();
     const total = sumOf(counts);
     const shareOfTop = (part: number): number | null =>

@@ -1,4 +1,4 @@
-import { LineSplitter } from "./line-splitter.ts";
+import { eachLine } from "./each-line.ts";
 import { emptyLogLine } from "./log-line.ts";
 import { parseLogLine } from "./parse-log-line.ts";
 
@@ -6,10 +6,8 @@ import { parseLogLine } from "./parse-log-line.ts";
 export function firstLogTime(chunk: Uint8Array): number | undefined {
   const line = emptyLogLine();
   let first: number | undefined;
-  const splitter = new LineSplitter((bytes, from, to) => {
-    if (first === undefined && parseLogLine(bytes, [from, to], line) !== "malformed") first = line.timeSeconds;
+  eachLine(chunk, chunk.length, (from, to) => {
+    if (first === undefined && parseLogLine(chunk, [from, to], line) !== "malformed") first = line.timeSeconds;
   });
-  splitter.push(chunk);
-  splitter.end();
   return first;
 }

@@ -40,7 +40,7 @@ export class CustomerFiles {
     if (this.#pairs.find(client, mark) >= 0) return;
     const customer = this.#counts.slotOf(client, 0);
     if (customer < 0) return;
-    const counts = this.#counts.columns[0]!;
+    const counts = this.#counts.values;
     if (counts[customer]! >= MAX_FILES_PER_CUSTOMER) return;
     if (this.#pairs.slotOf(client, mark) >= 0) counts[customer]!++;
   }

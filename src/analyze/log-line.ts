@@ -1,7 +1,14 @@
+export const LOG_FORMATS = ["combined", "common", "rsyncd"] as const;
+/** `common` has no User-Agent; `rsyncd` is a transfer of an rsync daemon. */
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** What a line tells of a mirror that synchronises. */
+export const SYNC_STEPS = ["none", "begins", "goes-on", "ends"] as const;
+export type SyncStep = (typeof SYNC_STEPS)[number];
+
 /** What one line says; places are offsets into the bytes that were parsed. One object is filled again for each line. */
 export interface LogLine {
-  /** `common` has no User-Agent; `rsyncd` is a transfer of an rsync daemon. */
-  format: "combined" | "common" | "rsyncd";
+  format: LogFormat;
   /** Since 1970, UTC. rsyncd writes local time without a zone: taken as UTC. */
   timeSeconds: number;
   clientFrom: number;
@@ -21,6 +28,9 @@ export interface LogLine {
   bytes: number;
   /** GET, or sent by rsync. */
   isRead: boolean;
+  /** Of rsyncd: its number, 0 for all else; notes have a client only where a session begins. */
+  process: number;
+  sync: SyncStep;
 }
 
 /** `note`: a line of an rsync daemon that is no transfer out of it. */
@@ -42,5 +52,7 @@ export function emptyLogLine(): LogLine {
     status: 0,
     bytes: 0,
     isRead: false,
+    process: 0,
+    sync: "none",
   };
 }

@@ -51,9 +51,12 @@ function clockTime(bytes: Uint8Array, at: number): number {
   return hours * 3600 + minutes * 60 + Math.min(59, seconds);
 }
 
-/** Days since 1970-01-01, Gregorian; -1 before that and for what is no date. Months begin in March, so that leap days come last. */
+/** Earlier than HTTP: a clock that was not set when the machine began. */
+const FIRST_YEAR = 1990;
+
+/** Days since 1970-01-01, Gregorian; -1 before 1990 and for what is no date. Months begin in March, so that leap days come last. */
 function dayNumber(year: number, month: number, day: number): number {
-  if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31) return -1;
+  if (year < FIRST_YEAR || month < 1 || month > 12 || day < 1 || day > 31) return -1;
   const shifted = month > 2 ? year : year - 1;
   const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
   const leapDays = Math.floor(shifted / 4) - Math.floor(shifted / 100) + Math.floor(shifted / 400);

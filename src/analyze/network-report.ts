@@ -13,6 +13,7 @@ const DAY_MINUTES = 1440;
 const LEAST_POINTS = 8;
 const LEVEL = 0.05;
 const [COUNT, BYTES] = [0, 1];
+const COLUMNS = 2;
 
 /** What caches in all networks with more than so many downloads would have saved. */
 export interface CacheRow {
@@ -48,15 +49,15 @@ export interface BurstReport {
 
 /** What is counted per network: /24, /48, or domain. */
 export class NetworkCounts {
-  readonly #networks = new CappedTable({ columns: 2, maxRows: MAX_NETWORKS, sampledBy: "key" });
-  readonly #pairs = new CappedTable({ columns: 2, maxRows: MAX_PAIRS, sampledBy: "key" });
+  readonly #networks = new CappedTable({ columns: COLUMNS, maxRows: MAX_NETWORKS, sampledBy: "key" });
+  readonly #pairs = new CappedTable({ columns: COLUMNS, maxRows: MAX_PAIRS, sampledBy: "key" });
   readonly #minutes = new CappedTable({ columns: 1, maxRows: MAX_PAIRS, sampledBy: "first" });
 
   add({ network, fileFirst, fileSecond, timeSeconds, bytes }: Request): void {
     count(this.#networks, this.#networks.slotOf(network, 0), bytes);
     count(this.#pairs, this.#pairs.slotOf(network, fileMark(fileFirst, fileSecond)), bytes);
     const minute = this.#minutes.slotOf(network, Math.floor(timeSeconds / 60) % DAY_MINUTES);
-    if (minute >= 0) this.#minutes.columns[COUNT]![minute]!++;
+    if (minute >= 0) this.#minutes.values[minute]!++;
   }
 
   /** Caches that keep everything (section 5.1). */
@@ -67,15 +68,15 @@ export class NetworkCounts {
   }
 
   #cacheRow(moreThan: number): CacheRow {
-    const [counts, bytes] = this.#networks.columns as [Float64Array, Float64Array];
+    const { values } = this.#networks;
     let [all, allBytes, covered, coveredBytes, networks] = [0, 0, 0, 0, 0];
     for (const slot of this.#networks.slots()) {
-      all += counts[slot]!;
-      allBytes += bytes[slot]!;
-      if (counts[slot]! <= moreThan) continue;
+      all += values[slot * COLUMNS + COUNT]!;
+      allBytes += values[slot * COLUMNS + BYTES]!;
+      if (values[slot * COLUMNS + COUNT]! <= moreThan) continue;
       networks++;
-      covered += counts[slot]!;
-      coveredBytes += bytes[slot]!;
+      covered += values[slot * COLUMNS + COUNT]!;
+      coveredBytes += values[slot * COLUMNS + BYTES]!;
     }
     const fetched = this.#fetchedByCaches(moreThan);
     const coveredShare = all === 0 ? 0 : covered / all;
@@ -92,14 +93,13 @@ export class NetworkCounts {
 
   /** Once per network and file, as many bytes as its downloads had on average. */
   #fetchedByCaches(moreThan: number): { readonly files: number; readonly bytes: number } {
-    const [counts, bytes] = this.#pairs.columns as [Float64Array, Float64Array];
-    const networkCounts = this.#networks.columns[COUNT]!;
+    const { values } = this.#pairs;
     let [files, fetched] = [0, 0];
     for (const slot of this.#pairs.slots()) {
       const network = this.#networks.find(this.#pairs.firstOf(slot), 0);
-      if (network < 0 || networkCounts[network]! <= moreThan) continue;
+      if (network < 0 || this.#networks.values[network * COLUMNS + COUNT]! <= moreThan) continue;
       files++;
-      fetched += bytes[slot]! / counts[slot]!;
+      fetched += values[slot * COLUMNS + BYTES]! / values[slot * COLUMNS + COUNT]!;
     }
     return { files: files * this.#pairs.scale, bytes: fetched * this.#pairs.scale };
   }
@@ -110,7 +110,7 @@ export class NetworkCounts {
     for (const slot of this.#minutes.slots()) {
       const network = this.#minutes.firstOf(slot);
       const points = minutes.get(network);
-      const [minute, requests] = [this.#minutes.secondOf(slot), this.#minutes.columns[COUNT]![slot]!];
+      const [minute, requests] = [this.#minutes.secondOf(slot), this.#minutes.values[slot]!];
       if (points === undefined) minutes.set(network, [minute, requests]);
       else points.push(minute, requests);
     }
@@ -148,6 +148,6 @@ function testMinutes(
 
 function count(table: CappedTable, slot: number, bytes: number): void {
   if (slot < 0) return;
-  table.columns[COUNT]![slot]!++;
-  table.columns[BYTES]![slot]! += bytes;
+  table.values[slot * COLUMNS + COUNT]!++;
+  table.values[slot * COLUMNS + BYTES]! += bytes;
 }

@@ -1,7 +1,8 @@
 import { escapeHtml } from "../delivery/html-text.ts";
 import { curvesSvg, line, type Axis, type Curve, type CurvePlot } from "../report/curves-svg.ts";
 import type { AnalysisReport } from "./analysis-report.ts";
-import { reportSections, type Section } from "./report-text.ts";
+import { reportSections } from "./report-text.ts";
+import type { Section } from "./section.ts";
 
 const BLUE = "#3b6ea5";
 const RED = "#c0392b";
@@ -18,13 +19,24 @@ const STYLE =
 /** The report as one HTML file that loads nothing: tables as in the text, and plots. What logs say is escaped. */
 export function reportHtml(report: AnalysisReport): string {
   const plots = reportPlots(report);
+  const svg = plots.length > 0 ? curvesSvg("Downloads", plots) : "";
+  return pageHtml({ title: "prsync analyze", heading: "What customers download", svg }, reportSections(report));
+}
+
+/** The head of a page; `svg` stands before the sections. */
+export interface PageHead {
+  readonly title: string;
+  readonly heading: string;
+  readonly svg: string;
+}
+
+/** One HTML file that loads nothing. */
+export function pageHtml({ title, heading, svg }: PageHead, sections: readonly Section[]): string {
   return (
-    `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>prsync analyze</title>\n` +
+    `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title>\n` +
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">\n` +
     `<meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>\n` +
-    `<h1>What customers download</h1>\n` +
-    (plots.length > 0 ? curvesSvg("Downloads", plots) : "") +
-    `${reportSections(report).map(sectionHtml).join("\n")}\n</body></html>\n`
+    `<h1>${escapeHtml(heading)}</h1>\n${svg}${sections.map(sectionHtml).join("\n")}\n</body></html>\n`
   );
 }
 
@@ -47,6 +59,8 @@ function reportPlots(report: AnalysisReport): CurvePlot[] {
     flashPlot(report),
     popularityPlot(report),
     cachePlot(report),
+    syncPlot(report),
+    likenessPlot(report),
   ];
   return plots.filter(({ curves }) => curves.some(({ points }) => points.length > 1 && points.some(([, y]) => y > 0)));
 }
@@ -112,6 +126,46 @@ function cachePlot({ caches: { rows } }: AnalysisReport): CurvePlot {
     "Caches in networks",
     [linear("with more downloads than"), linear("percent of downloads")],
     [line("there (µ)", GREEN, points("coveredShare")), line("saved: µ(1 − 1/S)", RED, points("savedShare"))],
+  );
+}
+
+function syncPlot({ syncTimes: { days } }: AnalysisReport): CurvePlot {
+  const first = days[0]?.day ?? 0;
+  return plot(
+    "Mirrors that synchronise",
+    [linear("days since the first session"), linear("hours per day")],
+    [
+      line(
+        "mean of the mirrors",
+        BLUE,
+        days.map(({ day, meanHours }) => [day - first, meanHours] as const),
+      ),
+      line(
+        "most of any",
+        RED,
+        days.map(({ day, mostHours }) => [day - first, mostHours] as const),
+      ),
+    ],
+  );
+}
+
+function likenessPlot({ tree }: AnalysisReport): CurvePlot {
+  const counts = tree?.similar.byTenths ?? [];
+  let sum = 0;
+  const points = counts.map((count, tenth) => {
+    sum += count;
+    return [10 * (tenth + 1), (100 * sum) / tree!.similar.contents] as const;
+  });
+  return plot(
+    "Likeness of the tree's contents",
+    [linear("percent that another has, at most"), linear("percent of contents")],
+    [
+      line(
+        "contents of 256 KiB and more",
+        BLUE,
+        points.filter(([, y]) => Number.isFinite(y)),
+      ),
+    ],
   );
 }
 

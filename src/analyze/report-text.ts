@@ -1,21 +1,22 @@
 import { formatByteSize } from "../core/byte-size.ts";
 import type { AnalysisReport } from "./analysis-report.ts";
 import { FILE_KINDS } from "./file-kind.ts";
-
-/** One titled table or list of a report, the same for text and HTML. */
-export interface Section {
-  readonly title: string;
-  /** What the figures mean, where it is not plain, and their error. */
-  readonly note?: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
+import { percent, ratio, whole, type Section } from "./section.ts";
+import { treeSections } from "./tree-sections.ts";
 
 const SHOWN_GROUPS = 20;
 const SHOWN_MEMBERS = 5;
 
 /** The report as sections in the order in which people read it. */
 export function reportSections(report: AnalysisReport): Section[] {
+  return [...(report.begin === null && report.tree !== null ? [] : logSections(report)), ...treeSectionsOf(report)];
+}
+
+function treeSectionsOf({ tree }: AnalysisReport): Section[] {
+  return tree === null ? [] : treeSections(tree);
+}
+
+function logSections(report: AnalysisReport): Section[] {
   return [
     linesSection(report),
     kindsSection(report),
@@ -28,20 +29,8 @@ export function reportSections(report: AnalysisReport): Section[] {
     cachesSection(report),
     alwaysOnlineSection(report),
     groupsSection(report),
+    syncTimesSection(report),
   ];
-}
-
-/** Sections as lines for a terminal: columns aligned, the first to the left. */
-export function sectionLines({ title, note, columns, rows }: Section): string[] {
-  const all = columns.length > 0 ? [columns, ...rows] : rows;
-  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const table = all.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join("  ")
-      .trimEnd(),
-  );
-  return [title, ...(note === undefined ? [] : [`  (${note})`]), ...table.map((line) => `  ${line}`), ""];
 }
 
 function linesSection({ lines, formats, begin, end, bytes, statuses }: AnalysisReport): Section {
@@ -209,22 +198,29 @@ function groupsSection({ groups }: AnalysisReport): Section {
   };
 }
 
+function syncTimesSection({ syncTimes }: AnalysisReport): Section {
+  const hours = (value: number | null): string => (value === null ? "none" : value.toFixed(2));
+  return {
+    title: "Hours per day that mirrors synchronise",
+    note:
+      "sessions of rsyncd, and of mirrors of PRsync with central (pauses up to 5 minutes are part of one); " +
+      "mirrors: clients with sessions on half of the days or more" +
+      (syncTimes.sessionsBeyond > 0 ? `; ${whole(syncTimes.sessionsBeyond)} sessions are not counted` : ""),
+    columns: [],
+    rows: [
+      ["mirrors", whole(syncTimes.mirrors)],
+      ["other clients with sessions", whole(syncTimes.otherClients)],
+      ["sessions", whole(syncTimes.sessions)],
+      ["days with sessions, of all mirrors", whole(syncTimes.mirrorDays)],
+      ["mean hours per day", hours(syncTimes.meanHours)],
+      ["least", hours(syncTimes.leastHours)],
+      ["most", hours(syncTimes.mostHours)],
+    ],
+  };
+}
+
 function sampleNote(scale: number, of: string): string {
   return scale > 1 ? `; from one of ${scale} ${of}, by hash` : "";
-}
-
-function ratio(part: number, of: number): number | null {
-  return of === 0 ? null : part / of;
-}
-
-function percent(share: number | null): string {
-  return share === null ? "none" : `${(100 * share).toFixed(1)} %`;
-}
-
-function whole(value: number): string {
-  return Math.round(value)
-    .toString()
-    .replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** Strangers wrote it: nothing a terminal would act on. */

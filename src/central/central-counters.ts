@@ -7,6 +7,8 @@ export class CentralCounters {
   customerRedirects = 0;
   /** What was asked for of the files in question: the ranges, else the whole. */
   redirectedBytes = 0;
+  /** Requests refused because their address asked for too many files. */
+  customersRefused = 0;
   /** Customers that a volunteer sent back. */
   customerMisses = 0;
   /** Files that the release names but of which no intact copy was left. */

@@ -3,9 +3,9 @@ import { ownReason } from "../delivery/eligibility.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { BorderReport } from "../tracker/site-balance.ts";
 import type { TransferReport } from "../tracker/transfer-totals.ts";
+import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { AuditResults } from "./customer-volunteers.ts";
 import type { HourOfTraffic } from "./hourly-traffic.ts";
@@ -17,7 +17,7 @@ import type { StatusHistory } from "./status-history.ts";
 export interface StatusContext {
   readonly tree: PublishedTree;
   readonly registry: VolunteerRegistry;
-  readonly live: LiveVolunteers;
+  readonly live: VolunteerStates;
   readonly events: ReleaseEvents;
   readonly audits: AuditResults;
   readonly counters: CentralCounters;
@@ -136,13 +136,14 @@ export function volunteerStatuses({ registry, live, audits }: StatusContext): re
     const standing = { url: found?.url, isDraining: state === "draining", isSilent: isOutOfReach, auditFailure };
     const refusal = found === undefined ? "silent" : ownReason(standing);
     const shownSite = found?.site ?? site;
-    const seenMs = found?.lastSeenWallMs ?? lastSeenMs;
+    // What was restored after a crash may be older than the registry's.
+    const seenMs = Math.max(found?.lastSeenWallMs ?? 0, lastSeenMs ?? 0);
     return {
       name,
       state,
       ...(id === undefined ? {} : { id }),
       ...(shownSite === undefined ? {} : { site: shownSite }),
-      ...(seenMs === undefined ? {} : { lastSeen: new Date(seenMs).toISOString() }),
+      ...(seenMs === 0 ? {} : { lastSeen: new Date(seenMs).toISOString() }),
       ...(refusal === undefined ? {} : { noCustomers: refusal }),
       ...(auditFailure === undefined ? {} : { auditFailure }),
       ...(isSilent && isOutOfReach ? {} : { live: publicPart(found) }),

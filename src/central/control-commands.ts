@@ -1,11 +1,13 @@
 import { z } from "zod";
 import type { ControlHandler } from "../net/control-server.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
+import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import { centralStatus, type StatusContext, volunteerStatuses } from "./central-status.ts";
 import { CentralError } from "./errors.ts";
 
 export interface ControlContext extends StatusContext {
   readonly registry: VolunteerRegistry;
+  readonly live: VolunteerStateStore;
   /** Looks for a new release now; its number, 0 if there is none. */
   readonly refreshNow: () => Promise<number>;
   /** Drops the connections of volunteers that were revoked. */

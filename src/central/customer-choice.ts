@@ -1,5 +1,4 @@
 import type { Clock, Random } from "../core/clock.ts";
-import { addressGroup } from "../core/remote-address.ts";
 import { chooseQuickly, chooseVolunteer, type ChoiceRules } from "../delivery/choose-volunteer.ts";
 import type { Customer, DeliveryDemand } from "../delivery/eligibility.ts";
 import { explain, type Explanation, type OriginReason } from "../delivery/explanation.ts";
@@ -7,12 +6,11 @@ import { type PolicyName, policyNamed } from "../delivery/policies/named-policy.
 import type { Policy } from "../delivery/policies/policy.ts";
 import { parseRangeHeader } from "../delivery/range-header.ts";
 import { type AskedContent, type RecentRequest, RecentRequests } from "../delivery/recent-requests.ts";
-import { redirectHeaders, type RedirectHeaders, type RedirectPlace } from "../delivery/redirect-answer.ts";
+import type { RedirectPlace } from "../delivery/redirect-answer.ts";
 import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
-import { holdsContent } from "../tracker/content-holders.ts";
+import type { Release } from "../manifest/release.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerVolunteer, CustomerVolunteers } from "./customer-volunteers.ts";
-import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectSignatures } from "./redirect-signatures.ts";
 import type { ReleasedFile } from "./released-files.ts";
 
@@ -26,6 +24,8 @@ export interface RedirectOptions {
 /** A customer's request for a file of the current release. */
 export interface FileDemand {
   readonly customer: Customer;
+  /** Whom its address counts to (`addressGroup`). */
+  readonly customerGroup: string;
   readonly file: ReleasedFile;
   readonly isHead: boolean;
   /** The `Range` header as it came. */
@@ -44,10 +44,10 @@ interface Question {
 }
 
 export interface ChoiceContext {
-  readonly tree: PublishedTree;
+  readonly tree: { readonly release: Pick<Release, "number"> | undefined };
   readonly volunteers: CustomerVolunteers;
   readonly counters: CentralCounters;
-  readonly signatures: RedirectSignatures;
+  readonly signatures: Pick<RedirectSignatures, "queryFor">;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -63,7 +63,7 @@ export class CustomerChoice {
   readonly #context: ChoiceContext;
   readonly #options: RedirectOptions | undefined;
   readonly #policy: Policy;
-  readonly #recent = new RecentRequests();
+  readonly #recent: RecentRequests;
   readonly #misses = new RememberedVolunteers(MISS_REMEMBERED_MS);
   readonly #failures = new RememberedVolunteers(FAILURE_REMEMBERED_MS);
 
@@ -71,11 +71,12 @@ export class CustomerChoice {
   constructor(context: ChoiceContext, options: RedirectOptions | undefined) {
     this.#context = context;
     this.#options = options;
+    this.#recent = new RecentRequests(Math.floor(context.random() * 2 ** 32));
     this.#policy = policyNamed(options?.policy ?? "random", context.random);
   }
 
-  /** The fields of a 302; undefined if central serves the customer itself. Called once per request: it is remembered. */
-  redirect(demand: FileDemand): RedirectHeaders | undefined {
+  /** Where a customer is sent, best first; undefined if central serves it itself. Called once per request: it is remembered. */
+  redirect(demand: FileDemand): readonly RedirectPlace[] | undefined {
     if (this.#options === undefined) return undefined;
     const { clock, counters, volunteers } = this.#context;
     const nowMs = clock.monotonicMs();
@@ -88,15 +89,15 @@ export class CustomerChoice {
     if (!demand.isHead) this.#remember(demand, question, { chosen: isForOrigin ? undefined : ranked[0], nowMs });
     if (isForOrigin) return undefined;
     counters.customerRedirects++;
-    return redirectHeaders(this.#signed(ranked as RedirectPlaces, demand), demand.file.target);
+    return this.#signed(ranked as RedirectPlaces, demand);
   }
 
   /** Made only for who wants one: most want none. */
   #signed(places: RedirectPlaces, { file }: FileDemand): readonly RedirectPlace[] {
-    if (!places.some(({ live }) => live.isOnlyRedirected)) return places;
+    if (!places.some(({ isOnlyRedirected }) => isOnlyRedirected)) return places;
     const { signatures } = this.#context;
-    return places.map(({ id, url, live }) =>
-      live.isOnlyRedirected ? { url, signature: signatures.queryFor(id, file.served.content) } : { url },
+    return places.map(({ id, url, isOnlyRedirected }) =>
+      isOnlyRedirected ? { url, signature: signatures.queryFor(id, file.served.content) } : { url },
     );
   }
 
@@ -121,7 +122,8 @@ export class CustomerChoice {
   explain(demand: FileDemand): Explanation {
     const { customer, file } = demand;
     const question = this.#question(demand, this.#context.clock.monotonicMs());
-    const choice = chooseVolunteer(this.#context.volunteers.all(), question.demand, question.rules);
+    const rules = { ...question.rules, policy: this.#policy.copy?.() ?? this.#policy, count: Infinity };
+    const choice = chooseVolunteer(this.#context.volunteers.all(), question.demand, rules);
     const origin = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, question.recent);
     const { content, lengthBytes } = file.served;
     const release = this.#context.tree.release!.number;
@@ -134,7 +136,7 @@ export class CustomerChoice {
     const { demand: needed, rules } = this.#question(demand, this.#context.clock.monotonicMs());
     const lasting = {
       ...needed,
-      isHeldBy: (volunteer: CustomerVolunteer) => !volunteer.live.isOnlyRedirected && needed.isHeldBy(volunteer),
+      isHeldBy: (volunteer: CustomerVolunteer) => !volunteer.isOnlyRedirected && needed.isHeldBy(volunteer),
     };
     return chooseQuickly(this.#context.volunteers.pools(), lasting, rules).map(({ url }) => url!);
   }
@@ -165,7 +167,7 @@ export class CustomerChoice {
         lengthBytes: askedBytes(demand),
         newestRelease,
         neededRelease: file.isMetadata ? newestRelease : undefined,
-        isHeldBy: ({ live }) => place !== undefined && holdsContent(live.holdings, place),
+        isHeldBy: place === undefined ? nobody : (volunteer) => volunteer.holds(place),
         hasMissed: missed.length === 0 ? nobody : ({ id }) => missed.includes(id),
       },
       rules: {
@@ -196,13 +198,14 @@ function lateOriginReason(best: string | undefined, recent: RecentRequest): Orig
 
 const nobody = (): boolean => false;
 
-function askedOf({ customer, file, range }: FileDemand): AskedContent {
-  return { customer: addressGroup(customer.address), content: file.served.content, range };
+function askedOf({ customerGroup, file, range }: FileDemand): AskedContent {
+  return { customer: customerGroup, content: file.served.content, range };
 }
 
 /** What will be sent: one of many parallel ranges is not the whole file. */
 function askedBytes({ file, range }: FileDemand): number {
   const { lengthBytes } = file.served;
+  if (range === undefined) return lengthBytes;
   const decision = parseRangeHeader(range, lengthBytes);
   return decision.kind === "ranges"
     ? decision.ranges.reduce((sum, { start, end }) => sum + end - start, 0)
@@ -213,6 +216,6 @@ function contentKey({ customer, content }: AskedContent): string {
   return `${customer} ${content}`;
 }
 
-function networkOf({ customer }: FileDemand): string {
-  return customer.site ?? addressGroup(customer.address);
+function networkOf({ customer, customerGroup }: FileDemand): string {
+  return customer.site ?? customerGroup;
 }

@@ -2,11 +2,14 @@ import type { Clock, Random } from "../core/clock.ts";
 import { believedCapacities } from "../delivery/believed-capacity.ts";
 import type { CustomerConsent, DeliveryVolunteer, VolunteerLoad } from "../delivery/delivery-volunteer.ts";
 import { LoadEstimates, type LoadReport } from "../delivery/load-estimates.ts";
+import type { OutstandingTransfers } from "../delivery/outstanding-transfers.ts";
 import { trustedShare } from "../delivery/ramp-up.ts";
 import { VolunteerPools } from "../delivery/volunteer-pools.ts";
+import { type ContentPlace, holdsContent } from "../tracker/content-holders.ts";
+import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
-import type { AdmittedVolunteer, AdmittedVolunteers } from "./admitted-volunteers.ts";
+import type { VolunteerStates } from "../tracker/volunteer-states.ts";
+import type { AdmittedVolunteer } from "./admitted-volunteers.ts";
 
 /** How old the list may be: drained, silent and new volunteers count from then on, whatever else happened. */
 const OLDEST_LIST_MS = 1_000;
@@ -38,6 +41,16 @@ export interface AuditResults {
   reasonAgainst(id: string): string | undefined;
 }
 
+type ListedVolunteer = Pick<AdmittedVolunteer, "id" | "name" | "state">;
+
+/** Who takes part; `AdmittedVolunteers` is one. */
+export interface VolunteerList {
+  readonly byId: ReadonlyMap<string, ListedVolunteer>;
+}
+
+/** What the choice needs of the volunteers' state. */
+export type HeardVolunteers = Pick<VolunteerStates, "revision" | "get" | "isOutOfReach">;
+
 /** A volunteer for the choice, with what central knows of its holdings. */
 export class CustomerVolunteer implements DeliveryVolunteer {
   readonly id: string;
@@ -50,13 +63,16 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   readonly auditFailure: string | undefined;
   readonly isByName: boolean;
   readonly release: number;
-  readonly live: LiveVolunteer;
+  readonly isOnlyRedirected: boolean;
+  readonly #holdings: Holdings;
   readonly #report: LoadReport;
   readonly #loads: Loads;
+  /** Looked up when it is first needed: most of a thousand are not before the list is made anew. */
+  #transfers: OutstandingTransfers | undefined;
   #load: VolunteerLoad | undefined;
   #loadMs = 0;
 
-  constructor({ name, state }: AdmittedVolunteer, live: LiveVolunteer, as: ListedAs) {
+  constructor({ name, state }: ListedVolunteer, live: LiveVolunteer, as: ListedAs) {
     const { isSilent, auditFailure, loads, knownForMs, believedBytesPerSecond } = as;
     this.id = live.id;
     this.name = name;
@@ -68,25 +84,34 @@ export class CustomerVolunteer implements DeliveryVolunteer {
     this.auditFailure = auditFailure;
     this.isByName = live.expectedMs !== undefined;
     this.release = live.release;
-    this.live = live;
+    this.isOnlyRedirected = live.isOnlyRedirected;
+    this.#holdings = live.holdings;
     const capacityBytesPerSecond = believedBytesPerSecond * trustedShare(knownForMs);
     this.#report = { ...loadReportOf(live), capacityBytesPerSecond };
     this.#loads = loads;
   }
 
+  /** As far as central knows ({@link holdsContent}). */
+  holds(place: ContentPlace): boolean {
+    return holdsContent(this.#holdings, place);
+  }
+
   get load(): VolunteerLoad {
-    const { nowMs, estimates } = this.#loads;
+    const { nowMs } = this.#loads;
     if (this.#load === undefined || nowMs - this.#loadMs > LOAD_AGE_MS) {
-      this.#load = estimates.estimate(this.id, this.#report, nowMs);
+      this.#load = this.#ownTransfers().load(nowMs);
       this.#loadMs = nowMs;
     }
     return this.#load;
   }
 
   noteRedirect(lengthBytes: number): void {
-    const { estimates, nowMs } = this.#loads;
-    estimates.noteRedirect(this.id, this.#report, { lengthBytes, nowMs });
+    this.#ownTransfers().add(lengthBytes, this.#loads.nowMs);
     this.#load = undefined;
+  }
+
+  #ownTransfers(): OutstandingTransfers {
+    return (this.#transfers ??= this.#loads.estimates.transfersOf(this.id, this.#report));
   }
 }
 
@@ -95,8 +120,8 @@ export class CustomerVolunteer implements DeliveryVolunteer {
  * One list and its pools (`VolunteerPools`), made anew after announces and changes of the registry, not per request.
  */
 export class CustomerVolunteers {
-  readonly #admitted: AdmittedVolunteers;
-  readonly #live: LiveVolunteers;
+  readonly #admitted: VolunteerList;
+  readonly #live: HeardVolunteers;
   readonly #audits: AuditResults;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -110,8 +135,8 @@ export class CustomerVolunteers {
   #listedMs = -Infinity;
 
   constructor(
-    admitted: AdmittedVolunteers,
-    live: LiveVolunteers,
+    admitted: VolunteerList,
+    live: HeardVolunteers,
     { audits, clock, random }: { readonly audits: AuditResults; readonly clock: Clock; readonly random: Random },
   ) {
     this.#audits = audits;

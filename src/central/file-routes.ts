@@ -1,14 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ContentId } from "../core/content-id.ts";
+import { addressGroup } from "../core/remote-address.ts";
 import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
 import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
-import { describedPath } from "../delivery/described-file.ts";
+import { type DescribedFile, describedPath, type DescriptionKind } from "../delivery/described-file.ts";
 import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { renderExplanation } from "../delivery/explanation.ts";
 import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
 import { wantedMetalink } from "../delivery/negotiation.ts";
 import { evaluatePreconditions } from "../delivery/preconditions.ts";
+import { redirectHeaders } from "../delivery/redirect-answer.ts";
 import type { FileEntry } from "../manifest/entry.ts";
 import { respondWithContent } from "../net/file-response.ts";
 import { FILES_ROUTE } from "../net/http-server.ts";
@@ -22,6 +24,7 @@ import type { ServeLog } from "./ports.ts";
 import { sendDescription } from "./description-routes.ts";
 import { signatureOf } from "./detached-signature.ts";
 import type { GoneContents } from "./gone-contents.ts";
+import { pieceHashesOf } from "./piece-hashes.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
 import { releasedFile } from "./released-files.ts";
@@ -112,41 +115,49 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   if (await describeInstead(context, file, exchange)) return reply;
   context.seen.note(exchange.request.raw.headers, demand.customer.address);
   const redirect = context.front?.isForOrigin(exchange.request.raw) === true ? undefined : choice.redirect(demand);
-  if (redirect !== undefined) return reply.code(302).headers(redirect).send();
+  if (redirect !== undefined) return reply.code(302).headers(redirectHeaders(redirect, demand.file.target)).send();
   return await sendContent(context, file.served, exchange);
 }
 
 /** `PATH.meta4` and its like, for a PATH that is a file of the release. False if it is none. */
 async function describe(context: CustomerRouteContext, asked: CustomerRequest, exchange: Exchange): Promise<boolean> {
-  const described = asked.path === undefined || isReserved(asked.path) ? undefined : describedPath(asked.path);
-  if (described === undefined || asked.endsWithSlash) return false;
-  const { path, kind } = described;
+  const target = asked.path === undefined || isReserved(asked.path) ? undefined : describedPath(asked.path);
+  if (target === undefined || asked.endsWithSlash) return false;
+  const { path, kind } = target;
   const decision = decideCustomerRequest({ ...asked, path, wantedContent: undefined }, (at) => context.tree.entry(at));
   if (decision.kind !== "file") return false;
   const { entry, served } = decision;
   const demand = demandOf(context, { asked: { ...asked, path }, entry, served }, exchange.request);
   const bases = [...context.choice.places(demand), ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
-  sendDescription(exchange.reply, kind, { ...served, path, bases, signature: await signatureOf(context, path) });
+  await sendDescribed(context, { ...served, mtimeNs: entry.mtimeNs, path, bases }, { kind, exchange });
   return true;
 }
 
 /** A metalink at the path of the file itself, if `Accept` wants it and it would name a volunteer. Never for who comes from one. */
 async function describeInstead(context: CustomerRouteContext, file: AskedFile, exchange: Exchange): Promise<boolean> {
-  const { asked, served } = file;
+  const { asked, entry, served } = file;
   const wanted = wantedMetalink(exchange.request.raw.headers.accept, served.mediaType);
   if (wanted === undefined || asked.isOriginWanted || asked.wantedContent !== undefined) return false;
   const places = context.choice.places(demandOf(context, file, exchange.request));
   const own = context.publicUrl === undefined ? [] : [context.publicUrl];
   const bases = [...places, ...own];
   if (places.length === 0 && (!wanted.isOnly || own.length === 0)) return false;
-  const path = asked.path!;
-  sendDescription(exchange.reply, wanted.kind, {
-    ...served,
-    path,
-    bases,
-    signature: await signatureOf(context, path),
-  });
+  const described = { ...served, mtimeNs: entry.mtimeNs, path: asked.path!, bases };
+  await sendDescribed(context, described, { kind: wanted.kind, exchange });
   return true;
+}
+
+/** With what only Metalink 4 tells and must be looked up; who asks by HEAD does not see it. */
+async function sendDescribed(
+  context: CustomerRouteContext,
+  file: DescribedFile & ServedContent,
+  { kind, exchange }: { readonly kind: DescriptionKind; readonly exchange: Exchange },
+): Promise<void> {
+  const { reply, request } = exchange;
+  const signature = await signatureOf(context, file.path);
+  const isSeen = kind === "meta4" && request.method !== "HEAD";
+  const pieces = isSeen ? await pieceHashesOf(context.tree, file) : undefined;
+  sendDescription(reply, kind, { ...file, signature, pieces });
 }
 
 function demandOf(
@@ -158,8 +169,9 @@ function demandOf(
   const address = addressOf(request);
   const isSecure = request.protocol === "https" || protocolOf(publicUrl) === "https";
   return {
+    customerGroup: addressGroup(address),
     customer: { address, site: siteTable.siteOf(address), protocol: isSecure ? "https" : "http" },
-    file: releasedFile(tree, asked.path!, { entry, served }),
+    file: releasedFile(asked.path!, served, { entryPath: entry.path, place: tree.placeOf(served.content) }),
     isHead: method === "HEAD",
     range: headers.range,
     isOriginWanted: asked.isOriginWanted,
@@ -220,7 +232,7 @@ async function sendWanted(
     const message = "this path has another content now, and the one asked for is no longer kept";
     return sendProblem(exchange.reply, 404, { code: "other-content", message });
   }
-  const served = { content, lengthBytes, mtimeNs: 0n, mediaType: mediaTypeOf(asked.path!) };
+  const served = { content, lengthBytes, mtimeNs: undefined, mediaType: mediaTypeOf(asked.path!) };
   return await sendContent(context, served, exchange);
 }
 

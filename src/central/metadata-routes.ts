@@ -53,7 +53,13 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
     const content = tryContentId(name);
     const lengthBytes = content === undefined ? undefined : await lengthOf(tree, content);
     if (content === undefined || lengthBytes === undefined) return sendMissing(context, exchange.reply);
-    const served = { content, lengthBytes, mtimeNs: 0n, mediaType: "application/octet-stream", isImmutable: true };
+    const served = {
+      content,
+      lengthBytes,
+      mtimeNs: undefined,
+      mediaType: "application/octet-stream",
+      isImmutable: true,
+    };
     return await sendContent(context, served, exchange);
   });
 }
@@ -103,7 +109,7 @@ async function sendMetadataFile(
   if (bundle === undefined || file === undefined) return sendMissing(context, reply);
   const { content, ordinal } = file;
   const lengthBytes = bundle.layout.content(ordinal).length;
-  const served = { content, lengthBytes, mtimeNs: 0n, mediaType: "application/octet-stream", isImmutable: true };
+  const served = { content, lengthBytes, mtimeNs: undefined, mediaType: "application/octet-stream", isImmutable: true };
   reply.hijack();
   try {
     const source = { open: () => bundle.open(ordinal), pace: context.pace };

@@ -14,6 +14,7 @@ export function renderMetrics(status: CentralStatus): string {
     metric("prsync_customer_requests_total", "counter", "Requests for files", http.customerRequests),
     metric("prsync_customer_bytes_total", "counter", "Body bytes of contents over HTTP", http.customerBytes),
     metric("prsync_customer_redirects_total", "counter", "Requests sent to a volunteer", http.customerRedirects),
+    metric("prsync_customers_refused_total", "counter", "Requests beyond an address's rate", http.customersRefused),
     metric("prsync_redirected_bytes_total", "counter", "Lengths of the files that were sent for", http.redirectedBytes),
     metric("prsync_customer_misses_total", "counter", "Customers that a volunteer sent back", http.customerMisses),
     metric("prsync_contents_gone_total", "counter", "Released contents that could not be sent", http.contentsGone),

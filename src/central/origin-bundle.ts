@@ -14,15 +14,18 @@ export function originBundle(bundle: PublishedBundle, tree: PublishedTree, conte
     infoHash: bundle.infoHash,
     layout: bundle.layout,
     held: Bitfield.full(bundle.layout.pieceCount),
-    storage: originStorage(bundle, contents),
+    storage: originStorage(bundle, tree, contents),
     infoDictionary: () => tree.infoDictionary(bundle.infoHash),
   };
 }
 
-function originStorage({ layout, contents: ids }: PublishedBundle, contents: OpenContents): PieceStorage {
+function originStorage(bundle: PublishedBundle, tree: PublishedTree, contents: OpenContents): PieceStorage {
+  const { layout, contents: ids } = bundle;
   return {
     readBlock: async (piece, offset, length) => {
-      const { ordinal, firstPiece } = layout.contentOfPiece(piece);
+      const { ordinal, firstPiece, length: contentBytes } = layout.contentOfPiece(piece);
+      const whole = length === contentBytes ? tree.readSmall(bundle, ordinal, length) : undefined;
+      if (whole !== undefined) return whole;
       const start = (piece - firstPiece) * layout.pieceLength + offset;
       try {
         return await contents.read(ids[ordinal]!, { start, end: start + length });

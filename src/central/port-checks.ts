@@ -1,6 +1,6 @@
 import { messageOf } from "../core/errors.ts";
 import { canConnect } from "../net/port-check.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import type { ServeLog } from "./ports.ts";
 
 export interface AnnouncedAddress {
@@ -15,11 +15,11 @@ const MAX_AT_ONCE = 100;
 
 /** Connects to announced ports, one attempt per volunteer at a time. */
 export class PortChecks {
-  readonly #live: LiveVolunteers;
+  readonly #live: Pick<VolunteerStateStore, "notePort">;
   readonly #log: ServeLog;
   readonly #running = new Set<string>();
 
-  constructor(live: LiveVolunteers, log: ServeLog) {
+  constructor(live: Pick<VolunteerStateStore, "notePort">, log: ServeLog) {
     this.#live = live;
     this.#log = log;
   }

@@ -1,15 +1,16 @@
 import type { RepoPath } from "../core/repo-path.ts";
 import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
 import type { ServedContent } from "../delivery/file-answer.ts";
+import { mediaTypeOf } from "../delivery/media-type.ts";
 import { redirectTarget, type RedirectTarget } from "../delivery/redirect-answer.ts";
-import type { FileEntry } from "../manifest/entry.ts";
 import { isMetadataPath } from "../plan/metadata-class.ts";
 import type { ContentPlace } from "../tracker/content-holders.ts";
-import type { PublishedTree } from "./published-tree.ts";
+import type { PublishedTree, TabledFile } from "./published-tree.ts";
+import { type FileTableContext, ReleasedFileTable } from "./released-file-table.ts";
 
 /** A file of the current release as somebody asked for it, with all that a redirect needs of it. */
 export interface ReleasedFile {
-  /** As it was asked for; {@link FileEntry.path} of the entry is where that led, through symlinks. */
+  /** As it was asked for; symlinks may have led elsewhere. */
   readonly path: RepoPath;
   readonly served: ServedContent;
   /** Undefined if it lies in no bundle. */
@@ -19,58 +20,102 @@ export interface ReleasedFile {
   readonly target: RedirectTarget;
 }
 
+/** @param found where symlinks led, `path` itself if there were none, and where the content lies */
 export function releasedFile(
-  tree: PublishedTree,
   path: RepoPath,
-  found: { readonly entry: FileEntry; readonly served: ServedContent },
+  served: ServedContent,
+  found: { readonly entryPath: RepoPath; readonly place: ContentPlace | undefined },
 ): ReleasedFile {
-  const { entry, served } = found;
+  const { entryPath, place } = found;
   return {
     path,
     served,
-    place: tree.placeOf(served.content),
-    isMetadata: isMetadataPath(path) || isMetadataPath(entry.path),
+    place,
+    isMetadata: isMetadataPath(path) || (entryPath !== path && isMetadataPath(entryPath)),
     target: redirectTarget(path, served.content),
   };
 }
 
-/** Two generations of so many, each of some 700 bytes: below 100 MB, whatever is asked for and however large the release is. */
-const GENERATION_ENTRIES = 65_536;
+/** Symlinks are in no table. */
+function fileOfTable(path: RepoPath, { place, ...found }: TabledFile): ReleasedFile {
+  return releasedFile(path, { ...found, mediaType: mediaTypeOf(path) }, { entryPath: path, place });
+}
+
+/** Two generations of so many, each of some 700 bytes: below 25 MB, whatever is asked for and however large the release is. */
+const GENERATION_ENTRIES = 16_384;
+/** What is kept is taken for what the release shows for so long: asking the index each time is 7 % of a redirect. */
+const CHECK_MS = 5;
 /** Longer targets are looked up each time. */
 const MAX_TARGET_CHARACTERS = 512;
 
+/** What a table can be asked for as it stands: neither escaped nor with a query. */
+const NOT_LITERAL = /[%?]/;
+
 /**
- * Files that were asked for lately, by request target: customers mostly ask for the same ones, and two look-ups in an index of 2.2 million
- * contents cost more than the rest of a redirect. Forgotten with the release. Bounded: of the two generations the older one goes when the
- * younger one is full.
+ * Files of the release by request target: from a table in memory, once that is read ({@link ReleasedFileTable}), else those that were asked
+ * for lately, else from the index. Forgotten with the release. Bounded: of the two generations of what was asked for lately the older one
+ * goes when the younger one is full.
  */
 export class ReleasedFiles {
   readonly #tree: PublishedTree;
+  readonly #table: ReleasedFileTable;
   #shownRelease = 0;
+  #checkedMs = -Infinity;
   #young = new Map<string, ReleasedFile>();
   #old = new Map<string, ReleasedFile>();
 
-  constructor(tree: PublishedTree) {
-    this.#tree = tree;
+  constructor(context: FileTableContext & { readonly tree: PublishedTree }) {
+    this.#tree = context.tree;
+    this.#table = new ReleasedFileTable(context);
   }
 
   /** Undefined if the target is anything but the plain path of a file of the release, with `?sha256=` of it at most. */
-  find(target: string): ReleasedFile | undefined {
-    // What is kept and what is looked up must be of one release: an index file names the others by their hashes.
-    const { shownRelease } = this.#tree;
-    if (this.#shownRelease !== shownRelease) this.#forget(shownRelease);
+  find(target: string, nowMs: number): ReleasedFile | undefined {
+    if (nowMs - this.#checkedMs >= CHECK_MS) this.#check(nowMs);
+    const tabled = this.#tabled(target);
+    if (tabled !== undefined) return tabled;
     const young = this.#young.get(target);
     if (young !== undefined) return young;
-    const found = this.#old.get(target) ?? this.#look(target);
+    const old = this.#old.get(target);
+    if (old === undefined) this.#check(nowMs);
+    const found = old ?? this.#look(target, nowMs);
     if (found !== undefined && isWorthKeeping(target)) this.#keep(target, found);
     return found;
   }
 
-  #look(target: string): ReleasedFile | undefined {
+  #tabled(target: string): ReleasedFile | undefined {
+    const table = this.#table.current;
+    if (table === undefined || !target.startsWith("/") || NOT_LITERAL.test(target)) return undefined;
+    const found = table.find(target, 1);
+    return found && fileOfTable(target.slice(1) as RepoPath, found);
+  }
+
+  /** Somebody was shown what the release is now: nobody may be shown an older one from now on. */
+  noteLook(): void {
+    this.#checkedMs = -Infinity;
+  }
+
+  /**
+   * What is kept and what is looked up must be of one release, for an index file names the others by their hashes: before a look-up all
+   * that is kept is of the release that is shown, or it goes.
+   */
+  #check(nowMs: number): void {
+    this.#checkedMs = nowMs;
+    const { shownRelease } = this.#tree;
+    if (this.#shownRelease !== shownRelease) this.#forget(shownRelease);
+  }
+
+  #look(target: string, nowMs: number): ReleasedFile | undefined {
     const asked = this.#tree.release === undefined ? "no release" : parseCustomerRequest(target);
     if (typeof asked === "string" || !isPlain(asked)) return undefined;
+    const { path, endsWithSlash, wantedContent } = asked;
+    const tabled = path === undefined || endsWithSlash ? undefined : this.#table.current?.find(path);
+    if (tabled !== undefined && (wantedContent ?? tabled.content) === tabled.content) return fileOfTable(path!, tabled);
+    this.#table.noteLookup(nowMs);
     const decision = decideCustomerRequest(asked, (path) => this.#tree.entry(path));
-    return decision.kind === "file" ? releasedFile(this.#tree, asked.path!, decision) : undefined;
+    if (decision.kind !== "file") return undefined;
+    const { entry, served } = decision;
+    return releasedFile(path!, served, { entryPath: entry.path, place: this.#tree.placeOf(served.content) });
   }
 
   #keep(target: string, found: ReleasedFile): void {
@@ -83,6 +128,7 @@ export class ReleasedFiles {
 
   #forget(shownRelease: number): void {
     this.#shownRelease = shownRelease;
+    this.#table.forget();
     this.#young = new Map();
     this.#old = new Map();
   }

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import { readFileIfExists, writeFileDurably } from "../store/durable-file.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import { encodeRegistrySnapshot, parseRegistrySnapshot } from "../tracker/registry-snapshot.ts";
+import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 
 export const SAVED_REGISTRY_FILE = "tracker.json";
 
 /** The volunteers' live state over a restart: written when it changed, read once. */
 export class SavedRegistry {
   readonly #path: string;
-  readonly #live: LiveVolunteers;
+  readonly #live: Pick<VolunteerStateStore, "all" | "restore">;
   #lastText = "";
 
-  constructor(stateDirectory: string, live: LiveVolunteers) {
+  constructor(stateDirectory: string, live: Pick<VolunteerStateStore, "all" | "restore">) {
     this.#path = join(stateDirectory, SAVED_REGISTRY_FILE);
     this.#live = live;
   }

@@ -1,8 +1,13 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { Random } from "../core/clock.ts";
 import { addressGroup } from "../core/remote-address.ts";
 
 type Headers = Readonly<Record<string, string>>;
+
+/** What is looked at of a request's header fields. */
+interface CustomerHeaders {
+  readonly "user-agent"?: string | undefined;
+  readonly accept?: string | undefined;
+}
 
 interface Seen {
   /** Undefined for the first one. */
@@ -32,8 +37,9 @@ export class SeenCustomers {
     this.#random = random;
   }
 
-  note({ "user-agent": agent, accept }: IncomingHttpHeaders, address: string): void {
+  note(customer: CustomerHeaders, address: string): void {
     if (this.#random() > LOOKED_AT_SHARE) return;
+    const { "user-agent": agent, accept } = customer;
     if ((agent !== undefined && !AGENT.test(agent)) || (accept !== undefined && !ACCEPT.test(accept))) return;
     const headers = {
       ...(agent === undefined ? {} : { "user-agent": agent }),

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import type { RequestRate } from "../delivery/request-budget.ts";
 import type { SlowReaderLimits } from "../net/http-server-slow-readers.ts";
 import { DEFAULT_HTTP_SERVER_OPTIONS, type HttpServerOptions } from "../net/http-server.ts";
 import { DEFAULT_SWARM_LIMITS, type SwarmLimits } from "../net/swarm-options.ts";
@@ -43,6 +44,8 @@ export interface ServeOptions {
   /** How often it is looked whether metadata must be signed anew. */
   readonly renewalIntervalMs: number;
   readonly slowReaders: SlowReaderLimits;
+  /** Of customers, per address; undefined: no limit. */
+  readonly requestRate: RequestRate | undefined;
   readonly swarmLimits: SwarmLimits;
   /** Of HTTP and swarm together. */
   readonly bandwidth: BandwidthLimits;
@@ -68,6 +71,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   auditIntervalMs: 15 * 60_000,
   renewalIntervalMs: 3_600_000,
   slowReaders: DEFAULT_HTTP_SERVER_OPTIONS.slowReaders,
+  requestRate: DEFAULT_HTTP_SERVER_OPTIONS.requestRate,
   swarmLimits: DEFAULT_SWARM_LIMITS,
   bandwidth: UNLIMITED_BANDWIDTH,
   watch: undefined,

@@ -12,6 +12,7 @@ import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import { DEFAULT_STOCK_SWARM_LIMITS, StockSwarms } from "../tracker/stock-swarms.ts";
 import { registerAnnounceRoutes } from "./announce-routes.ts";
 import { AdmittedVolunteers } from "./admitted-volunteers.ts";
@@ -39,6 +40,7 @@ import { StatusEvents } from "./status-events.ts";
 import { SeenCustomers } from "./seen-customers.ts";
 import { StatusHistory } from "./status-history.ts";
 import { registerStatusRoutes, renderStatus } from "./status-routes.ts";
+import { VolatileAssignments } from "./volatile-assignments.ts";
 import { VolunteerAudits } from "./volunteer-audits.ts";
 
 /** A running `prsync serve`. Disposing it ends within 5 s. */
@@ -112,12 +114,15 @@ interface Parts {
   readonly options: ServeOptions;
   readonly ports: ServePorts;
   readonly registry: VolunteerRegistry;
-  readonly live: LiveVolunteers;
+  readonly live: VolunteerStateStore;
   readonly saved: SavedRegistry;
   readonly revoked: RevokedIds;
   readonly bandwidth: HostBandwidth;
   readonly origin: OriginNode;
 }
+
+/** How often it is looked whether marks of volunteers' requests must be written; they last for ten minutes. */
+const MARKS_INTERVAL_MS = 60_000;
 
 /** How often it is looked whose audit is due. */
 const AUDIT_LOOK_MS = 1_000;
@@ -170,12 +175,13 @@ class Central {
 
   get controlContext(): Parameters<typeof controlCommands>[0] {
     const refreshNow = (): Promise<number> => this.refreshNow();
-    return { ...this.statusContext, refreshNow, applyRevocations: () => this.#applyRevocations() };
+    const { live } = this.#parts;
+    return { ...this.statusContext, live, refreshNow, applyRevocations: () => this.#applyRevocations() };
   }
 
   async listen(): Promise<HttpServer> {
     const { options, ports } = this.#parts;
-    const { listenHost: host, listenPort: port, trustedProxies, slowReaders } = options;
+    const { listenHost: host, listenPort: port, trustedProxies, slowReaders, requestRate } = options;
     const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
       ports.log.error({ target: displayPath(target), error: messageOf(error) }, "a request failed");
     };
@@ -183,8 +189,9 @@ class Central {
     const { front } = context;
     const http = {
       ...DEFAULT_HTTP_SERVER_OPTIONS,
-      ...{ host, port, trustedProxies, slowReaders, onFailure },
-      ...(front === undefined ? {} : { front: front.answer.bind(front) }),
+      ...{ host, port, trustedProxies, slowReaders, requestRate, onFailure },
+      onTooMany: () => this.#counters.customersRefused++,
+      ...(front === undefined ? {} : { front: front.answer.bind(front), plainFront: front }),
       ...(ports.onAnswered === undefined ? {} : { onAnswered: ports.onAnswered }),
     };
     return await listenHttp(http, (app) => {
@@ -229,6 +236,7 @@ class Central {
       announceIntervalMs: options.announceIntervalMs,
       stockIntervalMs: options.stockIntervalMs,
       stockSwarms: options.allowStockClients ? new StockSwarms(ports.clock, limits) : undefined,
+      assignments: new VolatileAssignments(ports.tree),
       origin: () => ({ id: origin.id, port: origin.node.port }),
       checkPort: (address) => checks.start(address),
       refreshNow: () => this.refreshNow(),
@@ -240,9 +248,17 @@ class Central {
     const { options, ports } = this.#parts;
     const { siteTable, redirects, trustedProxies } = options;
     if (redirects === undefined || trustedProxies.length > 0) return undefined;
-    const files = new ReleasedFiles(ports.tree);
+    const files = new ReleasedFiles(ports);
     const protocol = protocolOf(options.publicUrl);
-    return new RedirectFront({ files, choice, seen: this.#seen, counters: this.#counters, siteTable, protocol });
+    return new RedirectFront({
+      files,
+      choice,
+      seen: this.#seen,
+      counters: this.#counters,
+      siteTable,
+      clock: ports.clock,
+      protocol,
+    });
   }
 
   /** Runs one after the other, so that an event goes out once per release. */
@@ -291,6 +307,7 @@ class Central {
     };
     every(options.refreshIntervalMs, "looking for a new release", () => this.refreshNow());
     every(options.registrySaveIntervalMs, "saving the registry", () => saved.save());
+    every(MARKS_INTERVAL_MS, "saving sequence numbers", async () => this.#parts.registry.saveAheadIfDue());
     every(STATUS_INTERVAL_MS, "looking at the status", async () => this.#observe());
     every(options.renewalIntervalMs, "renewing metadata", () => this.renew());
     if (options.redirects !== undefined && options.auditIntervalMs > 0) {

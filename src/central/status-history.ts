@@ -1,5 +1,5 @@
 import type { SwarmNode } from "../net/swarm-node.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import { HourlyTraffic } from "./hourly-traffic.ts";
@@ -8,7 +8,7 @@ import { ReleaseSpread } from "./release-spread.ts";
 
 export interface HistoryContext {
   readonly tree: PublishedTree;
-  readonly live: LiveVolunteers;
+  readonly live: Pick<VolunteerStates, "all">;
   readonly counters: CentralCounters;
   readonly clock: Clock;
   readonly node: () => SwarmNode;

@@ -87,8 +87,10 @@ function renderVolunteers(volunteers: readonly VolunteerStatus[]): string {
 }
 
 function renderVolunteer({ name, state, site, live, lastSeen, noCustomers, auditFailure }: VolunteerStatus): string {
+  const quotaBytes = live?.volatileQuotaBytes;
+  const role = quotaBytes === undefined ? state : `${state}, volatile (${formatByteSize(quotaBytes)})`;
   const shownState =
-    live?.isSyncing === true ? `${state}, synchronising` : live?.isAway === true ? `${state}, away` : state;
+    live?.isSyncing === true ? `${role}, synchronising` : live?.isAway === true ? `${role}, away` : role;
   const customers = noCustomers === undefined ? `${live?.customers ?? 0} now` : `none: ${auditFailure ?? noCustomers}`;
   const cells = [
     name,

@@ -6,20 +6,21 @@ import { type BorderPlan, borderPlanFor, NO_BORDER_PLAN } from "../tracker/borde
 import { choosePeers, type PeerRules } from "../tracker/choose-peers.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import { stockPeersFor } from "../tracker/open-swarm.ts";
 import type { StockSwarms } from "../tracker/stock-swarms.ts";
 import { parseVolunteerAnnounce } from "../tracker/volunteer-announce.ts";
+import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import type { AdmittedVolunteers } from "./admitted-volunteers.ts";
 import type { RepositoryAuthority } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import type { VolatileAssignments } from "./volatile-assignments.ts";
 import { passFor } from "./volunteer-passes.ts";
 
 export interface AnnounceContext {
   readonly tree: PublishedTree;
   readonly registry: VolunteerRegistry;
   readonly admitted: AdmittedVolunteers;
-  readonly live: LiveVolunteers;
+  readonly live: VolunteerStateStore;
   readonly authority: RepositoryAuthority;
   readonly clock: Clock;
   readonly random: Random;
@@ -27,12 +28,13 @@ export interface AnnounceContext {
   /** Do sites share the work at their borders (`serve --fair-sites`)? */
   readonly areSitesFair: boolean;
   readonly origin: () => { readonly id: string; readonly port: number };
-  /** Connects to an announced address; the result goes to {@link LiveVolunteers.notePort}. */
+  /** Connects to an announced address; the result goes to {@link VolunteerStateStore.notePort}. */
   readonly checkPort: (address: { readonly id: string; readonly host: string; readonly port: number }) => void;
   /** Looks for a new release; the number of the current one, 0 if there is none. */
   readonly refreshNow: () => Promise<number>;
   /** Undefined unless stock clients are let in (`serve --open`). */
   readonly stockSwarms: StockSwarms | undefined;
+  readonly assignments: VolatileAssignments;
 }
 
 /** An announce whose signature was checked. */
@@ -66,7 +68,7 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
   if (held > newest) {
     throw new TrackerError("bad-announce", `announce: expected a release up to ${newest}, got a later one`);
   }
-  const outcome = context.live.announce(announce, { id: volunteer.id, host, site: volunteer.site });
+  const outcome = await context.live.announce(announce, { id: volunteer.id, host, site: volunteer.site });
   if (outcome.isPortCheckDue) context.checkPort({ id: volunteer.id, host, port: announce.port });
   const plan = context.areSitesFair
     ? borderPlanFor(outcome.volunteer, context.live.all(), peerRules(context))
@@ -84,8 +86,18 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
     ...(site === undefined ? {} : { site }),
     neighbours: context.live.neighbourCount(outcome.volunteer),
     ...(plan.homes.length === 0 ? {} : { border: plan }),
+    ...assignmentFor(context, outcome.volunteer),
     ...stockFor(context, outcome.volunteer),
   };
+}
+
+/** One that goes away needs none. */
+function assignmentFor(
+  { assignments }: AnnounceContext,
+  { id, volatileQuotaBytes }: LiveVolunteer,
+): Pick<VolunteerAnswer, "assignment"> {
+  const assignment = volatileQuotaBytes === undefined ? undefined : assignments.of(id, volatileQuotaBytes);
+  return assignment === undefined ? {} : { assignment };
 }
 
 /** The key alone tells a volunteer that stock clients are let in. */

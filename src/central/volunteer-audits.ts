@@ -10,7 +10,7 @@ import { contentUrl } from "../delivery/redirect-answer.ts";
 import { holdsContent } from "../tracker/content-holders.ts";
 import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
-import type { LiveVolunteers } from "../tracker/live-volunteers.ts";
+import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 import { type AuditFinding, drawRange, requestAudit } from "./audit-request.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
@@ -19,7 +19,7 @@ import { BUILT_IN_CUSTOMER } from "./seen-customers.ts";
 
 export interface AuditContext {
   readonly tree: PublishedTree;
-  readonly live: LiveVolunteers;
+  readonly live: Pick<VolunteerStates, "get" | "all" | "isOutOfReach">;
   readonly signatures: RedirectSignatures;
   readonly clock: Clock;
   readonly random: Random;

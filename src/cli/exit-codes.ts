@@ -14,6 +14,7 @@ import { TrustError, type TrustErrorCode } from "../trust/errors.ts";
 import { UsageError } from "./arguments.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { HookError } from "./hook-error.ts";
+import { LogReadingError } from "./log-reading-error.ts";
 import { RunningProgramError } from "./running-program.ts";
 
 /** Exit codes of design: rsync's where rsync has one. docs/errors.md lists which failure ends in which. */
@@ -64,6 +65,7 @@ const MANIFEST: Codes<ManifestErrorCode> = {
     "bad-records",
     "bad-torrent",
     "bad-recompression",
+    "bad-groups",
     "bad-order",
     "path-conflict",
     "change-mismatch",
@@ -88,7 +90,7 @@ const SWARM: Codes<SwarmErrorCode> = {
 };
 
 const STORE: Codes<StoreErrorCode> = {
-  ...all(unusableDirectory, "no-procfs", "root-unusable", "root-replaced", "state-unsafe"),
+  ...all(unusableDirectory, "no-procfs", "root-unusable", "root-replaced", "staging-removed", "state-unsafe"),
   ...all(disk, "disk-full", "disk-read-only", "disk-failed", "index-damaged", "staging-thread-failed"),
   ...all(someFilesFailed, "not-a-file", "staged-missing", "staged-changed"),
   "content-changed": sourceChanged,
@@ -96,7 +98,7 @@ const STORE: Codes<StoreErrorCode> = {
   "index-too-new": protocol,
   "state-busy": EXIT.alreadyRunning,
   "already-enrolled": notTrusted,
-  ...all(usage, "unknown-volunteer", "kernel-missing"),
+  ...all(usage, "temp-dir-unusable", "unknown-volunteer", "kernel-missing"),
 };
 
 const NET: Codes<NetErrorCode> = {
@@ -138,6 +140,7 @@ export const EXIT_CODE_TABLES: readonly {
   { of: UsageError, codes: { usage } },
   { of: ConfigError, codes: { "bad-config": usage } },
   { of: HookError, codes: { "hook-failed": EXIT.hook } },
+  { of: LogReadingError, codes: { "log-thread-failed": disk } },
   { of: SyncError, codes: SYNC },
   { of: TrustError, codes: TRUST },
   { of: ManifestError, codes: MANIFEST },

@@ -3,10 +3,10 @@ import { homedir } from "node:os";
 import { displayPath } from "../core/repo-path.ts";
 import { messageOf, systemErrorCode } from "../core/errors.ts";
 import { parseArguments, UsageError, type ParsedArguments } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import type { CommandContext } from "./command.ts";
+import { loadCommand, loadCommands } from "./commands.ts";
 import { ConfigError } from "./config/config-error.ts";
-import { configDirectories, configure } from "./config/configuration.ts";
+import { configDirectories, configure, namesPlace } from "./config/configuration.ts";
 import { EXIT, exitCodeOf, isOurs, systemExitCodeOf } from "./exit-codes.ts";
 import { describeCommand, describeProgram, usageLine } from "./help.ts";
 import { createLineLogger, LEAST_LEVEL } from "./line-logger.ts";
@@ -22,7 +22,7 @@ async function main(words: readonly string[]): Promise<number> {
     context.print(readVersion());
     return EXIT.ok;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const command = await loadCommand(name);
   if (command === undefined)
     return complain(new UsageError([`unknown command "${name}"; prsync help lists them`]), context);
   if (rest.includes("--help") || rest.includes("-h")) return help(name, context);
@@ -30,7 +30,8 @@ async function main(words: readonly string[]): Promise<number> {
   try {
     const typed = parseArguments(rest, command);
     const directories = configDirectories(context.env, homedir());
-    args = configure(typed, command, { commands: COMMANDS, directories, env: context.env });
+    const commands = namesPlace(command) ? await loadCommands() : [];
+    args = configure(typed, command, { commands, directories, env: context.env });
     return await command.run(args, context);
   } catch (error) {
     if (error instanceof UsageError) context.complain(`Usage: ${usageLine(command)}`);
@@ -40,11 +41,13 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-function help(name: string | undefined, context: CommandContext): number {
-  const command: Command | undefined = COMMANDS.find((candidate) => candidate.name === name);
+async function help(name: string | undefined, context: CommandContext): Promise<number> {
+  const command = name === undefined ? undefined : await loadCommand(name);
   if (name !== undefined && command === undefined)
     return complain(new UsageError([`unknown command "${name}"`]), context);
-  context.print(command === undefined ? describeProgram(COMMANDS, readVersion()) : describeCommand(command));
+  context.print(
+    command === undefined ? describeProgram(await loadCommands(), readVersion()) : describeCommand(command),
+  );
   return EXIT.ok;
 }
 

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { isSystemError } from "../core/errors.ts";
 import { DEFAULT_WINDOW_PATHS } from "../edge/inventory-windows.ts";
 import type { MirrorOptions } from "../edge/mirror.ts";
 import type { SyncOptions } from "../edge/sync-options.ts";
 import { MAX_PATTERN_BYTES } from "../filter/path-pattern.ts";
+import type { StagingChoice } from "../store/staging-places.ts";
 import { MIRROR_PATIENCE } from "../swarm/running-download.ts";
 import { parseTicket, TICKET_PREFIX, type Ticket } from "../trust/ticket.ts";
 import { ATTRIBUTE_OPTIONS, attributeRules, type ProcessRights } from "./attribute-options.ts";
@@ -34,6 +35,20 @@ export const MIRROR_OPTIONS: readonly OptionSpec[] = [
   { name: "checksum", kind: "flag", short: "c", help: "believe no file by size and time: compare contents" },
   { name: "hard-links-for-duplicates", kind: "flag", help: "equal files share one inode instead of being copied" },
   { name: "sparse", kind: "flag", short: "S", help: "runs of zeros in what is written become holes" },
+  {
+    name: "temp-dir",
+    kind: "text",
+    short: "T",
+    placeholder: "DIR",
+    isPath: true,
+    help: "stage files in DIR, seen from DEST, on its file system (default DEST/.prsync)",
+  },
+  {
+    name: "partial-dir",
+    kind: "text",
+    placeholder: "DIR",
+    help: "as --temp-dir if absolute; what was verified is kept in any case",
+  },
   {
     name: "save-traffic",
     kind: "flag",
@@ -109,7 +124,7 @@ export function mirrorOptions(
     readonly command: string;
     /** A daemon's port stands in firewall rules: it is that or an error. */
     readonly isLasting?: boolean;
-    /** The command has no options about attributes: as the last run had it. */
+    /** The command has no options about attributes and staging: as the last run had it. */
     readonly keepsAttributes?: boolean;
     readonly isTrial?: boolean;
   },
@@ -123,8 +138,22 @@ export function mirrorOptions(
     ...networkLimits(args),
     selection: selectionSettings(args),
     isSparse: args.flag("sparse"),
+    stagedIn: stagedIn(args, place.isTrial === true || place.keepsAttributes === true),
     attributes: place.keepsAttributes === true ? undefined : attributeRules(args, rightsOf(args, context)),
   };
+}
+
+/**
+ * What is on its way and what an interrupted run leaves of it is one file, named by its content: rsync's two options say where that lies.
+ * A relative --partial-dir, which rsync makes in each directory, has nothing to hold here. @throws UsageError
+ */
+function stagedIn(args: ParsedArguments, staysInPlace: boolean): StagingChoice {
+  const temporary = nonEmpty(args.text("temp-dir"));
+  const partial = nonEmpty(args.text("partial-dir"));
+  const kept = partial !== undefined && isAbsolute(partial) ? partial : undefined;
+  if (temporary !== undefined && kept !== undefined && resolve(args.required("DEST"), temporary) !== resolve(kept))
+    throw new UsageError(["--temp-dir and --partial-dir name two places, and a file on its way has one: give either"]);
+  return { directory: temporary ?? kept, makesDirectory: temporary === undefined, staysInPlace };
 }
 
 /** @throws UsageError */

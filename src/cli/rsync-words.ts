@@ -7,12 +7,6 @@ export const RSYNC_WORDS: ReadonlyMap<string, string> = new Map([
   ...both("recursive", "r", ALWAYS),
   ["partial", "what was verified is kept in any case, in DEST/.prsync/staging; leave it out"],
   ["P", "what was verified is kept and progress is drawn on a terminal in any case; leave it out"],
-  ["partial-dir", "what was verified is kept in any case, in DEST/.prsync/staging; leave it out"],
-  ...both(
-    "temp-dir",
-    "T",
-    "files are staged in DEST/.prsync/staging: only on the file system of DEST can a rename put them in their place at once",
-  ),
   ["delay-updates", "each file is put in its place once all of them are there; leave it out"],
   ["inplace", "a file shows its old or its new content at any moment, never a mixture; leave it out"],
   ...both("compress", "z", "contents travel as they are, most of them compressed already; leave it out"),

@@ -15,8 +15,20 @@ const OPTIONS: readonly OptionSpec[] = [
   { name: "files-from", kind: "text", placeholder: "FILE", isPath: true, help: "take only the paths that FILE lists" },
   { name: "max-size", kind: "size", placeholder: "SIZE", help: "leave larger files alone" },
   { name: "min-size", kind: "size", placeholder: "SIZE", help: "leave smaller files alone" },
-  { name: "quota", kind: "size", placeholder: "SIZE", help: "take only what fits into SIZE (with --newest)" },
+  {
+    name: "quota",
+    kind: "size",
+    placeholder: "SIZE",
+    help: "take only what fits into SIZE (with --newest or --role volatile)",
+  },
   { name: "newest", kind: "flag", help: "of what is selected, take the newest files by mtime (with --quota)" },
+  {
+    name: "role",
+    kind: "text",
+    placeholder: "volatile",
+    choices: ["volatile"],
+    help: "come and go: hold what central assigns of the newest releases (with --quota)",
+  },
   { name: "everything", kind: "flag", isOnce: true, help: "forget the selection of earlier runs" },
 ];
 
@@ -31,9 +43,8 @@ export function selectionSettings(args: ParsedArguments): SelectionSettings | un
   const listName = args.text("files-from");
   const minSizeBytes = args.number("min-size");
   const maxSizeBytes = args.number("max-size");
-  const quotaBytes = args.number("quota");
-  if ((quotaBytes !== undefined) !== args.flag("newest"))
-    throw new UsageError(["--quota and --newest go together: how much, and which of it"]);
+  const quotaBytes = quotaOf(args);
+  const role = volatileRole(args);
   const given = args.rules.filter(({ name }) => SELECTION_OPTIONS.some((option) => option.name === name));
   const isAsked = given.length > 0 || (listName ?? minSizeBytes ?? maxSizeBytes ?? quotaBytes) !== undefined;
   if (args.flag("everything") && isAsked)
@@ -48,7 +59,26 @@ export function selectionSettings(args: ParsedArguments): SelectionSettings | un
     return files.get(name)!;
   });
   const paths = listName === undefined ? undefined : listedPaths(readList(toByteString(listName)));
-  return { rules, ruleFiles: Object.fromEntries(files), paths, minSizeBytes, maxSizeBytes, quotaBytes };
+  return { rules, ruleFiles: Object.fromEntries(files), paths, minSizeBytes, maxSizeBytes, quotaBytes, role };
+}
+
+/** @throws UsageError */
+function quotaOf(args: ParsedArguments): number | undefined {
+  const quotaBytes = args.number("quota");
+  if (quotaBytes !== undefined && quotaBytes < 1) throw new UsageError(["--quota: expected at least 1 byte"]);
+  return quotaBytes;
+}
+
+/** How much, and which of it: each needs the other. @throws UsageError */
+function volatileRole(args: ParsedArguments): SelectionSettings["role"] {
+  const hasQuota = args.number("quota") !== undefined;
+  const isVolatile = args.text("role") === "volatile";
+  if (isVolatile && args.flag("newest"))
+    throw new UsageError(["--role volatile and --newest contradict each other: central tells which contents"]);
+  if (isVolatile && !hasQuota) throw new UsageError(["--role volatile needs --quota: how much this mirror may hold"]);
+  if (!isVolatile && hasQuota !== args.flag("newest"))
+    throw new UsageError(["--quota and --newest (or --role volatile) go together: how much, and which of it"]);
+  return isVolatile ? "volatile" : undefined;
 }
 
 /** Names on the command line are UTF-8; paths are compared byte by byte. */

@@ -4,6 +4,7 @@ import { itemizedLine } from "../report/itemized-change.ts";
 import type { StatsFacts } from "../report/sync-stats.ts";
 import { describeSync, type SyncSummary } from "../report/sync-summary.ts";
 import type { ParsedArguments } from "./arguments.ts";
+import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-codes.ts";
 
 /** What `sync` ends in. */
@@ -13,6 +14,18 @@ export function exitCodeOfOutcome(outcome: {
 }): number {
   if (outcome.hasTooManyRemovals) return EXIT.maxDelete;
   return outcome.failures.length === 0 ? EXIT.ok : EXIT.someFilesFailed;
+}
+
+/** Tells that the guard against a wiped release held. @returns the exit code */
+export function endingInMaxDelete(context: CommandContext): number {
+  tellMaxDelete(context);
+  context.complain(`prsync error: max-delete (code ${EXIT.maxDelete})`);
+  return EXIT.maxDelete;
+}
+
+/** For a run that ends in another code, too. */
+export function tellMaxDelete(context: CommandContext): void {
+  context.complain("prsync: nothing was removed: more paths would have gone than --max-delete allows");
 }
 
 /** What `--itemize-changes` prints. */

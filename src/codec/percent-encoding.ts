@@ -29,6 +29,14 @@ export function percentEncodeBytes(bytes: string): string {
   );
 }
 
+/** Percent-encodes of a path, a byte string, what can't stand in a URL's path (RFC 3986, 3.3); slashes stay. */
+export function percentEncodePath(path: string): string {
+  return path
+    .split(/([A-Za-z0-9\-._~!$&'()*+,;=:@/]+)/)
+    .map((part, place) => (place % 2 === 0 ? percentEncodeBytes(part) : part))
+    .join("");
+}
+
 function isByteString(text: string): boolean {
   for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0xff) return false;
   return true;

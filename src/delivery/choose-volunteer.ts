@@ -10,7 +10,7 @@ export interface Choice<V extends DeliveryVolunteer = DeliveryVolunteer> {
 
 export interface ChoiceRules {
   readonly policy: Policy;
-  /** Best ones that are named. */
+  /** Best ones that are named; Infinity: all. */
   readonly count: number;
   /** Failed this customer or its network lately: only if there is nobody else. Left out: nobody did. */
   readonly isDoubtful?: ((volunteer: DeliveryVolunteer) => boolean) | undefined;
@@ -44,20 +44,36 @@ export function chooseQuickly<V extends DeliveryVolunteer>(
   demand: DeliveryDemand<V>,
   rules: ChoiceRules,
 ): readonly V[] {
+  const { policy } = rules;
   const passes = (volunteer: V): boolean => contentReason(volunteer, demand) === undefined;
-  const eligible = source.candidates(demand.customer, passes, rules.policy.needsAll === true);
-  return rankEligible(eligible, demand, rules);
+  // Doubtful ones are asked for apart: all of a random sample may be doubtful though others are not.
+  return trustedFirst<V>(rules, (isWanted, most) => {
+    const isCandidate = isWanted === undefined ? passes : (volunteer: V) => passes(volunteer) && isWanted(volunteer);
+    return policy.rank(source.candidates(demand.customer, isCandidate, policy.needsAll === true), demand, most);
+  });
 }
 
 function rankEligible<V extends DeliveryVolunteer>(
   eligible: readonly V[],
   demand: PolicyDemand,
-  { policy, count, isDoubtful }: ChoiceRules,
+  rules: ChoiceRules,
 ): readonly V[] {
-  if (isDoubtful === undefined) return policy.rank(eligible, demand, count);
-  const doubtful = eligible.filter(isDoubtful);
-  const trusted = eligible.filter((volunteer) => !isDoubtful(volunteer));
-  const ranked = policy.rank(trusted, demand, count);
-  if (ranked.length >= count) return ranked;
-  return [...ranked, ...policy.rank(doubtful, demand, count - ranked.length)];
+  return trustedFirst(rules, (isWanted, most) =>
+    rules.policy.rank(isWanted === undefined ? eligible : eligible.filter(isWanted), demand, most),
+  );
+}
+
+/**
+ * Those whom nobody doubts, then as many doubtful ones as places are left.
+ *
+ * @param ranked the best `most` of those that are wanted (undefined: of all), best first
+ */
+function trustedFirst<V extends DeliveryVolunteer>(
+  { count, isDoubtful }: ChoiceRules,
+  ranked: (isWanted: ((volunteer: V) => boolean) | undefined, most: number) => readonly V[],
+): readonly V[] {
+  if (isDoubtful === undefined) return ranked(undefined, count);
+  const trusted = ranked((volunteer) => !isDoubtful(volunteer), count);
+  if (trusted.length >= count) return trusted;
+  return [...trusted, ...ranked(isDoubtful, count - trusted.length)];
 }

@@ -11,6 +11,15 @@ export interface DescribedFile {
   readonly bases: readonly string[];
   /** Of OpenPGP in ASCII armour, detached; undefined if the release has none beside the file. */
   readonly signature?: string | undefined;
+  readonly pieces?: DescribedPieces | undefined;
+}
+
+/** Hashes of parts of a file. */
+export interface DescribedPieces {
+  /** Bytes of each but the last. */
+  readonly pieceLength: number;
+  /** SHA-1 of each, 20 bytes. */
+  readonly hashes: Uint8Array;
 }
 
 /** What the name of a detached signature has more than that of its file. */

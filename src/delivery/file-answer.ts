@@ -19,7 +19,8 @@ export interface FileRequest {
 export interface ServedContent {
   readonly content: ContentId;
   readonly lengthBytes: number;
-  readonly mtimeNs: bigint;
+  /** Undefined where only the content is known: then no date is told, and conditions by date count for nothing. */
+  readonly mtimeNs: bigint | undefined;
   readonly mediaType: string;
   /** Named by its hash, so it never changes under its URL. */
   readonly isImmutable?: boolean;
@@ -47,7 +48,7 @@ export function planFileAnswer(request: FileRequest, served: ServedContent, boun
   const identity = {
     "Accept-Ranges": "bytes",
     ETag: etag,
-    "Last-Modified": formatHttpDate(lastModifiedSeconds),
+    ...(lastModifiedSeconds === undefined ? {} : { "Last-Modified": formatHttpDate(lastModifiedSeconds) }),
     "Cache-Control": served.isImmutable === true ? "public, max-age=31536000, immutable" : "no-cache",
   };
   const precondition = evaluatePreconditions(request.headers, validators);
@@ -72,7 +73,8 @@ export function planFileAnswer(request: FileRequest, served: ServedContent, boun
 
 /** What conditional requests compare: the content's hash, and the second in which the file changed. */
 export function validatorsOf({ content, mtimeNs }: ServedContent): Validators {
-  return { etag: `"${content}"`, lastModifiedSeconds: Math.max(0, Number(mtimeNs / 1_000_000_000n)) };
+  const lastModifiedSeconds = mtimeNs === undefined ? undefined : Math.max(0, Number(mtimeNs / 1_000_000_000n));
+  return { etag: `"${content}"`, lastModifiedSeconds };
 }
 
 /** RFC 9530 §3: digest of the whole representation, whatever part of it is sent. */

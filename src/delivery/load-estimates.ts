@@ -28,18 +28,19 @@ export class LoadEstimates {
 
   /** A customer was sent there. `report`: the last that came. */
   noteRedirect(id: string, report: LoadReport, { lengthBytes, nowMs }: SentTransfer): void {
-    this.#outstanding(id, report).add(lengthBytes, nowMs);
+    this.transfersOf(id, report).add(lengthBytes, nowMs);
   }
 
   estimate(id: string, report: LoadReport, nowMs: number): VolunteerLoad {
-    return this.#outstanding(id, report).load(nowMs);
+    return this.transfersOf(id, report).load(nowMs);
   }
 
   forget(id: string): void {
     this.#known.delete(id);
   }
 
-  #outstanding(id: string, report: LoadReport): OutstandingTransfers {
+  /** What goes on there, corrected by the report if that is another than the last one; good until the next. */
+  transfersOf(id: string, report: LoadReport): OutstandingTransfers {
     const { atMs } = report;
     const known = this.#known.get(id);
     if (known?.reportedAtMs === atMs) return known.outstanding;

@@ -1,6 +1,6 @@
 import { percentEncodeBytes } from "../codec/percent-encoding.ts";
 import type { RepoPath } from "../core/repo-path.ts";
-import { type DescribedFile, shownName } from "./described-file.ts";
+import { type DescribedFile, type DescribedPieces, shownName } from "./described-file.ts";
 import { escapeHtml as escapeXml } from "./html-text.ts";
 import { contentUrl } from "./redirect-answer.ts";
 
@@ -19,8 +19,18 @@ export function renderMetalink4(file: DescribedFile): string {
     '<?xml version="1.0" encoding="UTF-8"?>\n<metalink xmlns="urn:ietf:params:xml:ns:metalink">\n' +
     "  <generator>prsync</generator>\n" +
     `  <file name="${escapeXml(shownName(file))}">\n    <size>${file.lengthBytes}</size>\n` +
-    `    <hash type="sha-256">${file.content}</hash>\n${signed}${urls.join("")}  </file>\n</metalink>\n`
+    `    <hash type="sha-256">${file.content}</hash>\n${renderPieces(file.pieces)}${signed}${urls.join("")}` +
+    "  </file>\n</metalink>\n"
   );
+}
+
+/** SHA-1 because the swarm has these already; whoever fetched all of the file has its SHA-256 to compare. */
+function renderPieces(pieces: DescribedPieces | undefined): string {
+  if (pieces === undefined) return "";
+  const digits = Buffer.from(pieces.hashes).toString("hex");
+  const hashes: string[] = [];
+  for (let at = 0; at < digits.length; at += 40) hashes.push(`      <hash>${digits.slice(at, at + 40)}</hash>\n`);
+  return `    <pieces length="${pieces.pieceLength}" type="sha-1">\n${hashes.join("")}    </pieces>\n`;
 }
 
 /**

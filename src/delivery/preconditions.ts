@@ -2,8 +2,8 @@
 export interface Validators {
   /** Strong, with its quotes. */
   readonly etag: string;
-  /** Whole seconds since 1970, as `Last-Modified` says it. */
-  readonly lastModifiedSeconds: number;
+  /** Whole seconds since 1970, as `Last-Modified` says it; undefined: not known, and not sent. */
+  readonly lastModifiedSeconds: number | undefined;
 }
 
 /** The conditional headers of a request; lower-case names as Node gives them. */
@@ -17,7 +17,7 @@ export interface ConditionalHeaders {
 
 export type PreconditionResult = "proceed" | "not-modified" | "precondition-failed";
 
-/** Evaluates the conditions of a GET or HEAD in the order of RFC 9110 §13.2.2. */
+/** Evaluates the conditions of a GET or HEAD in the order of RFC 9110 §13.2.2; without a date those by date are ignored (§13.1.3, §13.1.4). */
 export function evaluatePreconditions(headers: ConditionalHeaders, validators: Validators): PreconditionResult {
   const ifMatch = headers["if-match"];
   if (ifMatch !== undefined) {
@@ -28,14 +28,16 @@ export function evaluatePreconditions(headers: ConditionalHeaders, validators: V
   const ifNoneMatch = headers["if-none-match"];
   if (ifNoneMatch !== undefined) return listsEtag(ifNoneMatch, validators.etag, "weak") ? "not-modified" : "proceed";
   const since = parseHttpDate(headers["if-modified-since"]);
-  return since !== undefined && validators.lastModifiedSeconds <= since ? "not-modified" : "proceed";
+  const { lastModifiedSeconds } = validators;
+  if (since === undefined || lastModifiedSeconds === undefined) return "proceed";
+  return lastModifiedSeconds <= since ? "not-modified" : "proceed";
 }
 
 /** Whether `Range` counts (RFC 9110 §13.1.5): no If-Range, the same strong ETag, or exactly the same date. */
 export function doesRangeCount(ifRange: string | undefined, validators: Validators): boolean {
   if (ifRange === undefined) return true;
   if (ifRange.includes('"')) return ifRange === validators.etag;
-  return parseHttpDate(ifRange) === validators.lastModifiedSeconds;
+  return validators.lastModifiedSeconds !== undefined && parseHttpDate(ifRange) === validators.lastModifiedSeconds;
 }
 
 /** IMF-fixdate (RFC 9110 §5.6.7) of whole seconds since 1970; times outside 1970…9999 are moved inside. */
@@ -62,7 +64,7 @@ function listsEtag(list: string, etag: string, comparison: "strong" | "weak"): b
 }
 
 /** True if `date` is given and the representation changed after it. */
-function isBefore(date: string | undefined, lastModifiedSeconds: number): boolean {
+function isBefore(date: string | undefined, lastModifiedSeconds: number | undefined): boolean {
   const seconds = parseHttpDate(date);
-  return seconds !== undefined && seconds < lastModifiedSeconds;
+  return seconds !== undefined && lastModifiedSeconds !== undefined && seconds < lastModifiedSeconds;
 }

@@ -1,4 +1,4 @@
-import { ExpiringMap } from "./expiring-map.ts";
+import { hash } from "node:crypto";
 
 /** What a customer did about a content within the last seconds. */
 export interface RecentRequest {
@@ -10,59 +10,177 @@ export interface RecentRequest {
   readonly isOriginDue: boolean;
 }
 
-interface Noted {
-  readonly tried: readonly string[];
-  readonly range: string | undefined;
-  readonly repeats: number;
-}
-
 /** Clients that try again do so within seconds: curl after 1, 2 and 4, wget after up to 10. */
 const REPEAT_WINDOW_MS = 10_000;
 /** So many repeats in a row mean central; then it begins anew, since behind one address there may be a thousand machines. */
 const REPEATS_BEFORE_ORIGIN = 2;
+/** Whoever asks for many different contents only shortens the memory (row T06). A power of two: hashes are cut to it. */
+const MOST_REQUESTS = 65_536;
+const MAX_TRIED = 8;
+const NOBODY = -1;
+/** Longer ones are kept as their hash. */
+const MAX_RANGE_LENGTH = 64;
 
 const NOTHING_YET: RecentRequest = { tried: [], isRepeated: false, isOriginDue: false };
 
 /**
- * Requests of the last 10 s by customer and content, 65,536 at most. The same again means that the choice failed; another
+ * Requests of the last 10 s by customer and content. The same again means that the choice failed; another
  * `Range` of the same content is a client that fetches in parallel, or goes on where it was cut off: it is sent
  * elsewhere if there is another place, but not to central.
+ *
+ * The last redirect of each of 65,536 keys is remembered. Each one writes here, so all lies in columns that are made once, with nothing for
+ * the garbage collector to find: places in the order of their redirects, and chains of those whose keys hash alike. In a `Map` of objects,
+ * where what is forgotten had become old to the collector, they took 11 % of a choice and most of its collections.
  */
 export class RecentRequests {
-  readonly #noted = new ExpiringMap<Noted>(REPEAT_WINDOW_MS);
+  readonly #customers: string[];
+  readonly #contents: string[];
+  readonly #ranges: (string | undefined)[];
+  readonly #tried: (readonly string[])[];
+  readonly #repeats: Uint8Array;
+  readonly #atMs: Float64Array;
+  /** The next place of the same chain. */
+  readonly #next: Int32Array;
+  /** The first place of each chain; a place belongs to the chain of its key. */
+  readonly #first: Int32Array;
+  readonly #mask: number;
+  /** So that nobody can choose addresses that fall into one chain. */
+  readonly #seed: number;
+  /** Rings of places by age: behind the last column stands the mark whose newer one is the oldest place and whose older one is the newest. */
+  readonly #newer: Int32Array;
+  readonly #older: Int32Array;
+  /** Lists of one, which most are: one for each volunteer. */
+  readonly #alone = new Map<string, readonly string[]>();
+
+  /** @param seed any integer, best one that nobody knows; @param places a power of two */
+  constructor(seed = 0, places: number = MOST_REQUESTS) {
+    this.#seed = seed;
+    this.#mask = places - 1;
+    this.#customers = Array<string>(places).fill("");
+    this.#contents = Array<string>(places).fill("");
+    this.#ranges = Array<undefined>(places).fill(undefined);
+    this.#tried = Array<readonly string[]>(places).fill(NOTHING_YET.tried);
+    this.#repeats = new Uint8Array(places);
+    this.#atMs = new Float64Array(places);
+    this.#next = new Int32Array(places).fill(NOBODY);
+    this.#first = new Int32Array(places).fill(NOBODY);
+    this.#newer = Int32Array.from({ length: places + 1 }, (_, place) => (place === places ? 0 : place + 1));
+    this.#older = Int32Array.from({ length: places + 1 }, (_, place) => (place === 0 ? places : place - 1));
+  }
 
   /** @param asked `customer`: whoever counts as one; `range`: the header as it came */
   look(asked: AskedContent, nowMs: number): RecentRequest {
-    const noted = this.#noted.get(keyOf(asked), nowMs);
-    if (noted === undefined) return NOTHING_YET;
-    const isRepeated = noted.range === asked.range;
-    const repeats = noted.repeats + (isRepeated ? 1 : 0);
-    return { tried: noted.tried, isRepeated, isOriginDue: repeats >= REPEATS_BEFORE_ORIGIN };
+    const place = this.#find(asked);
+    if (place === NOBODY || nowMs - this.#atMs[place]! > REPEAT_WINDOW_MS) return NOTHING_YET;
+    const isRepeated = this.#ranges[place] === shortRange(asked.range);
+    const repeats = this.#repeats[place]! + (isRepeated ? 1 : 0);
+    return { tried: this.#tried[place]!, isRepeated, isOriginDue: repeats >= REPEATS_BEFORE_ORIGIN };
   }
 
   /** The customer is sent to a volunteer. */
   noteRedirect(asked: AskedContent, volunteer: string, nowMs: number): void {
-    const key = keyOf(asked);
-    const noted = this.#noted.get(key, nowMs);
-    const repeats = noted === undefined ? 0 : noted.repeats + (noted.range === asked.range ? 1 : 0);
-    const tried = [...(noted?.tried ?? []).filter((id) => id !== volunteer), volunteer].slice(-MAX_TRIED);
-    this.#noted.set(key, { tried, range: asked.range, repeats }, nowMs);
+    const known = this.#find(asked);
+    const place = known === NOBODY ? this.#takeOldest(asked) : known;
+    const range = shortRange(asked.range);
+    if (known !== NOBODY && nowMs - this.#atMs[known]! <= REPEAT_WINDOW_MS) {
+      this.#tried[place] = [...this.#tried[known]!.filter((id) => id !== volunteer), volunteer].slice(-MAX_TRIED);
+      if (this.#ranges[known] === range) this.#repeats[place] = Math.min(255, this.#repeats[known]! + 1);
+    } else {
+      this.#tried[place] = this.#listOf(volunteer);
+      this.#repeats[place] = 0;
+    }
+    // A copy of its own: the header as it came keeps all of the head in memory that it was cut from.
+    if (this.#ranges[place] !== range) this.#ranges[place] = range && Buffer.from(range, "latin1").toString("latin1");
+    this.#atMs[place] = nowMs;
+    this.#moveBehind(place, this.#older[this.#mask + 1]!);
+  }
+
+  /** The place of what is forgotten for this one. */
+  #takeOldest(asked: AskedContent): number {
+    const place = this.#newer[this.#mask + 1]!;
+    if (this.#contents[place] !== "") this.#remove(place);
+    this.#customers[place] = asked.customer;
+    this.#contents[place] = asked.content;
+    const chain = this.#chainOf(asked);
+    this.#next[place] = this.#first[chain]!;
+    this.#first[chain] = place;
+    return place;
+  }
+
+  /** In the order of age: newer than `older`, which may be the mark. */
+  #moveBehind(place: number, older: number): void {
+    if (older === place) return;
+    const [before, after] = [this.#older[place]!, this.#newer[place]!];
+    this.#newer[before] = after;
+    this.#older[after] = before;
+    const newer = this.#newer[older]!;
+    this.#newer[older] = place;
+    this.#older[place] = older;
+    this.#newer[place] = newer;
+    this.#older[newer] = place;
   }
 
   /** Central served the customer itself. */
   noteServed(asked: AskedContent): void {
-    this.#noted.delete(keyOf(asked));
+    const place = this.#find(asked);
+    if (place === NOBODY) return;
+    this.#remove(place);
+    this.#moveBehind(place, this.#mask + 1);
+  }
+
+  #find(asked: AskedContent): number {
+    let place = this.#first[this.#chainOf(asked)]!;
+    while (
+      place !== NOBODY &&
+      !(this.#contents[place] === asked.content && this.#customers[place] === asked.customer)
+    ) {
+      place = this.#next[place]!;
+    }
+    return place;
+  }
+
+  #remove(place: number): void {
+    const chain = this.#chainOf({ customer: this.#customers[place]!, content: this.#contents[place]! });
+    const after = this.#next[place]!;
+    if (this.#first[chain] === place) this.#first[chain] = after;
+    else {
+      let before = this.#first[chain]!;
+      while (this.#next[before] !== place) before = this.#next[before]!;
+      this.#next[before] = after;
+    }
+    this.#customers[place] = "";
+    this.#contents[place] = "";
+    this.#ranges[place] = undefined;
+  }
+
+  /** Contents are hashes already: their first half is enough. */
+  #chainOf({ customer, content }: Pick<AskedContent, "customer" | "content">): number {
+    let hash = this.#seed;
+    for (let at = 0; at < customer.length; at++) hash = Math.imul(hash ^ customer.charCodeAt(at), 0x01000193);
+    const end = Math.min(content.length, 16);
+    for (let at = 0; at < end; at++) hash = Math.imul(hash ^ content.charCodeAt(at), 0x01000193);
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    return (hash ^ (hash >>> 13)) & this.#mask;
+  }
+
+  #listOf(volunteer: string): readonly string[] {
+    const known = this.#alone.get(volunteer);
+    if (known !== undefined) return known;
+    if (this.#alone.size >= MOST_REQUESTS) this.#alone.clear();
+    const list = [volunteer];
+    this.#alone.set(volunteer, list);
+    return list;
   }
 }
 
 export interface AskedContent {
   readonly customer: string;
+  /** Not empty. */
   readonly content: string;
   readonly range: string | undefined;
 }
 
-const MAX_TRIED = 8;
-
-function keyOf({ customer, content }: AskedContent): string {
-  return `${customer} ${content}`;
+/** What tells one `Range` from another, of bounded length. */
+function shortRange(range: string | undefined): string | undefined {
+  return range === undefined || range.length <= MAX_RANGE_LENGTH ? range : hash("sha256", range, "base64");
 }

@@ -22,20 +22,33 @@ export interface RedirectPlace {
  * @param places best first, at least one
  */
 export function redirectHeaders(places: readonly RedirectPlace[], { suffix, digest }: RedirectTarget): RedirectHeaders {
-  let links = "";
-  for (const [index, { url, signature = "" }] of places.entries()) {
-    links += `${index === 0 ? "" : ", "}<${url}${suffix}${signature}>; rel=duplicate; pri=${index + 1}`;
-  }
-  const [first] = places;
   return {
-    Location: first!.url + suffix + (first!.signature ?? ""),
-    Link: links,
+    Location: locationOf(places[0]!, suffix),
+    Link: linksTo(places, suffix),
     Digest: digest,
     // Who is sent where changes with every request.
     "Cache-Control": "no-store",
     Vary: "Accept",
     "Content-Length": "0",
   };
+}
+
+/** The same as lines of a head, each with its end: for who writes heads itself. */
+export function redirectFields(places: readonly RedirectPlace[], { suffix, digest }: RedirectTarget): string {
+  const location = `Location: ${locationOf(places[0]!, suffix)}\r\nLink: ${linksTo(places, suffix)}`;
+  return `${location}\r\nDigest: ${digest}\r\nCache-Control: no-store\r\nVary: Accept\r\nContent-Length: 0\r\n`;
+}
+
+function locationOf({ url, signature }: RedirectPlace, suffix: string): string {
+  return signature === undefined ? url + suffix : url + suffix + signature;
+}
+
+function linksTo(places: readonly RedirectPlace[], suffix: string): string {
+  let links = "";
+  for (let index = 0; index < places.length; index++) {
+    links += `${index === 0 ? "<" : ", <"}${locationOf(places[index]!, suffix)}>; rel=duplicate; pri=${index + 1}`;
+  }
+  return links;
 }
 
 /** What redirects to a content under a name have in common, wherever they lead. */
@@ -55,5 +68,9 @@ export function redirectTarget(path: RepoPath, content: ContentId): RedirectTarg
 
 /** Where a volunteer has exactly this content, under this name or another; nginx ignores the query. */
 export function contentUrl(base: string, path: RepoPath, content: ContentId): string {
-  return `${base}/${path.split("/").map(percentEncodeBytes).join("/")}?sha256=${content}`;
+  // Most names need no escapes, and this runs for each redirect.
+  const escaped = UNRESERVED_PATH.test(path) ? path : path.split("/").map(percentEncodeBytes).join("/");
+  return `${base}/${escaped}?sha256=${content}`;
 }
+
+const UNRESERVED_PATH = /^[A-Za-z0-9\-._~/]*$/;

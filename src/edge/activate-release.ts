@@ -6,10 +6,12 @@ import { activate, type PathFailure } from "../store/activation.ts";
 import { lateStepsFrom, orderSteps, type ActivationStep } from "../store/activation-order.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { DurabilityBatch } from "../store/durability.ts";
+import { StoreError } from "../store/errors.ts";
 import { fileStatOf } from "../store/file-stat.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import type { StagingArea } from "../store/staging.ts";
 import type { Entry } from "../manifest/entry.ts";
+import type { ArrivedContents } from "./arrived-contents.ts";
 import type { ReusedContent } from "./reuse.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -17,6 +19,8 @@ export interface ActivationJob {
   readonly index: MirrorIndex;
   readonly destination: ConfinedDirectory;
   readonly staging: StagingArea;
+  /** Customers read from it while it moves into DEST. */
+  readonly arrived: Pick<ArrivedContents, "whilePlacing">;
   readonly log: SyncLog;
   /** Entry of a path in the new release. */
   readonly entryOf: (path: RepoPath) => Entry | undefined;
@@ -55,6 +59,7 @@ export async function activateRelease(
   const ordered = orderSteps(steps, job);
   let removed = 0;
   const records = new RecordBatch(job.index);
+  using _placing = job.arrived.whilePlacing(() => records.flush());
   try {
     const { failures, leftAlone, heldBack } = await activate(ordered, {
       lateFrom: lateStepsFrom(ordered, job),
@@ -103,9 +108,14 @@ async function makeDurable(staged: readonly ReusedContent[], job: ActivationJob)
   const batch = new DurabilityBatch(job.destination.rootPath);
   for (const { wanted } of staged) {
     if (job.unavailable.has(wanted.content) || !job.staging.mayHave(wanted.content)) continue;
-    batch.add(() => job.staging.fsync(wanted.content));
+    batch.add(() => job.staging.fsync(wanted.content).catch(tolerateMissing));
   }
   await batch.flush();
+}
+
+/** Somebody removed a part: its paths alone fail, when it is to be put there. */
+function tolerateMissing(error: unknown): void {
+  if (!(error instanceof StoreError && error.code === "staged-missing")) throw error;
 }
 
 /** Files that were there before us: believed by size and time, not vouched for. Time has passed since they were looked at. */
@@ -154,9 +164,10 @@ class RecordBatch {
     if (this.#writes.length >= RECORDS_PER_TRANSACTION) this.flush();
   }
 
+  /** What can't be written waits for the next call, which may be another's. */
   flush(): void {
-    const writes = this.#writes;
+    if (this.#writes.length === 0) return;
+    this.#index.transaction(() => this.#writes.forEach((write) => write()));
     this.#writes = [];
-    this.#index.transaction(() => writes.forEach((write) => write()));
   }
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Assignment } from "../plan/assigned-cut.ts";
 import type { BorderTasks } from "../swarm/site-view.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpClient, HttpResponse } from "../net/http-client.ts";
@@ -44,6 +45,10 @@ export interface AnnounceBody {
   readonly onlyRedirected?: true;
   /** Seconds until the next sync; others serve customers at the URL meanwhile. */
   readonly expect?: number;
+  /** It holds what central assigns, within the quota, and may vanish at any moment. */
+  readonly role?: "volatile";
+  /** Bytes. */
+  readonly quota?: number;
   readonly holdings: AnnouncedHoldings;
 }
 
@@ -78,6 +83,8 @@ export interface AnnounceAnswer {
   readonly neighbours?: number | undefined;
   /** Sites that share the work at their borders, and this mirror's part of it. */
   readonly border?: BorderTasks | undefined;
+  /** What a volatile volunteer is to hold; undefined from a central that assigns nothing. */
+  readonly assignment?: Assignment | undefined;
   /** Undefined unless stock clients are let in. */
   readonly stock?: readonly AnnouncedStockPeer[] | undefined;
 }
@@ -130,6 +137,9 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
   release: z.int().optional(),
   holdingsId: z.int().optional(),
   fullHoldingsWanted: z.boolean().optional(),
+  assignment: z
+    .object({ release: z.int().min(1), since: z.int().min(1), seed: z.int().min(0).max(0xffff_ffff) })
+    .optional(),
   stock: z
     .array(z.object({ bundle: z.int(), host: z.union([z.ipv4(), z.ipv6()]), port }))
     .max(200)

@@ -152,7 +152,7 @@ export class Announcer implements AsyncDisposable {
     const { identity, situation, uploadCapacityBytesPerSecond: capacity } = this.#context;
     const { repository, site } = identity;
     const { border } = this.#context.swarm.counters;
-    const { customerUrl, customersFrom, isOnlyRedirected, expectedMs } = situation;
+    const { customerUrl, customersFrom, isOnlyRedirected, expectedMs, volatileQuotaBytes } = situation;
     const { isSyncing, bytesLeft, customers, customerBytesLeft } = situation.load;
     return {
       repository,
@@ -175,6 +175,7 @@ export class Announcer implements AsyncDisposable {
       ...(customersFrom === "site" ? { customersFrom } : {}),
       ...(isOnlyRedirected ? { onlyRedirected: true } : {}),
       ...(expectedMs === undefined ? {} : { expect: Math.ceil(expectedMs / 1000) }),
+      ...(volatileQuotaBytes === undefined ? {} : { role: "volatile", quota: volatileQuotaBytes }),
       holdings,
     };
   }
@@ -196,6 +197,7 @@ export class Announcer implements AsyncDisposable {
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.isOpen = answer.stock !== undefined;
+    situation.assignment = answer.assignment ?? situation.assignment;
     const { site, neighbours = 0, border = NO_TASKS } = answer;
     const news = { site, neighbourCount: neighbours, border };
     swarm.setPeers(knownPeers(answer, new URL(identity.centralUrl).hostname), news);

@@ -86,7 +86,7 @@ export class BundleCatalog {
     const contents = this.#index.bundles.contentsOf(row.number);
     if (contents.length === 0) return undefined;
     const created = new MirrorBundle(row, contents, {
-      held: this.#heldPieces(row, contents),
+      held: this.#heldPieces(row, layoutOf(row, contents)),
       files: this.#files,
       transfers: this.transfers,
       infoDictionary: async () => this.#index.bundles.info(infoHash),
@@ -104,15 +104,13 @@ export class BundleCatalog {
         this.#living.delete(infoHash);
         continue;
       }
-      for (const piece of this.#heldPieces(row, this.#index.bundles.contentsOf(row.number))) {
+      for (const piece of this.#heldPieces(row, bundle.layout)) {
         if (bundle.held.set(piece)) onHeld(infoHash, piece);
       }
     }
   }
 
-  #heldPieces(row: BundleRow, contents: readonly TableContent[]): Bitfield {
-    const lengths = contents.map((content) => content.lengthBytes);
-    const layout = new BundleLayout(lengths, row.pieceLength);
+  #heldPieces(row: BundleRow, layout: BundleLayout): Bitfield {
     const held = new Bitfield(layout.pieceCount);
     for (const ordinal of this.#index.bundles.heldOrdinals(row.number)) {
       const { firstPiece, pieceCount } = layout.content(ordinal);
@@ -120,4 +118,11 @@ export class BundleCatalog {
     }
     return held;
   }
+}
+
+function layoutOf({ pieceLength }: BundleRow, contents: readonly TableContent[]): BundleLayout {
+  return new BundleLayout(
+    contents.map(({ lengthBytes }) => lengthBytes),
+    pieceLength,
+  );
 }

@@ -2,6 +2,7 @@ import { isSystemError, messageOf } from "../core/errors.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import type { Release } from "../manifest/release.ts";
 import { type AttributeRules, heldMode } from "../plan/held-attributes.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
 import type { IndexFacts } from "../store/mirror-index-facts.ts";
 import { isWholeReleaseVerified } from "./holdings-report.ts";
 import type { Mirror } from "./mirror.ts";
@@ -27,15 +28,14 @@ export async function commitRelease(
   const settle = (): void => {
     index.files.clearPending();
     index.files.addPending([...done.noted, ...index.files.takeChanged()]);
+    rememberWalked(index, done.walked);
   };
-  if (index.manifest.next() === undefined) index.transaction(settle);
-  else await index.commitRelease(settle);
+  if (index.manifest.next() !== undefined) await index.commitRelease(settle);
+  else if (done.walked.lastCleanWalkMs === 0) index.durably(settle);
+  else index.transaction(settle);
   index.transaction(() => {
     index.facts.set("sketchesSwept", index.sketches.sweep(index.facts.get("sketchesSwept") ?? 0));
   });
-  const { lastWholeWalkMs, lastCleanWalkMs } = done.walked;
-  if (lastWholeWalkMs !== undefined) index.facts.set("lastWholeWalkMs", lastWholeWalkMs);
-  if (lastCleanWalkMs !== undefined) index.facts.set("lastCleanWalkMs", lastCleanWalkMs);
   // What could not be placed is not fetched again by the next run, which drops what it has no use for.
   if (done.isComplete) {
     index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
@@ -43,6 +43,11 @@ export async function commitRelease(
   }
   catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
   holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
+}
+
+function rememberWalked({ facts }: MirrorIndex, { lastWholeWalkMs, lastCleanWalkMs }: WalkedAt): void {
+  if (lastWholeWalkMs !== undefined) facts.set("lastWholeWalkMs", lastWholeWalkMs);
+  if (lastCleanWalkMs !== undefined) facts.set("lastCleanWalkMs", lastCleanWalkMs);
 }
 
 /** DEST itself may belong to somebody else; that is no reason to be without the release. */

@@ -2,6 +2,7 @@ import { decideCustomerRequest, parseCustomerRequest, type CustomerRequest } fro
 import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
+import type { ByteRange } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { messageOf } from "../core/errors.ts";
 import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
@@ -23,13 +24,15 @@ import type { Mirror } from "./mirror.ts";
 import { originOfCustomer } from "./redirected-customer.ts";
 
 /**
- * A mirror's HTTP for customers: the held release by exact look-up, bytes only if they are exactly that content. What it
- * does not hold goes back to central (`?origin=1`), never old bytes under a new name.
+ * A mirror's HTTP for customers: the held release by exact look-up, bytes only if they are exactly that content; asked by content, also what a
+ * sync under way has whole. What it does not hold goes back to central (`?origin=1`), never old bytes under a new name.
  * @throws NetError `listen-failed`
  */
 export async function serveCustomers(
   mirror: Mirror,
-  place: { readonly host: string; readonly port: number } & Pick<HttpServerOptions, "onAnswered">,
+  place: { readonly host: string; readonly port: number } & Partial<
+    Pick<HttpServerOptions, "onAnswered" | "requestRate">
+  >,
 ): Promise<HttpServer> {
   const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
     mirror.ports.log.warn({ target: displayPath(target), reason: messageOf(error) }, "a request failed");
@@ -100,12 +103,14 @@ async function sendWanted(mirror: Mirror, asked: CustomerRequest, exchange: Exch
     return sendToCentral(mirror, exchange);
   return await sendContent(
     mirror,
-    { content: wantedContent, lengthBytes, mtimeNs: 0n, mediaType: mediaTypeOf(path) },
+    { content: wantedContent, lengthBytes, mtimeNs: undefined, mediaType: mediaTypeOf(path) },
     exchange,
   );
 }
 
 function heldLength(mirror: Mirror, content: ContentId): number | undefined {
+  const arrivedBytes = mirror.arrived.lengthOf(content);
+  if (arrivedBytes !== undefined) return arrivedBytes;
   for (const path of mirror.index.files.pathsOf(content)) {
     const record = mirror.index.files.get(path);
     if (record?.isVerified === true) return record.stat.size;
@@ -115,7 +120,7 @@ function heldLength(mirror: Mirror, content: ContentId): number | undefined {
 
 async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exchange): Promise<FastifyReply> {
   const { request, reply } = exchange;
-  if (served.lengthBytes > 0 && (await mirror.held.read(served.content, 0, 1)) === undefined)
+  if (served.lengthBytes > 0 && (await read(mirror, served.content, { start: 0, end: 1 })) === undefined)
     return sendToCentral(mirror, exchange);
   reply.hijack();
   const { situation } = mirror;
@@ -141,10 +146,30 @@ async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exch
   return reply;
 }
 
+/** Of the staging area first: what is renamed into DEST between two reads is found there then. */
+async function read(mirror: Mirror, content: ContentId, range: ByteRange): Promise<Uint8Array | undefined> {
+  const bytes = await readArrived(mirror, content, range);
+  return bytes ?? (await mirror.held.read(content, range.start, range.end - range.start));
+}
+
+/** A staging area that can't be read, or a record that a full disk does not take, is no customer's concern: DEST or central may have it. */
+async function readArrived(
+  { arrived, ports }: Mirror,
+  content: ContentId,
+  { start, end }: ByteRange,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await arrived.read(content, start, end - start);
+  } catch (error) {
+    ports.log.warn({ content, reason: messageOf(error) }, "what arrived can't be read for a customer");
+    return undefined;
+  }
+}
+
 function heldContent(mirror: Mirror, content: ContentId, transfer: CustomerTransfer): ReadableContent {
   return {
     read: async (start, length) => {
-      const bytes = await mirror.held.read(content, start, length);
+      const bytes = await read(mirror, content, { start, end: start + length });
       if (bytes === undefined) throw new Error("the file changed on disk");
       transfer.noteRead(bytes.length);
       return bytes;

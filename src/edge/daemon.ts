@@ -1,6 +1,7 @@
 import type { CancelTimer } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { SyncSummary } from "../report/sync-summary.ts";
+import { StoreError } from "../store/errors.ts";
 import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { SyncError } from "./errors.ts";
 import { isWholeReleaseVerified } from "./holdings-report.ts";
@@ -54,6 +55,8 @@ export class MirrorDaemon {
   #pushedTimestamp: Uint8Array | undefined;
   /** What the last event since then told; an event is not signed, so it counts for one try. */
   #pushedRelease = 0;
+  /** The release that made the last try impossible, 0 none. */
+  #refusedRelease = 0;
   #failures = 0;
   #isSyncing = false;
   #verifying: Promise<void> | undefined;
@@ -91,7 +94,7 @@ export class MirrorDaemon {
     });
   }
 
-  /** Returns once the signal aborts. @throws StoreError `index-damaged`: the next start builds the index anew */
+  /** Returns once the signal aborts. @throws StoreError `index-damaged`, `staging-removed`: the next start makes anew what is lost */
   async run(): Promise<void> {
     const { signal } = this.#mirror.ports;
     const stop = (): void => this.#waker.wake();
@@ -118,7 +121,7 @@ export class MirrorDaemon {
       nowMs: clock.wallMs(),
       intervalMs: this.#options.pollIntervalMs,
     };
-    const delayMs = this.#options.isImmediate || this.#hasNews() ? 0 : firstPollDelayMs(first, random);
+    const delayMs = this.#options.isImmediate || this.#hasWork() ? 0 : firstPollDelayMs(first, random);
     let nextMs = clock.monotonicMs() + delayMs;
     while (!signal.aborted) {
       await this.#waker.sleep(Math.max(0, nextMs - clock.monotonicMs()));
@@ -129,16 +132,18 @@ export class MirrorDaemon {
 
   /** False if what woke us was settled by the sync that ran meanwhile: a release is told by event, announce and poll. */
   #isDue(nextMs: number): boolean {
-    const { ports, situation, index } = this.#mirror;
+    const { ports, situation } = this.#mirror;
     const isTime = ports.clock.monotonicMs() >= nextMs;
     const toldRelease = Math.max(situation.announcedRelease, this.#pushedRelease);
-    const isNewer = toldRelease > (index.facts.get("heldRelease") ?? 0);
+    const isNewer = toldRelease > this.#settledRelease;
     return isTime || isNewer || this.#isMendingDue || this.#orders.length > 0;
   }
 
-  #hasNews(): boolean {
-    const { index } = this.#mirror;
-    return index.files.pending().length > 0 || index.manifest.next() !== undefined;
+  /** What the last run left to do, or other options than it went by: that can't wait for the next poll. */
+  #hasWork(): boolean {
+    const { index, selected } = this.#mirror;
+    const selectsOthers = selected.isNew || index.facts.get("lastWholeWalkMs") === 0;
+    return selectsOthers || index.files.pending().length > 0 || index.manifest.next() !== undefined;
   }
 
   /** @returns how long to wait until the next try */
@@ -167,9 +172,9 @@ export class MirrorDaemon {
       const isEnding = this.#mirror.ports.signal.aborted;
       for (const order of orders) order.reject(isEnding ? stopping() : error);
       if (isEnding) return 0;
-      // Each further try would read the same damaged pages.
-      if (isIndexDamaged(error)) throw error;
-      const retryInMs = retryDelayMs(++this.#failures, random);
+      // Each further try would read the same damaged pages, or write to a directory that is gone; a new start has others.
+      if (isIndexDamaged(error) || isStagingRemoved(error)) throw error;
+      const retryInMs = this.#retryInMs(error);
       this.#lastError = messageOf(error);
       this.#report.onFailed(error, retryInMs);
       log.debug({ reason: messageOf(error) }, "sync failed");
@@ -177,6 +182,21 @@ export class MirrorDaemon {
     } finally {
       this.#isSyncing = false;
     }
+  }
+
+  /** What the release itself makes impossible is not tried again with it before the next poll. */
+  #retryInMs(error: unknown): number {
+    const { ports, index } = this.#mirror;
+    if (!isTooSmall(error)) return retryDelayMs(++this.#failures, ports.random);
+    this.#failures = 0;
+    // Not the newest that was told of: that may be one of which an announce told meanwhile.
+    this.#refusedRelease = index.manifest.next()?.release ?? 0;
+    return nextPollDelayMs(this.#options.pollIntervalMs, ports.random);
+  }
+
+  /** A later one than this is news. */
+  get #settledRelease(): number {
+    return Math.max(this.#refusedRelease, this.#mirror.index.facts.get("heldRelease") ?? 0);
   }
 
   /** Tells the tracker, and begins to look at what was only believed so far; that may take hours, releases do not wait for it. */
@@ -233,14 +253,14 @@ export class MirrorDaemon {
   }
 
   async #followEvents(): Promise<void> {
-    const { ports, http, identity, index, situation } = this.#mirror;
+    const { ports, http, identity, situation } = this.#mirror;
     let failures = 0;
     while (!this.#signal.aborted) {
       try {
         for await (const event of releaseEvents(http, identity.centralUrl, this.#signal)) {
           failures = 0;
           const isUnderWay = this.#isSyncing && event.release <= situation.announcedRelease;
-          if (isUnderWay || event.release <= (index.facts.get("heldRelease") ?? 0)) continue;
+          if (isUnderWay || event.release <= this.#settledRelease) continue;
           await this.#waker.pause(ports.random() * event.spreadMs, this.#signal);
           this.#pushedTimestamp = event.timestamp;
           this.#pushedRelease = event.release;
@@ -253,6 +273,14 @@ export class MirrorDaemon {
       await this.#waker.pause(retryDelayMs(++failures, ports.random), this.#signal);
     }
   }
+}
+
+function isTooSmall(error: unknown): boolean {
+  return error instanceof SyncError && error.code === "quota-too-small";
+}
+
+function isStagingRemoved(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "staging-removed";
 }
 
 function stopping(): SyncError {

@@ -64,18 +64,25 @@ function verifiedPieces(transfer: StagedTransfer, pieceLength: number): Bitfield
   return pieces;
 }
 
-/** Adds up the progress of bundles that download at the same time. */
+/** Adds up the progress of all bundles of a download, also of those that have not begun. */
 export class OverallProgress {
   readonly #onProgress: (receivedBytes: number, wantedBytes: number) => void;
-  #wantedBytes = 0;
+  /** By number of the bundle; their sum is kept beside them. */
+  readonly #shares: Map<number, number>;
+  #wantedBytes: number;
   #receivedBytes = 0;
 
-  constructor(onProgress: (receivedBytes: number, wantedBytes: number) => void) {
+  /** @param shares what each bundle is expected to lack, in bytes, by number */
+  constructor(shares: ReadonlyMap<number, number>, onProgress: (receivedBytes: number, wantedBytes: number) => void) {
     this.#onProgress = onProgress;
+    this.#shares = new Map(shares);
+    this.#wantedBytes = shares.values().reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  forBundle(wantedBytes: number): (receivedBytes: number) => void {
-    this.#wantedBytes += wantedBytes;
+  /** What a bundle really lacks, known when it begins: takes the place of what was expected. */
+  forBundle(bundle: number, wantedBytes: number): (receivedBytes: number) => void {
+    this.#wantedBytes += wantedBytes - (this.#shares.get(bundle) ?? 0);
+    this.#shares.set(bundle, wantedBytes);
     let last = 0;
     return (receivedBytes) => {
       this.#receivedBytes += receivedBytes - last;

@@ -1,11 +1,14 @@
 import { RangeSet } from "../core/byte-range.ts";
+import type { Clock } from "../core/clock.ts";
 import { messageOf, PrsyncError } from "../core/errors.ts";
 import { fatalDiskError } from "../store/errors.ts";
 import type { Pace } from "../net/pace.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
+import type { ArrivedContents } from "./arrived-contents.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import type { CentralClient } from "./central-client.ts";
+import { BundleTurns } from "./bundle-turns.ts";
 import { OverallProgress, ProgressSaver } from "./download-progress.ts";
 import { SketchBuilder } from "../delta/sketch-builder.ts";
 import { SyncError } from "./errors.ts";
@@ -20,10 +23,13 @@ import type { SyncLog } from "./sync-log.ts";
 export interface DownloadContext {
   readonly index: MirrorIndex;
   readonly catalog: BundleCatalog;
-  readonly central: CentralClient;
-  readonly swarm: SwarmNode;
+  /** Told what is on its way. */
+  readonly arrived: Pick<ArrivedContents, "follow">;
+  readonly central: Pick<CentralClient, "contentRange" | "infoDictionary">;
+  readonly swarm: Pick<SwarmNode, "download" | "fetchInfoDictionary" | "announceHave">;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
+  readonly clock: Clock;
   /** Of what comes over HTTP. */
   readonly pace: Pace;
   /** Measured on the way. */
@@ -53,22 +59,29 @@ export async function download(
 ): Promise<readonly DownloadFailure[]> {
   // One look into the index per content: together they lock it once.
   const bundles = context.index.transaction(() => groupByBundle(transfers, context));
+  context.arrived.follow({ bundles, transfers: context.catalog.transfers });
   const saver = new ProgressSaver(bundles, context);
   const saving = setInterval(() => saver.save(), SAVE_PROGRESS_MS);
-  const progress = new OverallProgress(context.onProgress);
+  const missing = new Map([...bundles].map(([number, group]) => [number, missingBytesOf(group)]));
+  const progress = new OverallProgress(missing, context.onProgress);
   // What ends one bundle ends all, and nothing goes on behind the back of the next sync.
   const stop = new AbortController();
   const stoppable = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
+  const turns = new BundleTurns(stoppable.signal, context.clock);
   const fetchOne = async ([number, group]: [number, readonly PlacedTransfer[]]): Promise<DownloadFailure[]> => {
     try {
-      return await downloadBundle(number, group, { context: stoppable, progress });
+      using _turn = await turns.take(number, missing.get(number)!);
+      return await downloadBundle(number, group, { context: stoppable, progress, turns });
     } catch (error) {
       stop.abort(error);
       throw error;
     }
   };
   try {
-    const failures = await mapParallel([...bundles], fetchOne, PARALLEL_BUNDLES);
+    // What customers want most first; the same order at all mirrors.
+    const releaseOf = (number: number): number => context.catalog.row(number)?.release ?? 0;
+    const inOrder = [...bundles].sort(([a], [b]) => releaseOf(b) - releaseOf(a) || a - b);
+    const failures = await mapParallel(inOrder, fetchOne, PARALLEL_BUNDLES);
     return failures.flat();
   } finally {
     clearInterval(saving);
@@ -90,10 +103,20 @@ function groupByBundle(transfers: readonly StagedTransfer[], { catalog }: Downlo
   return groups;
 }
 
+function missingBytesOf(group: readonly PlacedTransfer[]): number {
+  return group.reduce((sum, { transfer }) => sum + transfer.lengthBytes - transfer.present.totalBytes, 0);
+}
+
+interface DownloadRun {
+  readonly context: DownloadContext;
+  readonly progress: OverallProgress;
+  readonly turns: BundleTurns;
+}
+
 async function downloadBundle(
   number: number,
   group: readonly PlacedTransfer[],
-  run: { readonly context: DownloadContext; readonly progress: OverallProgress },
+  run: DownloadRun,
 ): Promise<DownloadFailure[]> {
   const { context } = run;
   const row = context.catalog.row(number);
@@ -104,7 +127,10 @@ async function downloadBundle(
   await provideSources(bundle, group, context);
   await verifyPresent(bundle, group, context);
   const wanted = wantedRanges(bundle, group);
-  if (wanted.size > 0 && !(await fetchFromSwarm(bundle, wanted, run))) {
+  const report = run.progress.forBundle(number, sumBytes(wanted));
+  if (wanted.size > 0 && !(await fetchFromSwarm(bundle, wanted, { ...run, report }))) {
+    // Others need not wait for what only central has.
+    run.turns.note(number, 0);
     return await fetchOverHttp(bundle, group, context);
   }
   return await proveAll(group, context);
@@ -170,6 +196,7 @@ async function verifyPresent(
   context: DownloadContext,
 ): Promise<void> {
   for (const { transfer, place } of group) {
+    if (transfer.present.isEmpty) continue;
     for (const { piece, start, end } of piecesOf(bundle, place)) {
       if (!transfer.present.covers(start, end) || transfer.verified.covers(start, end)) continue;
       context.signal.throwIfAborted();
@@ -208,13 +235,16 @@ function wantedRanges(bundle: MirrorBundle, group: readonly PlacedTransfer[]): M
 async function fetchFromSwarm(
   bundle: MirrorBundle,
   wanted: ReadonlyMap<number, RangeSet>,
-  { context, progress }: { readonly context: DownloadContext; readonly progress: OverallProgress },
+  { context, turns, report }: DownloadRun & { readonly report: (receivedBytes: number) => void },
 ): Promise<boolean> {
-  const report = progress.forBundle(sumBytes(wanted));
+  const wantedBytes = sumBytes(wanted);
   try {
     const options = {
       signal: context.signal,
-      onProgress: ({ receivedBytes }: { readonly receivedBytes: number }) => report(receivedBytes),
+      onProgress: ({ receivedBytes }: { readonly receivedBytes: number }) => {
+        report(receivedBytes);
+        turns.note(bundle.number, wantedBytes - receivedBytes);
+      },
     };
     await context.rate.during(() => context.swarm.download(bundle, wanted, options));
     return true;

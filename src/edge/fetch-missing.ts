@@ -22,6 +22,7 @@ export async function fetchMissing(
     findsBy,
     log: ports.log,
     signal: ports.signal,
+    clock: ports.clock,
     rate,
     pace: paceOf(mirror.bandwidth.fetches, ports.clock),
     onProgress: (receivedBytes: number, wantedBytes: number) => {

@@ -49,6 +49,7 @@ async function* firstRelease(scope: WindowScope): AsyncGenerator<InventoryWindow
     if (isOurs && entryElsewhere(path) === undefined) considerNoted(path, { scope, last });
   }
   const noted = index.files.pendingRows();
+  const late = { last, isMetadata: scope.isMetadata };
   let considered = new Map<RepoPath, ConsideredPath>();
   let looks = 0;
   for (const { path, after } of changesOf(index)) {
@@ -61,7 +62,7 @@ async function* firstRelease(scope: WindowScope): AsyncGenerator<InventoryWindow
     const item = consideredPath(scope, { path, entry: after, origin: "release", isAbsent });
     // What the selection leaves out, and is not there, may be most of the release.
     if (item === undefined || isNothing(item)) continue;
-    if (comesLast(item, { last, ...scope })) last.set(path, item);
+    if (comesLast(item, late)) last.set(path, item);
     else considered.set(path, item);
     if (considered.size < scope.windowPaths) continue;
     yield { considered, entryElsewhere, isLast: false, isWhole: false };

@@ -97,6 +97,7 @@ async function lookInside(
 
 /** Sets room aside for the inner contents, which stay until the compressed ones were made of them. */
 function chooseCandidates(contents: readonly ContentToObtain[], context: LookIntoContext): readonly Candidate[] {
+  if (context.index.recompressions.isEmpty()) return [];
   const wantedIds = new Set(contents.map(({ content }) => content));
   const candidates: Candidate[] = [];
   for (const wanted of contents) {

@@ -22,8 +22,7 @@ interface MergedSelection {
  * the rest comes from central, checked by its SHA-256.
  * @throws SyncError `bad-selection`, `wrong-bytes`, …; FilterError `bad-rule`
  */
-export async function withMergeFiles(mirror: MergeFileSources): Promise<MergedSelection> {
-  const { selection } = mirror.selected;
+export async function withMergeFiles(mirror: MergeFileSources, selection: Selection): Promise<MergedSelection> {
   if (selection.mergeFileNames.size === 0) return { selection, mergeFiles: "" };
   const texts = new Map<string, string>();
   const files = mergeFilesOf(mirror, selection.mergeFileNames);
@@ -36,7 +35,7 @@ export async function withMergeFiles(mirror: MergeFileSources): Promise<MergedSe
   return { selection: selection.withMergeFiles(texts), mergeFiles: hash("sha256", contents.join(""), "hex") };
 }
 
-type MergeFileSources = Pick<Mirror, "index" | "held" | "central" | "ports" | "selected">;
+type MergeFileSources = Pick<Mirror, "index" | "held" | "central" | "ports">;
 type MergeFile = Extract<Entry, { readonly kind: "file" }>;
 
 function mergeFilesOf({ index }: MergeFileSources, names: ReadonlySet<string>): Map<RepoPath, MergeFile> {

@@ -6,6 +6,7 @@ import type { BundleRow } from "../manifest/bundle-list.ts";
 import type { TableContent } from "../manifest/content-table.ts";
 import { parseInfoDictionary } from "../manifest/torrent.ts";
 import { StoreError } from "../store/errors.ts";
+import { SMALL_FILE_BYTES } from "../store/small-file-batch.ts";
 import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
 import { SyncError } from "./errors.ts";
 import type { ArrivedPiece, StagedTransfer } from "./staged-transfer.ts";
@@ -62,6 +63,8 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   readonly #sources: MirrorBundleSources;
   #pieceHashes: Buffer | undefined;
   readonly #buffers = new Map<number, PieceBuffer>();
+  /** Contents that came in one block, as they came. */
+  readonly #wholes = new Map<number, Uint8Array>();
   #checkingBytes = 0;
   #waitingForRoom: (() => void)[] = [];
 
@@ -101,6 +104,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   /** Forgets blocks of pieces that an ended download left unfinished. */
   dropUnfinished(): void {
     this.#buffers.clear();
+    this.#wholes.clear();
   }
 
   get hasPieceHashes(): boolean {
@@ -123,11 +127,14 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   }
 
   async writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> {
+    if (this.#isWholeSmall(piece, bytes)) {
+      this.#wholes.set(piece, bytes);
+      return await this.#roomForMore();
+    }
     const buffer = this.#buffers.get(piece) ?? this.#createBuffer(piece);
     if (buffer !== undefined) {
       buffer.put(offset, bytes);
-      if (this.#checkingBytes > MAX_CHECKING_BYTES) await new Promise<void>((go) => this.#waitingForRoom.push(go));
-      return;
+      return await this.#roomForMore();
     }
     const { content, start } = this.#place(piece);
     await this.#transferOf(content).write(start + offset, bytes);
@@ -148,6 +155,16 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     }
   }
 
+  /** So the memory of one block is enough: it need not be given away, nor be copied to be whole. */
+  #isWholeSmall(piece: number, bytes: Uint8Array): boolean {
+    if (bytes.length > SMALL_FILE_BYTES || bytes.length !== this.layout.dataLengthOfPiece(piece)) return false;
+    return this.layout.contentOfPiece(piece).pieceCount === 1;
+  }
+
+  async #roomForMore(): Promise<void> {
+    if (this.#checkingBytes > MAX_CHECKING_BYTES) await new Promise<void>((go) => this.#waitingForRoom.push(go));
+  }
+
   #createBuffer(piece: number): PieceBuffer | undefined {
     if (this.layout.pieceLength > MAX_BUFFERED_PIECE || this.#buffers.size >= MAX_BUFFERS) return undefined;
     const buffer = new PieceBuffer(this.layout.dataLengthOfPiece(piece));
@@ -157,6 +174,12 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
 
   /** What was held in memory, at its place in the content. */
   #takeReceived(piece: number, start: number): ArrivedPiece["received"] {
+    const whole = this.#wholes.get(piece);
+    if (whole !== undefined) {
+      this.#wholes.delete(piece);
+      this.#buffers.delete(piece);
+      return [{ offset: start, bytes: whole }];
+    }
     const buffer = this.#buffers.get(piece);
     if (buffer === undefined) return [];
     this.#buffers.delete(piece);

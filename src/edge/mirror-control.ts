@@ -5,7 +5,7 @@ import type { MirrorDaemon } from "./daemon.ts";
 import type { Mirror } from "./mirror.ts";
 import { mirrorStatus } from "./mirror-status.ts";
 import { SILENT_PROGRESS, type SyncProgress } from "./sync-progress.ts";
-import { verifyMirror } from "./verify-mirror.ts";
+import { lookAgain, verifyMirror } from "./verify-mirror.ts";
 
 /** In the state directory. */
 export const MIRROR_CONTROL_SOCKET = "control.sock";
@@ -39,9 +39,12 @@ export function mirrorControl(mirror: Mirror, daemon: MirrorDaemon): ReadonlyMap
       async (argument, call) => {
         const found = await verifyMirror(mirror, call.signal);
         const bad = found.bad.map(({ path, verdict }) => ({ path: displayPath(path), verdict }));
-        if (argument !== "repair" || bad.length === 0) return { ...found, bad, unmended: [] };
-        const { failures } = await daemon.syncNow(SILENT_PROGRESS);
-        return { ...found, bad, unmended: failures.map(({ path }) => displayPath(path)) };
+        if (argument !== "repair" || bad.length === 0)
+          return { ...found, bad, unmended: [], unwanted: [], hasTooManyRemovals: false };
+        const { hasTooManyRemovals } = await daemon.syncNow(SILENT_PROGRESS);
+        const { unmended, unwanted } = await lookAgain(mirror, found.bad, call.signal);
+        const left = { unmended: unmended.map(displayPath), unwanted: unwanted.map(displayPath) };
+        return { ...found, bad, ...left, hasTooManyRemovals };
       },
     ],
   ]);

@@ -1,3 +1,5 @@
+import type { Assignment } from "../plan/assigned-cut.ts";
+
 /** `none`: whoever comes is sent to central. */
 export type CustomersFrom = "any" | "site" | "none";
 
@@ -26,12 +28,18 @@ export interface MirrorSituation {
   obtained: ObtainedBytes;
   /** Base URL at which customers reach this mirror, undefined if none shall be sent here. */
   customerUrl: string | undefined;
+  /** Customers at {@link customerUrl} meet this program's own HTTP, which knows contents; false: perhaps a web server, which knows the names in DEST. */
+  isAskedByContent: boolean;
   /** Whose customers this mirror takes (`daemon --customers`). */
   customersFrom: CustomersFrom;
   /** Nobody is served whom central did not send, by its signature (`daemon --only-redirected`). */
   isOnlyRedirected: boolean;
   /** A web server of its own goes on at {@link customerUrl} when this program ends, until the sync so many milliseconds later (`sync --expect`). */
   expectedMs: number | undefined;
+  /** What a volatile volunteer offers (`--role volatile`); undefined for any other. */
+  volatileQuotaBytes: number | undefined;
+  /** What central assigned to it last in this run. */
+  assignment: Assignment | undefined;
   /** The newest pass central gave. */
   pass: string;
   /** Pass key of the newest trusted release, 32 bytes; before the first nobody is admitted. */

@@ -1,7 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, Random } from "../core/clock.ts";
-import { isSystemError, messageOf } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import { RESERVED_TOP_LEVEL_NAME } from "../core/repo-path.ts";
 import type { SelectionSettings } from "../filter/selection.ts";
 import type { AttributeRules } from "../plan/held-attributes.ts";
@@ -17,7 +16,8 @@ import { MetadataStore } from "../store/metadata-store.ts";
 import { MirrorIndex } from "../store/mirror-index.ts";
 import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { makeOwnDirectory } from "../store/own-directory.ts";
-import { StagingArea } from "../store/staging.ts";
+import type { StagingArea } from "../store/staging.ts";
+import { type StagingChoice, StagingPlaces } from "../store/staging-places.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { TrialTraces } from "../store/trial-traces.ts";
 import { type BandwidthLimits, HostBandwidth } from "../swarm/host-bandwidth.ts";
@@ -25,15 +25,17 @@ import type { SwarmBundle } from "../swarm/ports.ts";
 import type { SourcePatience } from "../swarm/running-download.ts";
 import { parsePublicKey, type SigningKey } from "../trust/signing-key.ts";
 import type { Ticket } from "../trust/ticket.ts";
+import { ArrivedContents } from "./arrived-contents.ts";
 import { AnnounceClient } from "./announce-client.ts";
 import { Announcer } from "./announcer.ts";
 import { BundleCatalog } from "./bundle-catalog.ts";
 import { CentralClient } from "./central-client.ts";
 import { HeldContents } from "./held-contents.ts";
-import { HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
+import { type Arrivals, HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
 import { UnpackingReader } from "./look-inside-serve.ts";
 import type { ObjectSource } from "./manifest-update.ts";
 import { MetadataObjects } from "./metadata-objects.ts";
+import { makeDestination } from "./make-destination.ts";
 import { listenForPeers } from "./peer-port.ts";
 import { describeHolder } from "./destination-queue.ts";
 import { dropLeftLinks } from "./left-links.ts";
@@ -45,7 +47,7 @@ import { SignatureSource } from "./signature-source.ts";
 import { SketchSource } from "./sketch-source.ts";
 import type { SyncLog } from "./sync-log.ts";
 import { rememberAttributes } from "./remembered-attributes.ts";
-import { rememberSelection, type RememberedSelection } from "./remembered-selection.ts";
+import { RememberedSelection } from "./remembered-selection.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
 
 export interface MirrorOptions {
@@ -70,6 +72,8 @@ export interface MirrorOptions {
   readonly attributes?: AttributeRules | undefined;
   /** Blocks of zeros become holes (rsync --sparse). */
   readonly isSparse?: boolean;
+  /** Undefined: in DEST/.prsync. */
+  readonly stagedIn?: StagingChoice;
   /** A dry run: options are not remembered, and what openMirror makes in DEST goes when the mirror is closed. */
   readonly isTrial?: boolean;
 }
@@ -91,10 +95,13 @@ export interface Mirror extends AsyncDisposable {
   readonly staging: StagingArea;
   /** Of inner contents, as long as a sync needs them. */
   readonly innerStaging: StagingArea;
+  readonly places: Pick<StagingPlaces, "assertInPlace" | "unreached">;
   readonly http: HttpClient;
   readonly central: CentralClient;
   readonly trusted: TrustedReleaseClient;
   readonly held: HeldContents;
+  /** Of the sync under way. */
+  readonly arrived: ArrivedContents;
   readonly search: SearchPool;
   readonly metadata: ReleaseMetadata;
   readonly objects: ObjectSource;
@@ -134,12 +141,17 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
   await using resources = new AsyncDisposableStack();
   const disk = await openDisk(options, resources, rebuildsIndex);
   warnAboutDamage(disk.index, ports.log);
-  const selected = await selectPart(options, disk.index, ports.log);
+  for (const reason of disk.places.unreached)
+    ports.log.warn({ reason }, "what an earlier run staged elsewhere stays there");
+  const selected = await RememberedSelection.open(options.stateDirectory, options.selection);
+  const holdsNothing = disk.index.facts.get("heldRelease") === undefined;
+  if (selected.isNew && !holdsNothing) ports.log.warn({}, "the selection of paths differs from the last run's");
+  if (holdsNothing && options.isTrial !== true) await selected.rememberFirst();
   const attributes = rememberAttributes(disk.index, options.attributes, options.isTrial === true);
   const http = resources.use(new HttpClient());
   const key = await readOrCreateKeyFile(join(options.stateDirectory, "volunteer.key"));
   const identity = await identifyMirror(options.stateDirectory, options.ticket, { key, http, signal: ports.signal });
-  const situation = initialSituation(identity, disk.index);
+  const situation = initialSituation(identity, disk.index, selected);
   const central = new CentralClient(http, identity.centralUrl);
   const { repository, rootFingerprint, centralUrl: baseUrl } = identity;
   const { stateDirectory } = options;
@@ -151,7 +163,15 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
     clock: ports.clock,
     fetcher: http,
   });
-  const holdings = new HoldingsReporter(disk.index);
+  const arrived = new ArrivedContents();
+  const toldArrivals: Arrivals = {
+    // Under a name DEST has nothing of it yet, or old bytes.
+    get isUnderWay() {
+      return situation.isAskedByContent && arrived.isUnderWay;
+    },
+    ordinals: () => arrived.ordinals(),
+  };
+  const holdings = new HoldingsReporter(disk.index, { arrived: toldArrivals });
   // The records may be older than the files, but each read compares: what is not there any more is withdrawn then.
   holdings.isComplete = holdings.heldRelease > 0 && isWholeReleaseVerified(disk.index, selected.selection);
   const onChanged = (): void => {
@@ -192,6 +212,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
     central,
     trusted,
     held,
+    arrived,
     search,
     metadata,
     objects,
@@ -222,6 +243,7 @@ interface Disk {
   readonly staging: StagingArea;
   /** Of inner contents, as long as a sync needs them. */
   readonly innerStaging: StagingArea;
+  readonly places: Pick<StagingPlaces, "assertInPlace" | "unreached">;
   readonly metadataStore: MetadataStore;
 }
 
@@ -244,46 +266,21 @@ async function openDisk(
   resources.use(lock);
   if (traces !== undefined) resources.use(traces);
   // Only now: opening it clears away what an earlier run left, which must not be what another one is at.
-  const staging = resources.use(StagingArea.open(destination, options));
-  const innerStaging = resources.use(StagingArea.openInner(destination));
+  const { stagedIn: choice, isSparse } = options;
+  const places = resources.use(await StagingPlaces.open(destination, { choice, isSparse }));
+  const { staging, inner: innerStaging } = places;
   const index = resources.use(MirrorIndex.open(join(own, "index.sqlite"), { rebuild: rebuildsIndex }));
-  dropLeftLinks({ destination, index, staging });
+  for (const area of [...places.left, staging]) dropLeftLinks({ destination, index, staging: area });
+  await places.takeOver();
   return {
     isNewDestination,
     destination,
     index,
     staging,
     innerStaging,
+    places,
     metadataStore: MetadataStore.open(own),
   };
-}
-
-/** False if it is there already. */
-function makeDestination(path: string): boolean {
-  try {
-    // Only the last part, as rsync does: a mistyped path must not grow a tree somewhere.
-    mkdirSync(path);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, "EEXIST")) return false;
-    const why = isSystemError(error, "ENOENT")
-      ? "the directory above it does not exist; make that first"
-      : messageOf(error);
-    throw new StoreError("root-unusable", `directory "${path}" can't be made: ${why}`, { cause: error });
-  }
-}
-
-/** A run with other options than the one before must look at every path: the releases alone do not tell what changes. */
-async function selectPart(
-  { stateDirectory, selection, isTrial }: MirrorOptions,
-  index: MirrorIndex,
-  log: SyncLog,
-): Promise<RememberedSelection> {
-  const selected = await rememberSelection(stateDirectory, selection, isTrial === true);
-  if (!selected.isNew || isTrial === true) return selected;
-  index.facts.set("lastWholeWalkMs", 0);
-  if (index.facts.get("heldRelease") !== undefined) log.warn({}, "the selection of paths differs from the last run's");
-  return selected;
 }
 
 function warnAboutDamage(index: MirrorIndex, log: SyncLog): void {
@@ -294,15 +291,22 @@ function warnAboutDamage(index: MirrorIndex, log: SyncLog): void {
   );
 }
 
-function initialSituation(identity: MirrorIdentity, index: MirrorIndex): MirrorSituation {
+function initialSituation(
+  identity: MirrorIdentity,
+  index: MirrorIndex,
+  { selection: { settings } }: RememberedSelection,
+): MirrorSituation {
   return {
     load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
     obtained: { reused: 0, fromPeers: 0, fromOrigin: 0 },
     customerUrl: undefined,
+    isAskedByContent: false,
     customersFrom: "any",
     isOnlyRedirected: false,
     expectedMs: undefined,
+    volatileQuotaBytes: settings.role === "volatile" ? settings.quotaBytes : undefined,
+    assignment: undefined,
     pass: identity.pass,
     passKey: new Uint8Array(32),
     trustEndsMs: undefined,

@@ -21,7 +21,7 @@ import { learnRecompressions } from "./look-inside-records.ts";
 import { withMergeFiles } from "./merge-files.ts";
 import type { Mirror } from "./mirror.ts";
 import { nextManifest } from "./next-manifest.ts";
-import { limitToQuota, type LimitedSelection, rememberQuota } from "./quota.ts";
+import { learnAssignment, limitToQuota, type LimitedSelection, rememberQuota } from "./quota.ts";
 import { StrayFiles } from "./stray-files.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
@@ -67,10 +67,11 @@ export interface GoneChanges extends Pick<DelayedRemovals, "heldBack" | "newlyGo
 
 /**
  * Trusted release → what changed in the manifest → what to look at. Changes nothing of DEST.
- * @throws TrustError, NetError, SyncError, StoreError; the signal's reason
+ * @throws TrustError, NetError, SyncError, StoreError (`staging-removed` first); the signal's reason
  */
 export async function prepareSync(mirror: Mirror, options: SyncOptions, progress: SyncProgress): Promise<PreparedSync> {
   const { signal, log } = mirror.ports;
+  mirror.places.assertInPlace();
   progress.onStage("release");
   const release = await fetchTrustedRelease(mirror, options);
   const previous = mirror.index.facts.get("heldRelease") ?? 0;
@@ -82,10 +83,11 @@ export async function prepareSync(mirror: Mirror, options: SyncOptions, progress
   if (previous !== release.number) mirror.index.recompressions.removeOrphans();
   await learnRecompressions({ ...mirror, log, signal });
   progress.onStage("inventory");
-  const merged = await withMergeFiles(mirror);
+  const merged = await withMergeFiles(mirror, mirror.selected.selection);
+  await learnAssignment(mirror, release.number);
   const { selection, quota, isMoved } = limitToQuota(mirror, merged.selection, release.number);
   const { mergeFiles } = merged;
-  const selectsOthers = isMoved || mergeFiles !== (mirror.index.facts.get("mergeFiles") ?? "");
+  const selectsOthers = mirror.selected.isNew || isMoved || mergeFiles !== (mirror.index.facts.get("mergeFiles") ?? "");
   const walkedMs = mirror.ports.clock.wallMs();
   const isWhole = selectsOthers || isWholeLookDue(mirror, options);
   const scope = {
@@ -166,14 +168,24 @@ function dueRemovals(
   return { ...delayRemovals(wholePlan, seen, { nowMs: ports.clock.wallMs(), ageMs, considered }), over };
 }
 
-/** A run that ends early has decided about some paths only: the next one looks at all of them again. */
-export function rememberSelected({ index }: Mirror, { quota, mergeFiles, selectsOthers }: SelectedPaths): void {
-  index.transaction(() => {
+/**
+ * A run that ends early has decided about some paths only: the next one looks at all of them again. The selection itself comes last, as
+ * without it that look is due anyway.
+ */
+export async function rememberSelected(
+  { index, selected }: Mirror,
+  { quota, mergeFiles, selectsOthers }: SelectedPaths,
+): Promise<void> {
+  const remember = (): void => {
     rememberQuota(index, quota);
     if (!selectsOthers) return;
     index.facts.set("mergeFiles", mergeFiles);
     index.facts.set("lastWholeWalkMs", 0);
-  });
+  };
+  // The selection outlives a power cut: the look that is owed for it must, too.
+  if (selectsOthers) index.durably(remember);
+  else index.transaction(remember);
+  await selected.remember();
 }
 
 /** Written before anything is done: a sync that takes hours, or never ends, does not make a path stay longer. */

@@ -17,7 +17,10 @@ export function rememberAttributes(
   const rules = asked ?? before;
   const text = JSON.stringify(rules);
   if (isTrial || text === JSON.stringify(before)) return rules;
-  index.facts.set("attributeRules", text);
-  index.facts.set("lastWholeWalkMs", 0);
+  // What this run does to DEST outlives a power cut.
+  index.durably(() => {
+    index.facts.set("attributeRules", text);
+    index.facts.set("lastWholeWalkMs", 0);
+  });
   return rules;
 }

@@ -2,7 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { RangeSet } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
 
-/** A piece as its bytes came, and what proves it; see `store/staged-content.ts`. */
+/** A piece as its bytes came, and what proves it; see `store/staged-content.ts`, also on whose memory the bytes are. */
 export interface ArrivedPiece {
   /** Offset in the content. */
   readonly start: number;
@@ -22,7 +22,7 @@ export interface StagedBytes {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** @throws StoreError if fewer than `length` bytes are there */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Writes what was received and tells whether the piece is right. The received memory is given away. */
+  /** Writes what was received and tells whether the piece is right. */
   takePiece(piece: ArrivedPiece): Promise<boolean>;
   /** Goes on with the SHA-256 of the beginning; one call at a time. */
   hashPrefix(from: number, to: number): Promise<void>;
@@ -64,6 +64,11 @@ export class StagedTransfer {
 
   get lengthBytes(): number {
     return this.bytes.lengthBytes;
+  }
+
+  /** All of it is there and has the right SHA-256; a large one has that soon after its last piece. */
+  get isWhole(): boolean {
+    return this.#isProved;
   }
 
   /** Takes bytes of this host or of a peer. */
@@ -129,7 +134,8 @@ export class StagedTransfer {
     if (this.#hashedBytes < this.lengthBytes) await this.bytes.hashPrefix(this.#hashedBytes, this.lengthBytes);
     this.#hashedBytes = this.lengthBytes;
     await this.#observeTo(this.lengthBytes);
-    return (await this.bytes.prefixDigest()) === this.content;
+    this.#isProved = (await this.bytes.prefixDigest()) === this.content;
+    return this.#isProved;
   }
 
   /** Keeps the prefix hash close behind what is verified, beside everything else. */
@@ -146,6 +152,7 @@ export class StagedTransfer {
       await this.bytes.hashPrefix(this.#hashedBytes, end);
       await this.#observeTo(end);
       this.#hashedBytes = end;
+      if (end === this.lengthBytes) await this.#proveByPrefix();
     } catch {
       // How far it came is not known. Begun anew at the end, where a failure counts.
       this.#hashedBytes = 0;
@@ -156,6 +163,13 @@ export class StagedTransfer {
       this.#hashing = undefined;
     }
     this.#hashOn();
+  }
+
+  /** Now rather than when its bundle is there: others may have it from then on. */
+  async #proveByPrefix(): Promise<void> {
+    const isRight = (await this.bytes.prefixDigest()) === this.content;
+    // Bytes may have been found wrong, or come anew, meanwhile.
+    if (isRight && this.verified.covers(0, this.lengthBytes)) this.#isProved = true;
   }
 
   /** Reads it once more: hashing happens on another thread. */

@@ -64,12 +64,11 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   const prepared = await prepareSync(mirror, options, progress);
   const { release, previous, selection } = prepared;
   const tally = new SyncTally();
-  const run: SyncRun = { mirror, options, progress, prepared, tally, announced: undefined };
+  const run: SyncRun = { mirror, options, progress, prepared, tally, isSelectionInForce: false, announced: undefined };
   await assertRoomForAll(mirror, prepared);
-  rememberSelected(mirror, prepared.selected);
   try {
     for await (const window of inventoryWindows(prepared.scope)) await bringWindow(run, window);
-    const walked = walkedAt(prepared, tally);
+    const walked = walkedAt(run);
     await commitRelease(mirror, { release, walked, noted: tally.noted, isComplete: !tally.isIncomplete });
     const totals = totalsOf(mirror, release, selection);
     const summary = summarize({ release: release.number, totals, previous, ...tally, meter });
@@ -81,8 +80,13 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   }
 }
 
-/** After a run that left something behind the last clean look says nothing any more. */
-function walkedAt({ isWhole, walkedMs, scope }: PreparedSync, tally: SyncTally): WalkedAt {
+/**
+ * After a run that left something behind the last clean look says nothing any more; after one that removes nothing from what other paths
+ * are selected, the look that removes what moved out is owed still.
+ */
+function walkedAt({ prepared, tally, options }: SyncRun): WalkedAt {
+  const { isWhole, walkedMs, scope, selected } = prepared;
+  if (options.plan.removal === "none" && selected.selectsOthers) return {};
   const whole = isWhole ? { lastWholeWalkMs: walkedMs } : {};
   if (!scope.includesForeign) return whole;
   if (tally.hasTooManyRemovals || tally.undone.size > 0) return { ...whole, lastCleanWalkMs: 0 };
@@ -95,6 +99,7 @@ interface SyncRun {
   readonly progress: SyncProgress;
   readonly prepared: PreparedSync;
   readonly tally: SyncTally;
+  isSelectionInForce: boolean;
   /** Once contents are wanted. */
   announced: Promise<void> | undefined;
 }
@@ -105,9 +110,11 @@ async function bringWindow(run: SyncRun, window: InventoryWindow): Promise<void>
   const planned = await planWindow(mirror, prepared, { window, options });
   const { plan } = planned;
   progress.onPlan(plan);
-  rememberGone(mirror, planned.gone);
   discardUnplanned(mirror, plan, window.isWhole);
   assertRoom(mirror, plan);
+  if (!run.isSelectionInForce) await rememberSelected(mirror, prepared.selected);
+  run.isSelectionInForce = true;
+  rememberGone(mirror, planned.gone);
   mirror.situation.load = { ...mirror.situation.load, isSyncing: true, bytesLeft: bytesOf(plan) };
   try {
     // The tracker answers while this host searches its own files.
@@ -123,6 +130,7 @@ async function bringWindow(run: SyncRun, window: InventoryWindow): Promise<void>
     const activated = await activatePlan(run, { planned, reused, failed });
     tally.add({ planned, reused, failed, activated }, options.keepsChanges || window.isLast);
   } finally {
+    mirror.arrived.end();
     mirror.catalog.transfers.clear();
   }
 }

@@ -48,9 +48,19 @@ export class SyncTally {
     const isOurs = (path: RepoPath): boolean => planned.considered.get(path)?.isOurs !== false;
     for (const path of [...failedPaths, ...planned.spared]) if (isOurs(path)) this.noted.push(path);
     for (const path of [...failedPaths, ...activated.leftAlone]) this.undone.add(path);
+    this.noted.push(...namesApart(planned, this.undone));
     for (const failure of failures) this.failures.push(failure);
     if (keepsWindow) this.windows.push(changesIn(planned));
   }
+}
+
+/** Further names whose first one failed in an earlier window: files of their own, until the next run has that one. */
+function namesApart({ plan }: PlannedWindow, undone: ReadonlySet<RepoPath>): RepoPath[] {
+  if (undone.size === 0) return [];
+  return plan.decisions.flatMap((decision) => {
+    if (decision.action !== "place" || decision.entry.link === undefined) return [];
+    return undone.has(decision.entry.link) ? [decision.entry.path] : [];
+  });
 }
 
 function unobtained({ plan }: PlannedWindow, failed: readonly DownloadFailure[]): PathFailure[] {

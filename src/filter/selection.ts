@@ -1,3 +1,4 @@
+import type { ContentId } from "../core/content-id.ts";
 import { parseRuleOptions, type RuleOption } from "./parse-rules.ts";
 import { type MergeFileReader, PathFilter } from "./path-filter.ts";
 
@@ -12,8 +13,10 @@ export interface SelectionSettings {
   /** Files outside are neither fetched nor removed. */
   readonly minSizeBytes?: number | undefined;
   readonly maxSizeBytes?: number | undefined;
-  /** --quota with --newest: of all that, the newest files that fit. */
+  /** --quota: of all that, the newest files that fit. */
   readonly quotaBytes?: number | undefined;
+  /** --role: what fits into the quota is what central assigns, not the newest by mtime. */
+  readonly role?: "volatile" | undefined;
 }
 
 /** What the selection looks at of an entry of a release. */
@@ -23,6 +26,7 @@ export interface SelectableEntry {
   readonly mtimeNs?: bigint;
   /** First name of its inode. */
   readonly link?: string;
+  readonly content?: ContentId;
 }
 
 /** Which of the selected files a quota leaves. */

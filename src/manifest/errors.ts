@@ -12,6 +12,7 @@ export type ManifestErrorCode =
   | "bad-records"
   | "bad-torrent"
   | "bad-recompression"
+  | "bad-groups"
   | "bad-order"
   | "path-conflict"
   | "change-mismatch"

@@ -19,8 +19,6 @@ declare module "bittorrent-protocol" {
     peerChoking: boolean;
     peerInterested: boolean;
     hasFast: boolean;
-    requests: unknown[];
-    peerRequests: unknown[];
     extendedMapping: Record<number, string>;
     extendedHandshake: Record<string, unknown>;
     /** All output passes here; null ends it. */
@@ -36,7 +34,7 @@ declare module "bittorrent-protocol" {
     uninterested(): void;
     have(index: number): void;
     bitfield(bytes: Uint8Array): void;
-    request(index: number, offset: number, length: number, callback: () => void): void;
+    request(index: number, offset: number, length: number): void;
     piece(index: number, offset: number, bytes: Uint8Array): void;
     cancel(index: number, offset: number, length: number): void;
     haveAll(): void;

@@ -1,5 +1,6 @@
 import Wire from "bittorrent-protocol";
 import { MESSAGE, uint32 } from "../swarm/wire/frame-rules.ts";
+import type { BlockRequest } from "../swarm/wire/peer-wire.ts";
 
 /**
  * What may stand before what: a `block` is long and waits for the line; an `urgent` frame may overtake blocks and whatever
@@ -10,6 +11,7 @@ export type FrameKind = "block" | "urgent" | "ordered";
 /** A whole frame, in the pieces in which it was made. */
 export interface OutgoingFrame {
   readonly parts: readonly Uint8Array[];
+  readonly lengthBytes: number;
   readonly kind: FrameKind;
 }
 
@@ -32,9 +34,18 @@ const URGENT: ReadonlySet<number | undefined> = new Set([
   MESSAGE.haveNone,
 ]);
 
+/** Length prefix and id. */
+const HEAD_BYTES = 5;
+const HAVE_BYTES: number = HEAD_BYTES + 4;
+const BLOCK_HEAD_BYTES: number = HEAD_BYTES + 8;
+const REQUEST_BYTES: number = HEAD_BYTES + 12;
+
 /**
  * The wire library as a plain codec: frames in and bytes out without a tick between, so that everything a frame causes
  * has happened when {@link receive} returns. Its stream side is not used; the gate and the send queue take its place.
+ *
+ * Have, request and piece, nearly all frames there are, pass by the library: it keeps books of its own on them, makes words for
+ * a log that nobody reads, and parses a whole frame as a stream. After the handshake it keeps nothing between two frames.
  */
 export class FrameWire extends Wire {
   readonly #send: (frame: OutgoingFrame) => void;
@@ -57,15 +68,64 @@ export class FrameWire extends Wire {
     this.#missingBytes -= chunk.length;
     if (this.#missingBytes > 0) return true;
     const [head] = this.#parts;
-    this.#send({ parts: this.#parts, kind: kindOf(head!) });
+    this.#send({ parts: this.#parts, lengthBytes: lengthOfFrame(head!), kind: kindOf(head!) });
     this.#parts = [];
     return true;
   }
 
   /** @param frame whole and judged by the gate */
   receive(frame: Uint8Array): void {
-    this._write(frame, noop);
+    if (!this.#hear(frame)) this._write(frame, noop);
   }
+
+  override have(piece: number): void {
+    this.#sendShort("urgent", headOf(HAVE_BYTES, MESSAGE.have, [piece]));
+  }
+
+  override request(piece: number, offset: number, lengthBytes: number): void {
+    this.#sendShort("urgent", headOf(REQUEST_BYTES, MESSAGE.request, [piece, offset, lengthBytes]));
+  }
+
+  override piece(piece: number, offset: number, bytes: Uint8Array): void {
+    const request = { piece, offset, lengthBytes: bytes.length };
+    const lengthBytes = BLOCK_HEAD_BYTES + bytes.length;
+    this.#send({ parts: [headOfBlock(request), bytes], lengthBytes, kind: "block" });
+  }
+
+  #sendShort(kind: FrameKind, frame: Uint8Array): void {
+    this.#send({ parts: [frame], lengthBytes: frame.length, kind });
+  }
+
+  /** Tells of the frame without the library; false if that has to take it. */
+  #hear(frame: Uint8Array): boolean {
+    if (frame[0] === HANDSHAKE_MARK) return false;
+    switch (frame.length > HEAD_BYTES ? frame[4] : undefined) {
+      case MESSAGE.have:
+        return this.emit("have", uint32(frame, 5)) || true;
+      case MESSAGE.piece:
+        return this.emit("piece", uint32(frame, 5), uint32(frame, 9), frame.subarray(BLOCK_HEAD_BYTES)) || true;
+      case MESSAGE.request:
+        // The library rejects what a choked peer asks for.
+        if (this.amChoking) return false;
+        return this.emit("request", uint32(frame, 5), uint32(frame, 9), uint32(frame, 13)) || true;
+      default:
+        return false;
+    }
+  }
+}
+
+/** What the frame of the block begins with that answers this request: no other frame does, but one for the same request. */
+export function headOfBlock({ piece, offset, lengthBytes }: BlockRequest): Uint8Array {
+  return headOf(BLOCK_HEAD_BYTES + lengthBytes, MESSAGE.piece, [piece, offset]);
+}
+
+/** The beginning of a frame: its numbers up to the payload, all that short ones have. @param lengthBytes of the whole frame */
+function headOf(lengthBytes: number, id: number, numbers: readonly number[]): Uint8Array {
+  const head = Buffer.allocUnsafe(HEAD_BYTES + 4 * numbers.length);
+  head.writeUInt32BE(lengthBytes - 4, 0);
+  head[4] = id;
+  for (let index = 0; index < numbers.length; index++) head.writeUInt32BE(numbers[index]!, HEAD_BYTES + 4 * index);
+  return head;
 }
 
 function lengthOfFrame(head: Uint8Array): number {

@@ -20,9 +20,13 @@ export class ConnectionCaps {
     return this.#count;
   }
 
-  /** False if a cap is reached; else the connection counts until it closes. */
+  /**
+   * False if a cap is reached, and for a connection that was reset before it was accepted: it has no address, and nobody reads an answer. Else
+   * the connection counts until it closes.
+   */
   admit(socket: Socket): boolean {
-    const address = addressGroup(socket.remoteAddress ?? "");
+    if (socket.remoteAddress === undefined) return false;
+    const address = addressGroup(socket.remoteAddress);
     const held = this.#perAddress.get(address) ?? 0;
     if (this.#count >= this.#options.maxConnections || held >= this.#options.maxConnectionsPerAddress) return false;
     this.#count++;

@@ -5,8 +5,11 @@ import { messageOf } from "../core/errors.ts";
 import type { AnsweredRequest } from "../report/access-line.ts";
 import { AnsweredRequests } from "./answered-requests.ts";
 import { NetError } from "./errors.ts";
+import type { RequestRate } from "../delivery/request-budget.ts";
 import { ConnectionCaps } from "./http-server-caps.ts";
 import { answerClientError, sendProblem } from "./http-server-problem.ts";
+import { DEFAULT_REQUEST_RATE, RequestLimit, TOO_MANY_REQUESTS } from "./http-server-rates.ts";
+import { PlainConnections, type PlainFront } from "./plain-requests.ts";
 import { SlowReaderGuard, type SlowReaderLimits } from "./http-server-slow-readers.ts";
 
 /** Limits of reliability's rows H02, H08–H12; everything in milliseconds or counts. */
@@ -18,6 +21,10 @@ export interface HttpServerOptions {
   readonly trustedProxies: readonly string[];
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** How often one address may ask for files, everything outside {@link OWN_PREFIX}; undefined: as often as it likes. */
+  readonly requestRate: RequestRate | undefined;
+  /** Hears of each request that was refused for that. */
+  readonly onTooMany?: (() => void) | undefined;
   readonly slowReaders: SlowReaderLimits;
   /** How long open transfers may go on once the server is closed. */
   readonly closeGraceMs: number;
@@ -25,6 +32,8 @@ export interface HttpServerOptions {
   readonly onFailure?: (failure: { readonly target: string; readonly error: unknown }) => void;
   /** Sees each request before the router; true: it was answered. */
   readonly front?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Sees plain requests before node:http does. Only without trusted proxies: the socket's address is the customer's. */
+  readonly plainFront?: PlainFront;
   /** Hears of every request once its answer is sent or its connection gone, for an access log. */
   readonly onAnswered?: (answered: AnsweredRequest) => void;
 }
@@ -33,6 +42,7 @@ export const DEFAULT_HTTP_SERVER_OPTIONS: Omit<HttpServerOptions, "host" | "port
   trustedProxies: [],
   maxConnections: 10_000,
   maxConnectionsPerAddress: 1_000,
+  requestRate: DEFAULT_REQUEST_RATE,
   slowReaders: { minimumBytesPerSecond: 1_000, periodMs: 30_000, checkIntervalMs: 10_000 },
   closeGraceMs: 3_000,
 };
@@ -70,7 +80,9 @@ export async function listenHttp(
   options: HttpServerOptions,
   register: (app: FastifyInstance) => void,
 ): Promise<HttpServer> {
-  const app = createApp(options);
+  const limit = requestLimit(options);
+  const app = createApp(options, limit);
+  const plain = plainConnections(app, options, limit);
   const caps = new ConnectionCaps(options);
   const guard = new SlowReaderGuard(options.slowReaders);
   app.server.on("connection", (socket: Socket) => {
@@ -90,7 +102,7 @@ export async function listenHttp(
     },
     [Symbol.asyncDispose]: async () => {
       guard.stop();
-      await closeWithin(app, options.closeGraceMs);
+      await closeWithin(app, plain, options.closeGraceMs);
     },
   };
 }
@@ -110,7 +122,12 @@ async function listen(app: FastifyInstance, { host, port }: HttpServerOptions): 
   }
 }
 
-function createApp(options: HttpServerOptions): FastifyInstance {
+function requestLimit({ requestRate: rate, onTooMany }: HttpServerOptions): RequestLimit | undefined {
+  if (rate === undefined) return undefined;
+  return new RequestLimit({ rate, freePrefix: OWN_PREFIX, onRefused: onTooMany });
+}
+
+function createApp(options: HttpServerOptions, limit: RequestLimit | undefined): FastifyInstance {
   const answered = options.onAnswered === undefined ? undefined : new AnsweredRequests(options.onAnswered);
   const app: FastifyInstance = fastify({
     logger: false,
@@ -118,7 +135,7 @@ function createApp(options: HttpServerOptions): FastifyInstance {
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     forceCloseConnections: "idle",
-    serverFactory: (route) => createHttpServer(route, options, answered),
+    serverFactory: (route) => createHttpServer(route, { options, answered, limit }),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
       void sendProblem(reply, error.statusCode ?? 400, { code: "bad-request", message: error.message });
@@ -131,19 +148,27 @@ function createApp(options: HttpServerOptions): FastifyInstance {
   if (answered !== undefined && options.trustedProxies.length > 0)
     app.addHook("onRequest", async (request) => answered.noteForwarded(request.raw, request.ip));
   app.addHook("onRequest", refuseEarly);
+  if (limit !== undefined && options.trustedProxies.length > 0)
+    app.addHook("onRequest", async (request, reply) => refuseTooMany(limit, request, reply));
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, { request, reply, options }));
   return app;
 }
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-function createHttpServer(
-  route: RequestHandler,
-  options: HttpServerOptions,
-  answered: AnsweredRequests | undefined,
-): Server {
-  const handle: RequestHandler = (request, response) =>
-    void (asksFront(options, request, response) || route(request, response));
+interface RequestParts {
+  readonly options: HttpServerOptions;
+  readonly answered: AnsweredRequests | undefined;
+  readonly limit: RequestLimit | undefined;
+}
+
+function createHttpServer(route: RequestHandler, { options, answered, limit }: RequestParts): Server {
+  // Behind a proxy it is the router that knows the customer's address.
+  const direct = options.trustedProxies.length === 0 ? limit : undefined;
+  const handle: RequestHandler = (request, response) => {
+    if (direct?.refuse(request, response) === true) return;
+    if (!asksFront(options, request, response)) route(request, response);
+  };
   const server =
     answered === undefined
       ? createServer({ ...HTTP_LIMITS }, handle)
@@ -182,6 +207,18 @@ async function refuseEarly(request: FastifyRequest, reply: FastifyReply): Promis
   return sendProblem(reply, 405, { code: "method-not-allowed", message: `${request.method} is not answered here` });
 }
 
+/** {@link RequestLimit.refuse} for who comes by a trusted proxy. */
+async function refuseTooMany(
+  limit: RequestLimit,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply | undefined> {
+  if (!limit.isCounted(request.originalUrl)) return undefined;
+  const seconds = limit.take(request.ip);
+  if (seconds === 0) return undefined;
+  return sendProblem(reply.header("Retry-After", String(seconds)), 429, TOO_MANY_REQUESTS);
+}
+
 async function answerError(
   error: FastifyError,
   exchange: { readonly request: FastifyRequest; readonly reply: FastifyReply; readonly options: HttpServerOptions },
@@ -196,9 +233,30 @@ async function answerError(
   return sendProblem(reply, 500, { code: "internal", message: "the request failed; the log of this server has more" });
 }
 
-async function closeWithin(app: FastifyInstance, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+function plainConnections(
+  app: FastifyInstance,
+  options: HttpServerOptions,
+  requestLimit: RequestLimit | undefined,
+): PlainConnections | undefined {
+  const { plainFront: front, onAnswered } = options;
+  if (front === undefined) return undefined;
+  const { maxRequestsPerSocket } = app.server;
+  return new PlainConnections(app.server, {
+    ...HTTP_LIMITS,
+    maxRequestsPerSocket: maxRequestsPerSocket!,
+    front,
+    requestLimit,
+    onAnswered,
+  });
+}
+
+async function closeWithin(app: FastifyInstance, plain: PlainConnections | undefined, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => {
+    app.server.closeAllConnections();
+    plain?.destroy();
+  }, graceMs);
   try {
+    plain?.close();
     await app.close();
   } finally {
     clearTimeout(timer);

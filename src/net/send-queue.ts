@@ -12,6 +12,7 @@ export const SEND_LOW_MARK_BYTES: number = 256 * 1024;
  */
 const MAX_BATCH_BYTES: number = 128 * 1024;
 const MIN_BATCH_BYTES: number = 16 * 1024;
+const SHORT_PART_BYTES = 256;
 /** A batch should be taken within this time: an urgent frame waits for no more than the batch before it. */
 const BATCH_MS = 100;
 
@@ -59,15 +60,23 @@ export class SendQueue {
     if (this.#socket.destroyed) return;
     if (this.#queuedBytes === 0) this.#lastProgressMs = this.#clock.monotonicMs();
     const isBehind = frame.kind === "block" || (frame.kind === "ordered" && !this.#behind.isEmpty);
-    (isBehind ? this.#behind : this.#ahead).push(frame.parts);
-    const bytes = lengthOf(frame.parts);
-    this.#queuedBytes += bytes;
-    this.#acceptedBytes += bytes;
+    (isBehind ? this.#behind : this.#ahead).push(frame);
+    this.#queuedBytes += frame.lengthBytes;
+    this.#acceptedBytes += frame.lengthBytes;
     if (this.#queuedBytes > SEND_LOW_MARK_BYTES) this.#isAboveLowMark = true;
     if (this.#isScheduled || this.#inFlightBytes > 0) return;
     this.#isScheduled = true;
     // After all that the sockets gave in this turn: one call for many small frames.
     setImmediate(this.#flush);
+  }
+
+  /** Takes back the block whose frame has this head; false if it is under way, or was never here. */
+  withdrawBlock(head: Uint8Array): boolean {
+    const frame = this.#behind.remove(({ kind, parts }) => kind === "block" && isSame(parts[0]!, head));
+    if (frame === undefined) return false;
+    this.#queuedBytes -= frame.lengthBytes;
+    this.#noteRoom();
+    return true;
   }
 
   readonly #flush = (): void => {
@@ -82,14 +91,24 @@ export class SendQueue {
     this.#socket.uncork();
   };
 
+  /** Short parts in a row go as one: each that is handed over costs as much as copying some kB. */
   #takeBatch(): Uint8Array[] {
     const batch: Uint8Array[] = [];
+    let short: Uint8Array[] = [];
     while (this.#inFlightBytes < this.#batchBytes) {
-      const parts = this.#ahead.take() ?? this.#behind.take();
-      if (parts === undefined) break;
-      this.#inFlightBytes += lengthOf(parts);
-      batch.push(...parts);
+      const frame = this.#ahead.take() ?? this.#behind.take();
+      if (frame === undefined) break;
+      this.#inFlightBytes += frame.lengthBytes;
+      for (const part of frame.parts) {
+        if (part.length <= SHORT_PART_BYTES) short.push(part);
+        else {
+          if (short.length > 0) batch.push(joined(short));
+          short = [];
+          batch.push(part);
+        }
+      }
     }
+    if (short.length > 0) batch.push(joined(short));
     return batch;
   }
 
@@ -102,28 +121,39 @@ export class SendQueue {
     this.#batchBytes = isSlow
       ? Math.max(MIN_BATCH_BYTES, this.#batchBytes / 2)
       : Math.min(MAX_BATCH_BYTES, this.#batchBytes * 2);
-    if (this.#isAboveLowMark && this.#queuedBytes <= SEND_LOW_MARK_BYTES) {
-      this.#isAboveLowMark = false;
-      this.onDrain();
-    }
+    this.#noteRoom();
     if (!this.#isScheduled && this.#inFlightBytes === 0) this.#flush();
+  }
+
+  #noteRoom(): void {
+    if (!this.#isAboveLowMark || this.#queuedBytes > SEND_LOW_MARK_BYTES) return;
+    this.#isAboveLowMark = false;
+    this.onDrain();
   }
 }
 
 /** Frames in order; taken from the front without moving the rest each time. */
 class FrameQueue {
-  #frames: (readonly Uint8Array[])[] = [];
+  #frames: OutgoingFrame[] = [];
   #next = 0;
 
   get isEmpty(): boolean {
     return this.#next === this.#frames.length;
   }
 
-  push(frame: readonly Uint8Array[]): void {
+  push(frame: OutgoingFrame): void {
     this.#frames.push(frame);
   }
 
-  take(): readonly Uint8Array[] | undefined {
+  /** Takes out the first that fits, wherever it stands. */
+  remove(fits: (frame: OutgoingFrame) => boolean): OutgoingFrame | undefined {
+    for (let index = this.#next; index < this.#frames.length; index++) {
+      if (fits(this.#frames[index]!)) return this.#frames.splice(index, 1)[0];
+    }
+    return undefined;
+  }
+
+  take(): OutgoingFrame | undefined {
     if (this.isEmpty) return undefined;
     const frame = this.#frames[this.#next++];
     if (this.isEmpty || this.#next >= 1024) {
@@ -134,6 +164,10 @@ class FrameQueue {
   }
 }
 
-function lengthOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((bytes, part) => bytes + part.length, 0);
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }

@@ -5,7 +5,9 @@ import { encodeMetadataMessage, parseMetadataMessage, type MetadataMessage } fro
 import { MinuteBudget } from "../swarm/wire/minute-budget.ts";
 import type { BlockRequest, PeerWire, PeerWireListener } from "../swarm/wire/peer-wire.ts";
 import { RequestBook } from "../swarm/wire/request-book.ts";
+import { type AnswerKind, AskedRequests } from "../swarm/wire/asked-requests.ts";
 import type { Clock } from "../core/clock.ts";
+import { headOfBlock } from "./frame-wire.ts";
 import type { PeerLink } from "./peer-link.ts";
 import { SEND_HIGH_MARK_BYTES } from "./send-queue.ts";
 
@@ -13,8 +15,6 @@ import { SEND_HIGH_MARK_BYTES } from "./send-queue.ts";
 export const MAX_INCOMING_REQUESTS = 500;
 /** Blocks and rejects that nobody asked for, before the connection ends. */
 const MAX_UNREQUESTED = 50;
-/** Requests that were cancelled or lost by a choke and whose block may still be on its way. */
-const MAX_FORGIVEN = 2048;
 /** Requests beyond the queue, and repeated ones. */
 const SURPLUS_REQUESTS_PER_MINUTE = 5000;
 
@@ -39,8 +39,7 @@ export class SocketPeerWire implements PeerWire {
   readonly remoteHost: string;
   readonly #link: PeerLink;
   readonly #peer: AdmittedPeer;
-  readonly #asked: RequestBook;
-  readonly #forgiven: RequestBook;
+  readonly #asked: AskedRequests;
   readonly #incoming: RequestBook;
   readonly #surplus = new MinuteBudget(SURPLUS_REQUESTS_PER_MINUTE);
   readonly #askedMetadata = new Set<number>();
@@ -56,8 +55,7 @@ export class SocketPeerWire implements PeerWire {
     this.site = peer.site;
     this.remoteHost = link.remoteHost;
     const { pieceLength } = peer.geometry;
-    this.#asked = new RequestBook(pieceLength, Infinity);
-    this.#forgiven = new RequestBook(pieceLength, MAX_FORGIVEN);
+    this.#asked = new AskedRequests(pieceLength);
     this.#incoming = new RequestBook(pieceLength, MAX_INCOMING_REQUESTS);
     link.onClose = (reason) => this.#listener?.onClose(reason);
     link.onDrain = () => this.#listener?.onDrain();
@@ -142,15 +140,13 @@ export class SocketPeerWire implements PeerWire {
     const { wire } = this.#link;
     if (this.#link.closeReason !== undefined) return;
     if (wire.peerChoking) process.nextTick(() => this.#rejectLocally(request));
-    else if (this.#asked.add(request) === "added") {
-      wire.request(request.piece, request.offset, request.lengthBytes, noCallback);
-      wire.requests.pop(); // as with those of the peer: our own book is the one that is looked into
+    else if (this.#asked.add(request)) {
+      wire.request(request.piece, request.offset, request.lengthBytes);
     }
   }
 
   sendCancel(request: BlockRequest): void {
-    if (!this.#asked.take(request.piece, request.offset, request.lengthBytes)) return;
-    this.#forgiven.addForgetting(request);
+    if (!this.#asked.cancel(request)) return;
     this.#link.wire.cancel(request.piece, request.offset, request.lengthBytes);
   }
 
@@ -198,17 +194,17 @@ export class SocketPeerWire implements PeerWire {
     wire.on("have-all", () => listener.onHeld(Bitfield.full(pieceCount)));
     wire.on("have-none", () => listener.onHeld(new Bitfield(pieceCount)));
     wire.on("request", (piece: number, offset: number, lengthBytes: number) => {
-      wire.peerRequests.pop(); // the library's own book is a list without bounds, searched from the front
       this.#onRequest(listener, { piece, offset, lengthBytes });
     });
     wire.on("cancel", (piece: number, offset: number, lengthBytes: number) => {
       this.#onCancel(listener, { piece, offset, lengthBytes });
     });
     wire.on("piece", (piece: number, offset: number, bytes: Uint8Array) => {
-      if (this.#isExpected(piece, offset, bytes.length)) listener.onBlock(piece, offset, bytes);
+      if (this.#isOpen(this.#asked.takeBlock(piece, offset, bytes.length))) listener.onBlock(piece, offset, bytes);
     });
     wire.on("reject", (piece: number, offset: number, lengthBytes: number) => {
-      if (this.#isExpected(piece, offset, lengthBytes)) listener.onReject({ piece, offset, lengthBytes });
+      const request = { piece, offset, lengthBytes };
+      if (this.#isOpen(this.#asked.takeReject(request))) listener.onReject(request);
     });
     wire.on("extended", (extension: string, payload: Uint8Array) => {
       if (extension === "ut_metadata") this.#onMetadata(listener, payload);
@@ -220,10 +216,7 @@ export class SocketPeerWire implements PeerWire {
     if (this.#link.closeReason !== undefined) return;
     listener.onChoke();
     if (this.supportsFast) return;
-    for (const request of this.#asked.drain()) {
-      this.#forgiven.addForgetting(request);
-      listener.onReject(request);
-    }
+    for (const request of this.#asked.choked()) listener.onReject(request);
   }
 
   #onRequest(listener: PeerWireListener, request: BlockRequest): void {
@@ -235,18 +228,18 @@ export class SocketPeerWire implements PeerWire {
     else this.close("the queue of requests is full");
   }
 
-  /** BEP 6: a cancelled request is answered too, here by a reject. */
+  /** BEP 6: a cancelled request is answered too: by a reject, unless its block has left already. */
   #onCancel(listener: PeerWireListener, request: BlockRequest): void {
-    if (!this.#incoming.take(request.piece, request.offset, request.lengthBytes)) return;
+    const isOpen = this.#incoming.take(request.piece, request.offset, request.lengthBytes);
+    if (!isOpen && !this.#link.queue.withdrawBlock(headOfBlock(request))) return;
     this.#reject(request);
     listener.onCancel(request);
   }
 
-  /** Whether an answer belongs to an open request. */
-  #isExpected(piece: number, offset: number, lengthBytes: number): boolean {
-    if (this.#asked.take(piece, offset, lengthBytes)) return true;
-    if (!this.#forgiven.take(piece, offset, lengthBytes)) this.#countUnrequested();
-    return false;
+  /** Whether an answer belongs to an open request; what was never asked for is counted. */
+  #isOpen(kind: AnswerKind): boolean {
+    if (kind === "unasked") this.#countUnrequested();
+    return kind === "open";
   }
 
   #countUnrequested(): void {
@@ -279,8 +272,4 @@ export class SocketPeerWire implements PeerWire {
     if (id !== undefined) this.#link.wire.extended(id, encodeMetadataMessage(message));
     return id !== undefined;
   }
-}
-
-function noCallback(): void {
-  // answers are taken from the wire's events
 }

@@ -61,6 +61,8 @@ export class SwarmSessions {
     const { clock, random, log, isOrigin, patience } = this.#options;
     const isNear = (peerId: string): boolean => this.sites.isNear(peerId);
     const traffic = {
+      // The frames of a chunk are heard one after the other, without a promise between them.
+      defer: queueMicrotask,
       onUploaded: (bytes: number, peerId: string): void => this.#traffic.uploaded(bytes, isNear(peerId)),
       onDownloaded: (bytes: number, peerId: string): void => this.#traffic.downloaded(bytes, isNear(peerId)),
     };

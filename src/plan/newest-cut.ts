@@ -1,6 +1,6 @@
 import type { RepoPath } from "../core/repo-path.ts";
 import type { SelectableEntry } from "../filter/selection.ts";
-import type { Entry, FileEntry } from "../manifest/entry.ts";
+import { countedFiles, type CountedEntries, type IsSelected } from "./counted-files.ts";
 import { isMetadataPath } from "./metadata-class.ts";
 
 /** Where the newest files of a release end: those of this second and earlier in path order, and all that are younger, are taken. */
@@ -35,13 +35,9 @@ export function isTaken(
   return seconds > cut.seconds || (seconds === cut.seconds && (link ?? path) <= cut.upTo);
 }
 
-/** The release as it is read, as often as is asked for: entries that are in it, and (`-1`) some that are not in it any more. */
-export type CountedEntries = () => Iterable<readonly [entry: Entry, sign: 1 | -1]>;
-
 export interface QuotaRules {
   readonly quotaBytes: number;
-  /** By the other rules of the selection. */
-  readonly isSelected: (path: RepoPath, entry: FileEntry) => boolean;
+  readonly isSelected: IsSelected;
   /** The cut of the last run: kept as long as it fits and leaves little free. */
   readonly before: NewestCut | undefined;
 }
@@ -80,7 +76,7 @@ function isOlder(a: NewestCut, b: NewestCut): boolean {
 
 class CountedBytes {
   readonly #entries: CountedEntries;
-  readonly #isSelected: (path: RepoPath, entry: FileEntry) => boolean;
+  readonly #isSelected: IsSelected;
   readonly #maxBytes: number;
 
   constructor(entries: CountedEntries, { isSelected, quotaBytes }: Pick<QuotaRules, "isSelected" | "quotaBytes">) {
@@ -92,7 +88,7 @@ class CountedBytes {
   sum(): { readonly alwaysBytes: number; readonly bySecond: ReadonlyMap<number, number> } {
     let alwaysBytes = 0;
     const bySecond = new Map<number, number>();
-    for (const [entry, sign] of this.#counting()) {
+    for (const [entry, sign] of countedFiles(this.#entries, this.#isSelected)) {
       if (isMetadataPath(entry.path)) alwaysBytes += sign * entry.size;
       else if (entry.size <= this.#maxBytes) {
         const seconds = secondsOf(entry.mtimeNs);
@@ -124,22 +120,13 @@ class CountedBytes {
 
   #ofSecond(seconds: number): Map<string, number> {
     const files = new Map<string, number>();
-    for (const [entry, sign] of this.#counting()) {
+    for (const [entry, sign] of countedFiles(this.#entries, this.#isSelected)) {
       if (secondsOf(entry.mtimeNs) !== seconds || isMetadataPath(entry.path)) continue;
       if (entry.size > this.#maxBytes) continue;
       if (sign > 0) files.set(entry.path, entry.size);
       else files.delete(entry.path);
     }
     return files;
-  }
-
-  *#counting(): Generator<readonly [FileEntry, 1 | -1]> {
-    for (const [entry, sign] of this.#entries()) {
-      if (entry.kind !== "file" || !this.#isSelected(entry.path, entry)) continue;
-      const { path, link } = entry;
-      const isFurther = link !== undefined && this.#isSelected(link, entry);
-      if (!isFurther || (isMetadataPath(path) && !isMetadataPath(link))) yield [entry, sign];
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { RepoPath } from "../core/repo-path.ts";
+import type { FileGroup } from "../manifest/file-groups.ts";
 
 /** What one publish is told; paths of local directories. */
 export interface PublishOptions {
@@ -18,12 +19,14 @@ export interface PublishOptions {
   readonly crossFileSystems: boolean;
   /** Entries name user and group (numbers); undefined: as the publish before had it. */
   readonly keepsOwners: boolean | undefined;
+  /** Files whose contents lie together in new bundles. */
+  readonly groups: readonly FileGroup[];
   readonly clock: Clock;
 }
 
 export const DEFAULT_PUBLISH_OPTIONS: Pick<
   PublishOptions,
-  "swarmSizeBytes" | "deltaSize" | "lookInsideBudgetCpuSeconds" | "crossFileSystems" | "keepsOwners"
+  "swarmSizeBytes" | "deltaSize" | "lookInsideBudgetCpuSeconds" | "crossFileSystems" | "keepsOwners" | "groups"
 > = {
   swarmSizeBytes: 64 * 1024,
   deltaSize: "sqrt",
@@ -31,6 +34,7 @@ export const DEFAULT_PUBLISH_OPTIONS: Pick<
   lookInsideBudgetCpuSeconds: 120,
   crossFileSystems: false,
   keepsOwners: undefined,
+  groups: [],
 };
 
 /** Told at most about ten times a second, and once at the end of each phase. */

@@ -11,11 +11,13 @@ import type { PublishIndex } from "../store/publish-index.ts";
 import { HashedFiles } from "../store/publish-objects.ts";
 import { ContentReader } from "../store/retained-contents-reader.ts";
 import { RetainedContents } from "../store/retained-contents.ts";
+import { SettledDirectories } from "../store/settled-directories.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { BundleNumbers } from "./bundle-numbers.ts";
 import { collectGarbage, type GarbageContext, sweepOrphans } from "./collect-garbage.ts";
 import { cutRelease, type CutRelease } from "./cut-release.ts";
 import { PublisherError } from "./errors.ts";
+import { countKnown } from "./grouped-contents.ts";
 import { hashChanged } from "./hash-changed.ts";
 import { HashWorkerPool } from "./hash-worker-pool.ts";
 import { lookInside } from "./look-inside.ts";
@@ -67,6 +69,7 @@ class PublishRun {
   readonly #contents: IndexedContents;
   readonly #releases: IndexedReleases;
   readonly #pending: PendingChanges;
+  readonly #settled: SettledDirectories;
   readonly #objects: HashedFiles;
   readonly #torrents: HashedFiles;
   readonly #metadata: HashedFiles;
@@ -83,6 +86,7 @@ class PublishRun {
     this.#contents = new IndexedContents(index);
     this.#releases = new IndexedReleases(index);
     this.#pending = new PendingChanges(index);
+    this.#settled = new SettledDirectories(index, context.keepsOwners);
     this.#objects = new HashedFiles(options.workDirectory, "objects");
     this.#torrents = new HashedFiles(options.workDirectory, "torrents");
     this.#metadata = new HashedFiles(options.workDirectory, "metadata");
@@ -111,6 +115,7 @@ class PublishRun {
     const failed = await this.#settle();
     const cut = this.#isNothingNew() ? undefined : await this.#release();
     await this.#clean(wasUnclean);
+    this.#settled.settle();
     index.setMeta("unclean", 0);
     this.#progress.finish();
     return this.#outcome({ cut, hashed, failed });
@@ -132,6 +137,7 @@ class PublishRun {
         root,
         index,
         pending: this.#pending,
+        settled: this.#settled,
         crossFileSystems: options.crossFileSystems,
         keepsOwners: this.#context.keepsOwners,
         mayBeEmpty: signedRelease === 0 || signedRelease === index.appliedRelease,
@@ -165,7 +171,7 @@ class PublishRun {
 
   async #settle(): Promise<RepoPath[]> {
     const { index, options, retained } = this.#context;
-    const reader = new ContentReader(index, retained, options.treePath);
+    const reader = new ContentReader(index, { retained, treePath: options.treePath });
     const failed = await settleFailures({ index, pending: this.#pending, reader, warn: (line) => this.warn(line) });
     index.transaction(() => {
       this.#pending.mendLinks();
@@ -180,7 +186,7 @@ class PublishRun {
     await lookInside({
       index,
       contents: this.#contents,
-      reader: new ContentReader(index, retained, options.treePath),
+      reader: new ContentReader(index, { retained, treePath: options.treePath }),
       settings: { pieceLength: options.swarmSizeBytes, deltaSize: options.deltaSize },
       budgetCpuSeconds: options.lookInsideBudgetCpuSeconds,
       warn: (line) => this.warn(line),
@@ -191,6 +197,8 @@ class PublishRun {
     const { index, options, repository, signedRelease } = this.#context;
     await this.#lookInside();
     this.#progress.onPhase("manifest");
+    if (options.groups.length > 0 && countKnown(options.groups, index) === 0)
+      this.warn("no path of the groups is in TREE: paths in them begin at TREE");
     const bundleNumbers = new BundleNumbers(options.stateDirectory);
     const cut = await cutRelease({
       index,
@@ -204,6 +212,7 @@ class PublishRun {
       repositoryId: repository.repositoryId,
       passKey: repository.passKey,
       swarmSizeBytes: options.swarmSizeBytes,
+      groups: options.groups,
       previous: signedRelease,
       root: this.#rootAttributes,
       // A state directory from a backup may be behind the index.

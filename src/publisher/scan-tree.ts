@@ -1,19 +1,23 @@
 import { messageOf } from "../core/errors.ts";
 import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "../store/confined-directory.ts";
-import { orderedWalk, type WalkedEntry, type WalkedPath } from "../store/ordered-walk.ts";
+import { orderedWalkOfChanges, type SamePaths, type WalkedEntry, type WalkedPath } from "../store/ordered-walk.ts";
 import type { PendingChanges } from "../store/publish-index-pending.ts";
 import type { PublishIndex } from "../store/publish-index.ts";
 import { pathOf, type Row } from "../store/publish-index-rows.ts";
 import { ROW_KIND } from "../store/publish-index-schema.ts";
 import { fingerprintOf, inodeKey } from "../store/publish-index-stat.ts";
+import type { SettledDirectories } from "../store/settled-directories.ts";
 import { PublisherError } from "./errors.ts";
+import { OldEntries } from "./old-entries.ts";
 
 /** What a scan needs. */
 export interface ScanContext {
   readonly root: ConfinedDirectory;
   readonly index: PublishIndex;
   readonly pending: PendingChanges;
+  /** What need not be compared. */
+  readonly settled: SettledDirectories;
   readonly crossFileSystems: boolean;
   /** Entries name user and group. */
   readonly keepsOwners: boolean;
@@ -30,8 +34,9 @@ export interface ScanContext {
  * @throws PublisherError `tree-unusable` if TREE can't be read, or is empty though it was not
  */
 export async function scanTree(context: ScanContext): Promise<void> {
-  const merge = new ScanMerge(context);
-  for await (const batch of orderedWalk(context.root, context)) {
+  using old = new OldEntries(context.index);
+  const merge = new ScanMerge(context, old);
+  for await (const batch of orderedWalkOfChanges(context.root, context.settled, context)) {
     for (const walked of batch) merge.accept(walked);
     context.onScan(merge.count);
   }
@@ -40,33 +45,27 @@ export async function scanTree(context: ScanContext): Promise<void> {
 
 class ScanMerge {
   readonly #context: ScanContext;
-  readonly #old: Iterator<Row>;
-  #next: Row | undefined;
-  #nextPath: RepoPath | undefined;
+  readonly #old: OldEntries;
+  readonly #wasEmpty: boolean;
   /** First path of each inode that has several names. */
   readonly #groups = new Map<string, RepoPath>();
   /** What could not be read: nothing is known about these paths or below them. */
   readonly #unreadable = new Set<RepoPath>();
   count = 0;
 
-  constructor(context: ScanContext) {
+  constructor(context: ScanContext, old: OldEntries) {
     this.#context = context;
-    this.#old = context.index.database
-      .prepare(
-        `SELECT path, kind, stat, link, uid, c.retained_inode AS own FROM entries e
-        LEFT JOIN contents c ON c.id = e.content ORDER BY path`,
-      )
-      .iterate() as Iterator<Row>;
-    this.#advance();
+    this.#old = old;
+    this.#wasEmpty = this.#old.path === undefined;
   }
 
-  #advance(): void {
-    const step = this.#old.next();
-    this.#next = step.done === true ? undefined : step.value;
-    this.#nextPath = this.#next === undefined ? undefined : pathOf(this.#next.path);
-  }
-
-  accept(walked: WalkedPath): void {
+  accept(walked: WalkedPath | SamePaths): void {
+    if (walked.kind === "same") {
+      this.#passUpTo(walked.from);
+      this.#old.skipTo(walked.to);
+      this.count += walked.count;
+      return;
+    }
     if (walked.path === undefined) {
       throw new PublisherError("tree-unusable", `TREE can't be read: ${messageOf(unreadableError(walked))}`);
     }
@@ -78,13 +77,13 @@ class ScanMerge {
       return;
     }
     this.count++;
-    const old = this.#nextPath === walked.path ? this.#next : undefined;
+    const old = this.#old.path === walked.path ? this.#old.row : undefined;
     this.#compare(walked, old);
-    if (old !== undefined) this.#advance();
+    if (old !== undefined) this.#old.advance();
   }
 
   finish(): void {
-    const wasFull = this.#next !== undefined || !this.#context.mayBeEmpty;
+    const wasFull = !this.#wasEmpty || !this.#context.mayBeEmpty;
     if (this.count === 0 && wasFull && this.#unreadable.size === 0) {
       throw new PublisherError(
         "tree-unusable",
@@ -95,10 +94,10 @@ class ScanMerge {
   }
 
   /** Old paths before `path` (undefined: all) were not found. */
-  #passUpTo(path: RepoPath | undefined): void {
-    while (this.#nextPath !== undefined && (path === undefined || this.#nextPath < path)) {
-      this.#missing(this.#nextPath, this.#next!);
-      this.#advance();
+  #passUpTo(path: string | undefined): void {
+    while (!this.#old.isPast(path)) {
+      this.#missing(this.#old.path!, this.#old.row!);
+      this.#old.advance();
     }
   }
 
@@ -144,6 +143,7 @@ class ScanMerge {
    * own, a group of one member is made; it costs memory, nothing else.
    */
   #groupOf(walked: WalkedEntry): RepoPath | undefined {
+    this.#context.settled.leaveUnsettled(parentOf(walked.path));
     const key = inodeKey(walked.stats);
     const first = this.#groups.get(key);
     if (first === undefined) this.#groups.set(key, walked.path);

@@ -86,6 +86,7 @@ class CustomerRun {
     this.#central = new CustomerCentral(this.#clock, {
       intervalMs,
       policy: choice.kind === "policy" ? choice.policy(seededRandom(scenario.seed + 1)) : this.#oracle(),
+      random: seededRandom(scenario.seed + 2),
       ...(view === undefined ? {} : { view }),
       countsSync: choice.kind !== "policy" || choice.countsSync,
     });
@@ -122,6 +123,7 @@ class CustomerRun {
 
   #oracle(): Policy {
     return {
+      needsAll: true,
       rank: (candidates, _demand, count) => {
         const { bytes, capBytesPerSecond } = this.#asking!;
         return smallest(candidates, count, ({ id }) => this.#mirrors.get(id)!.addedSeconds(bytes, capBytesPerSecond));

@@ -9,6 +9,13 @@ interface Transfer {
   readonly onDone: () => void;
 }
 
+/** A transfer that was broken off. */
+export interface CutTransfer {
+  readonly leftBytes: number;
+  /** As it was given to {@link FluidGroup.start}. */
+  readonly onDone: () => void;
+}
+
 /** What transfers of a group have in common. */
 export interface FluidGroupOptions {
   /** Share of one transfer beside others of weight 1; say, the number of its connections. */
@@ -63,6 +70,17 @@ export class FluidGroup {
     this.#line.change();
   }
 
+  /** Breaks all transfers off at this moment; `onDone` of none of them is called. */
+  cut(): CutTransfer[] {
+    this.#line.settle();
+    const cut = this.#ends.map(({ endBytes, onDone }) => ({ leftBytes: endBytes - this.#servedBytes, onDone }));
+    this.#ends.length = 0;
+    this.#servedBytes = 0;
+    this.#leftBytes = 0;
+    this.#line.change();
+    return cut;
+  }
+
   /** Time passed at the present rate. For the line only. */
   carry(seconds: number): void {
     const served = this.rate * seconds;
@@ -102,6 +120,7 @@ export class FluidLine {
   /** By cap per weight, the lowest first: in this order caps are found to bind. */
   #groups: readonly FluidGroup[] = [];
   #settledMs: number;
+  #reservedBytesPerSecond = 0;
   #cancelNext: CancelTimer = () => undefined;
 
   constructor(clock: Clock, bytesPerSecond: number) {
@@ -126,6 +145,21 @@ export class FluidLine {
     for (const group of this.#groups) if (group.count > 0) group.carry(seconds);
   }
 
+  /** What something else takes of the line from now on; the groups share the rest. */
+  reserve(bytesPerSecond: number): void {
+    if (bytesPerSecond === this.#reservedBytesPerSecond) return;
+    this.settle();
+    this.#reservedBytesPerSecond = bytesPerSecond;
+    this.change();
+  }
+
+  /** What the open transfers would take together if the line were theirs alone. */
+  get wantedBytesPerSecond(): number {
+    let wanted = 0;
+    for (const { count, options } of this.#groups) if (count > 0) wanted += count * options.capBytesPerSecond;
+    return Math.min(wanted, this.bytesPerSecond);
+  }
+
   /** Transfers came or went: shares the line anew. For groups. */
   change(): void {
     this.#share();
@@ -136,7 +170,7 @@ export class FluidLine {
   }
 
   #share(): void {
-    let free = this.bytesPerSecond;
+    let free = Math.max(0, this.bytesPerSecond - this.#reservedBytesPerSecond);
     let weights = 0;
     for (const { count, options } of this.#groups) weights += count * options.weight;
     for (const group of this.#groups) {

@@ -17,7 +17,8 @@ export interface LinkSpeed {
   readonly delayMs: number;
 }
 
-interface Message {
+/** What was handed to a flow, as a handle to take it back. */
+export interface Message {
   readonly bytes: number;
   readonly arrive: () => void;
 }
@@ -42,6 +43,14 @@ class MessageQueue {
     return message;
   }
 
+  /** False if it is not here (any more). */
+  remove(message: Message): boolean {
+    const index = this.#messages.indexOf(message, this.#head);
+    if (index < 0) return false;
+    this.#messages.splice(index, 1);
+    return true;
+  }
+
   clear(): void {
     this.#messages.length = 0;
     this.#head = 0;
@@ -59,6 +68,8 @@ export class Flow {
   #queuedBytes = 0;
   #underWayBytes = 0;
   #isClosed = false;
+  /** Its place on the line's scale of bytes served; the line's to keep. */
+  servedBytes = 0;
   /** Called when bytes left for the network. */
   onSent: () => void = () => undefined;
 
@@ -82,13 +93,25 @@ export class Flow {
     return !this.#isEmpty && this.#underWayBytes < this.#windowBytes;
   }
 
-  send(bytes: number, arrive: () => void, { isUrgent = false }: { readonly isUrgent?: boolean } = {}): void {
-    if (this.#isClosed) return;
+  send(bytes: number, arrive: () => void, { isUrgent = false }: { readonly isUrgent?: boolean } = {}): Message {
     const message = { bytes, arrive };
-    if (this.#isEmpty && bytes <= SMALL_BYTES && this.#from.passSmall(bytes)) return this.#leave(message, 0);
+    if (this.#isClosed) return message;
+    if (this.#isEmpty && bytes <= SMALL_BYTES && this.#from.passSmall(bytes)) {
+      this.#leave(message, 0);
+      return message;
+    }
     (isUrgent ? this.#urgent : this.#queue).push(message);
     this.#queuedBytes += bytes;
     this.#from.offer(this);
+    return message;
+  }
+
+  /** Takes back what is not urgent and has not left; false if it has. */
+  withdraw(message: Message): boolean {
+    if (!this.#queue.remove(message)) return false;
+    this.#queuedBytes -= message.bytes;
+    this.onSent();
+    return true;
   }
 
   /** What was handed over is lost; what is under way too. */
@@ -133,8 +156,8 @@ export class Flow {
 }
 
 /**
- * A host's line, up and down apart. What goes up is served connection by connection in turn, message by message, so flows
- * share it fairly; what comes down queues, and a full window stops its sender, so that the time of a line is not wasted on
+ * A host's line, up and down apart. What goes up is the connection's that got least so far, so flows share it fairly
+ * in bytes, as TCP does, and requests and haves cost a flow next to nothing of its share of blocks (start-time fair queueing); what comes down queues, and a full window stops its sender, so that the time of a line is not wasted on
  * a receiver that is busy.
  */
 export class SimLink {
@@ -143,8 +166,8 @@ export class SimLink {
   /** Everything that ever left and arrived, without the framing below the payload. */
   sentBytes = 0;
   receivedBytes = 0;
-  readonly #ready: Flow[] = [];
-  readonly #isWaiting = new Set<Flow>();
+  readonly #waiting = new Set<Flow>();
+  #servedBytes = 0;
   #upFreeMs = 0;
   #downFreeMs = 0;
   #isBusy = false;
@@ -156,15 +179,16 @@ export class SimLink {
 
   /** A flow has something to send. */
   offer(flow: Flow): void {
-    if (this.#isWaiting.has(flow) || !flow.isReady) return;
-    this.#isWaiting.add(flow);
-    this.#ready.push(flow);
+    if (this.#waiting.has(flow) || !flow.isReady) return;
+    this.#waiting.add(flow);
+    // Who comes back after a pause starts level with the others.
+    flow.servedBytes = Math.max(flow.servedBytes, this.#servedBytes);
     if (!this.#isBusy) this.#serve();
   }
 
   /** A small message passes without a turn if nothing waits. */
   passSmall(bytes: number): boolean {
-    if (this.#isBusy || this.#ready.length > 0) return false;
+    if (this.#isBusy || this.#waiting.size > 0) return false;
     this.#upFreeMs = Math.max(this.#upFreeMs, this.clock.monotonicMs()) + this.#upMs(bytes);
     this.sentBytes += bytes;
     return true;
@@ -182,18 +206,29 @@ export class SimLink {
   }
 
   #serve(): void {
-    const flow = this.#ready.shift();
+    const flow = this.#next();
     this.#isBusy = flow !== undefined;
     if (flow === undefined) return;
-    this.#isWaiting.delete(flow);
-    if (!flow.isReady) return this.#serve();
     const message = flow.takeNext();
+    this.#servedBytes = flow.servedBytes;
+    flow.servedBytes += message.bytes;
     const nowMs = this.clock.monotonicMs();
     this.#upFreeMs = Math.max(this.#upFreeMs, nowMs) + this.#upMs(message.bytes);
     this.sentBytes += message.bytes;
     const serviceMs = this.#upFreeMs - nowMs;
     flow.leaving(message, serviceMs);
     this.clock.schedule(serviceMs, () => this.#served(flow));
+  }
+
+  /** The flow that got least; of like ones who waited longest. */
+  #next(): Flow | undefined {
+    let next: Flow | undefined;
+    for (const flow of this.#waiting) {
+      if (!flow.isReady) this.#waiting.delete(flow);
+      else if (next === undefined || flow.servedBytes < next.servedBytes) next = flow;
+    }
+    if (next !== undefined) this.#waiting.delete(next);
+    return next;
   }
 
   #served(flow: Flow): void {

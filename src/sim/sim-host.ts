@@ -77,6 +77,10 @@ export class SimHost {
       patience: options.patience ?? MIRROR_PATIENCE,
       ownId: peerId,
       sites: this.sites,
+      defer: (act) => {
+        clock.owe();
+        queueMicrotask(act);
+      },
       onUploaded: (bytes, to) => {
         this.uploadedBytes += bytes;
         if (!this.sites.isNear(to)) this.border.uploadedBytes += bytes;

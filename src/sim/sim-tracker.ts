@@ -125,6 +125,7 @@ function announceOf({
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    volatileQuotaBytes: undefined,
     expectedMs: undefined,
     border,
     transfers: undefined,

@@ -1,7 +1,8 @@
 import { Bitfield } from "../core/bitfield.ts";
 import type { BlockRequest, PeerWire, PeerWireListener } from "../swarm/wire/peer-wire.ts";
+import { AskedRequests } from "../swarm/wire/asked-requests.ts";
 import { RequestBook } from "../swarm/wire/request-book.ts";
-import { Flow, type SimLink } from "./network.ts";
+import { Flow, type Message, type SimLink } from "./network.ts";
 
 /** Below so many queued bytes a wire tells that it drained: what net/ does. */
 const LOW_MARK_BYTES: number = 128 * 1024;
@@ -45,8 +46,10 @@ export class SimWire implements PeerWire {
   requestedBytes = 0;
   readonly #local: WireEnd;
   readonly #flow: Flow;
-  readonly #asked: RequestBook;
+  readonly #asked: AskedRequests;
   readonly #incoming: RequestBook;
+  /** Blocks on their way, by what they answer. */
+  readonly #given = new Map<string, Message>();
   #listener: PeerWireListener | undefined;
   #other!: SimWire;
   #isClosed = false;
@@ -55,7 +58,7 @@ export class SimWire implements PeerWire {
     const { local, remote } = ends;
     this.#local = local;
     this.#flow = new Flow(local.link, remote.link);
-    this.#asked = new RequestBook(pieceLength, Infinity);
+    this.#asked = new AskedRequests(pieceLength);
     this.#incoming = new RequestBook(pieceLength, MAX_INCOMING_REQUESTS);
     this.peerId = remote.peerId;
     this.remoteHost = remote.host;
@@ -109,7 +112,7 @@ export class SimWire implements PeerWire {
     const other = this.#other;
     this.#send(5, (to) => {
       to.onChoke();
-      if (!this.supportsFast) for (const request of other.#asked.drain()) to.onReject(request);
+      if (!this.supportsFast) for (const request of other.#asked.choked()) to.onReject(request);
     });
     for (const request of rejected) this.#reject(request);
   }
@@ -137,10 +140,10 @@ export class SimWire implements PeerWire {
   /** BEP 6: a cancelled request is answered too, by a reject. */
   sendCancel(request: BlockRequest): void {
     const { piece, offset, lengthBytes } = request;
-    this.#asked.take(piece, offset, lengthBytes);
+    this.#asked.cancel(request);
     const other = this.#other;
     this.#sendUrgent(17, (to) => {
-      if (!other.#incoming.take(piece, offset, lengthBytes)) return;
+      if (!other.#incoming.take(piece, offset, lengthBytes) && !other.#withdraw(request)) return;
       other.#reject(request);
       to.onCancel(request);
     });
@@ -151,10 +154,13 @@ export class SimWire implements PeerWire {
     const sent = this.#local.tamper === undefined ? bytes : this.#local.tamper(bytes.slice());
     if (sent === undefined) return;
     const other = this.#other;
-    this.#send(13 + sent.length, (to) => {
+    const name = nameOf({ piece, offset, lengthBytes: sent.length });
+    const message = this.#send(13 + sent.length, (to) => {
+      this.#given.delete(name);
       other.#local.onPayload?.(this.#local.peerId, sent.length);
-      if (other.#asked.take(piece, offset, sent.length)) to.onBlock(piece, offset, sent);
+      if (other.#asked.takeBlock(piece, offset, sent.length) === "open") to.onBlock(piece, offset, sent);
     });
+    if (message !== undefined) this.#given.set(name, message);
   }
 
   sendReject(request: BlockRequest): void {
@@ -195,11 +201,19 @@ export class SimWire implements PeerWire {
     });
   }
 
+  /** A block that waits for the line is taken back. */
+  #withdraw(request: BlockRequest): boolean {
+    const message = this.#given.get(nameOf(request));
+    if (message === undefined || !this.#flow.withdraw(message)) return false;
+    this.#acceptedBytes -= message.bytes;
+    return this.#given.delete(nameOf(request));
+  }
+
   #reject(request: BlockRequest): void {
     if (!this.supportsFast) return;
     const other = this.#other;
     this.#send(17, (to) => {
-      if (other.#asked.take(request.piece, request.offset, request.lengthBytes)) to.onReject(request);
+      if (other.#asked.takeReject(request) === "open") to.onReject(request);
     });
   }
 
@@ -208,8 +222,8 @@ export class SimWire implements PeerWire {
     this.#send(bytes, deliver, { isUrgent: true });
   }
 
-  #send(bytes: number, deliver: (to: PeerWireListener) => void, { isUrgent = false } = {}): void {
-    if (this.#isClosed) return;
+  #send(bytes: number, deliver: (to: PeerWireListener) => void, { isUrgent = false } = {}): Message | undefined {
+    if (this.#isClosed) return undefined;
     this.#acceptedBytes += bytes;
     const arrive = (): void => {
       const other = this.#other;
@@ -217,6 +231,10 @@ export class SimWire implements PeerWire {
       other.receivedBytes += bytes;
       if (other.#listener !== undefined) deliver(other.#listener);
     };
-    this.#flow.send(bytes, arrive, { isUrgent });
+    return this.#flow.send(bytes, arrive, { isUrgent });
   }
+}
+
+function nameOf({ piece, offset, lengthBytes }: BlockRequest): string {
+  return `${piece} ${offset} ${lengthBytes}`;
 }

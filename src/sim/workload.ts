@@ -20,10 +20,11 @@ const MB = 1e6;
 
 /**
  * What the PRsync paper's customers fetched: 71 % of the bytes are images, 23 % update packages, and most transfers are of
- * small files. Sizes are ours: images uniform around a CD, packages and the rest log-normal.
+ * small files. Sizes are ours: images uniform around a CD, as wide as half of the paper's customers' waits (8 to 15 minutes)
+ * lie apart on an idle line; packages and the rest log-normal.
  */
 export const PAPER_MIX: readonly FileKind[] = [
-  uniformKind("image", 0.71, [200 * MB, 1100 * MB]),
+  uniformKind("image", 0.71, [300 * MB, 850 * MB]),
   logNormalKind("package", 0.23, 4 * MB),
   logNormalKind("other", 0.06, 3 * MB),
 ];
@@ -43,7 +44,7 @@ function logNormalKind(name: string, shareOfBytes: number, meanBytes: number): F
 }
 
 /** Standard normal, after Box and Muller. */
-function normal(random: Random): number {
+export function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 

@@ -344,6 +344,7 @@ class Activation {
     try {
       this.#takeName(there, path, () => directory.rename(temporary, path, { into: this.#destination }));
     } catch (error) {
+      if (isSystemError(error, "ENOENT")) assertStaged(directory, temporary, error);
       if (options.isRemovable) directory.unlink(temporary);
       throw error;
     }
@@ -362,6 +363,13 @@ class Activation {
     this.#failed.add(path);
     this.#failures.push({ path, error });
   }
+}
+
+/** @throws StoreError `staged-missing` */
+function assertStaged(directory: ConfinedDirectory, path: RepoPath, cause: unknown): void {
+  if (directory.lstat(path) !== undefined) return;
+  const told = `somebody removed "${directory.rootPath}/${displayPath(path)}" before it was put in its place; the next run fetches it again`;
+  throw new StoreError("staged-missing", told, { cause });
 }
 
 function isSameInode(a: fs.BigIntStats | undefined, b: fs.BigIntStats | undefined): boolean {

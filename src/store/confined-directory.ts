@@ -93,9 +93,14 @@ export class ConfinedDirectory implements Disposable {
 
   /** @throws StoreError `root-replaced` if another directory (or none) now stands where this one was opened */
   assertRootInPlace(): void {
-    const stat = fs.statSync(this.rootPath, { bigint: true, throwIfNoEntry: false });
-    if (stat?.dev === this.device && stat.ino === this.inode) return;
+    if (this.isRootInPlace()) return;
     throw new StoreError("root-replaced", `directory "${this.rootPath}" was moved or replaced while in use`);
+  }
+
+  /** Whether the root stands where it was opened. */
+  isRootInPlace(): boolean {
+    const stat = fs.statSync(this.rootPath, { bigint: true, throwIfNoEntry: false });
+    return stat?.dev === this.device && stat.ino === this.inode;
   }
 
   /** @throws StoreError `root-unusable` if nothing could be renamed from here to there */

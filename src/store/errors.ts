@@ -5,12 +5,14 @@ export type StoreErrorCode =
   | "no-procfs"
   | "root-unusable"
   | "root-replaced"
+  | "temp-dir-unusable"
   | "not-a-file"
   | "disk-full"
   | "disk-read-only"
   | "disk-failed"
   | "state-unsafe"
   | "state-busy"
+  | "staging-removed"
   | "staged-missing"
   | "staged-changed"
   | "staging-thread-failed"
@@ -60,4 +62,10 @@ export function withShownPath(error: unknown, path: string): unknown {
   error.message = `${reason}, ${String(error.syscall)} "${shown}"`;
   error.path = shown;
   return error;
+}
+
+/** A system error of a call on an open file, which names none ("EISDIR: illegal operation on a directory, read"), with the path; anything else as it is. */
+export function namingPath(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !("syscall" in error) || "path" in error) return error;
+  return Object.assign(error, { message: `${error.message} "${path}"`, path });
 }

@@ -2,9 +2,12 @@ import { open } from "node:fs/promises";
 import { pipeline, Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { ChunkReader } from "./chunk-reader.ts";
+import { namingPath } from "./errors.ts";
 import { hasZstdFrame, zstdFrame } from "./zstd-frames.ts";
 
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 64 * 1024;
+/** Buffers that are dropped count for little when the garbage collector decides, so many small ones go sooner than a few large. */
+const UNPACKED_BYTES = 32 * 1024;
 const GZIP_MAGIC = 0x1f8b;
 
 /** The bytes of a log, and how they ended. */
@@ -28,7 +31,9 @@ async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
   for (;;) {
     // A buffer of its own each time: an unpacking thread may still read the last one.
     const buffer = Buffer.allocUnsafe(READ_BYTES);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null).catch((error: unknown) => {
+      throw namingPath(error, path);
+    });
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
   }
@@ -53,10 +58,10 @@ function unpacked(chunks: AsyncIterable<Uint8Array>): LogSource {
 async function* unpack(reader: ChunkReader): AsyncGenerator<Uint8Array> {
   const head = await reader.peek(2);
   if (head.length === 2 && head.readUInt16BE(0) === GZIP_MAGIC)
-    yield* through(reader.rest(), createGunzip({ chunkSize: READ_BYTES }));
+    yield* through(reader.rest(), createGunzip({ chunkSize: UNPACKED_BYTES }));
   else {
     while (await hasZstdFrame(reader))
-      yield* through(zstdFrame(reader), createZstdDecompress({ chunkSize: READ_BYTES }));
+      yield* through(zstdFrame(reader), createZstdDecompress({ chunkSize: UNPACKED_BYTES }));
     // No frame at all, or what follows the last one.
     yield* reader.rest();
   }

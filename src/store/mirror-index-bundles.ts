@@ -88,6 +88,17 @@ export class BundleRecords {
     }));
   }
 
+  /** All content tables, by number of the bundle and in their order; read to the end or left before anything is written. */
+  *contents(): Generator<BundlePlace & { readonly content: ContentId }> {
+    const rows = this.#database.prepare(
+      "SELECT bundle, ordinal, content, length FROM bundle_contents ORDER BY bundle, ordinal",
+    );
+    for (const { bundle, ordinal, content, length } of rows.iterate()) {
+      const id = contentIdOf(content as Uint8Array);
+      yield { bundle: Number(bundle), ordinal: Number(ordinal), content: id, lengthBytes: Number(length) };
+    }
+  }
+
   /** The place in the newest bundle (as far as their tables are known) that holds a content; undefined if none does. */
   newestPlaceOf(content: ContentId): BundlePlace | undefined {
     const row = this.#newestPlace.get(Buffer.from(content, "hex"));

@@ -35,6 +35,10 @@ export class RecompressionRecords {
     return row === undefined ? undefined : parseRecompression(row.line as string);
   }
 
+  isEmpty(): boolean {
+    return this.#database.prepare("SELECT 1 FROM recompressions LIMIT 1").get() === undefined;
+  }
+
   /** A content that a verified file of DEST has and that unpacks to `inner`. */
   packedFor(inner: ContentId): PackedContent | undefined {
     const row = this.#packed.get(Buffer.from(inner, "hex"));

@@ -80,7 +80,7 @@ export class MirrorIndex implements Disposable {
 
   /**
    * All or nothing, and a thousand times faster than single writes. Inside another transaction it just belongs to that.
-   * `act` must not be asynchronous.
+   * A power cut may undo the last ones. `act` must not be asynchronous.
    */
   transaction<Result>(act: () => Result): Result {
     if (this.#database.isTransaction) return act();
@@ -95,9 +95,22 @@ export class MirrorIndex implements Disposable {
     }
   }
 
+  /**
+   * As {@link transaction}, and no power cut undoes it or what was written before. For notes of what is owed, before what
+   * they speak of is changed. Not inside another transaction.
+   */
+  durably(act: () => void): void {
+    this.#database.exec("PRAGMA synchronous = FULL");
+    try {
+      this.transaction(act);
+    } finally {
+      this.#database.exec("PRAGMA synchronous = NORMAL");
+    }
+  }
+
   /** Records the release on its way, durably; all its chunks must have been put. Replaces another one. */
   setNextRelease(version: ManifestVersion): void {
-    this.#withFullSync(() => this.transaction(() => this.manifest.setNext(version)));
+    this.durably(() => this.manifest.setNext(version));
   }
 
   /**
@@ -114,16 +127,6 @@ export class MirrorIndex implements Disposable {
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
-    } finally {
-      this.#database.exec("PRAGMA synchronous = NORMAL");
-    }
-  }
-
-  /** Other transactions may be undone by a power cut, in order. */
-  #withFullSync(act: () => void): void {
-    this.#database.exec("PRAGMA synchronous = FULL");
-    try {
-      act();
     } finally {
       this.#database.exec("PRAGMA synchronous = NORMAL");
     }

@@ -1,10 +1,12 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { lstat } from "node:fs/promises";
+import { type BigIntStats, readdirSync, readlinkSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { isSystemError } from "../core/errors.ts";
 import { RESERVED_TOP_LEVEL_NAME, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory, PinnedDirectory } from "./confined-directory.ts";
+import { DirectoryDigest, NO_RELEASED_KIND } from "./directory-digest.ts";
 import { withShownPath } from "./errors.ts";
+import { ROW_KIND } from "./publish-index-schema.ts";
+import { type Look, lookAtNames, LookError } from "./look-at-names.ts";
 
 /** One thing found below the root. */
 export interface WalkedEntry {
@@ -31,6 +33,28 @@ export interface UnreadablePath {
 
 export type WalkedPath = WalkedEntry | UnreadablePath;
 
+/**
+ * Paths from one on and up to another (excluded; undefined: up to the end) that are as they were when their directory got
+ * the digest that is known of it. Nothing else is said of them.
+ */
+export interface SamePaths {
+  readonly kind: "same";
+  readonly from: string;
+  readonly to: string | undefined;
+  /** Of the paths in such a range of this directory: told with one range of each directory. */
+  readonly count: number;
+}
+
+/** Directories whose children need no comparison as long as they give a known digest. */
+export interface KnownDirectories {
+  /** Of {@link DirectoryDigest}. */
+  readonly salt: number;
+  /** @param directory "" is the root */
+  digestOf(directory: string): Uint8Array | undefined;
+  /** A directory will be reported in full: its digest is not known or another now, or it can't be read. */
+  onReported(directory: string): void;
+}
+
 export interface WalkOptions {
   /** Enter directories on other file systems too; without it such a mount point is reported, not entered. */
   readonly crossFileSystems?: boolean;
@@ -39,25 +63,32 @@ export interface WalkOptions {
 interface OpenDirectory {
   readonly prefix: string;
   readonly pinned: PinnedDirectory;
-  /** All names, ascending. */
-  readonly names: readonly string[];
+  /** Ascending. All names, or only those of directories once these are `same`. */
+  names: readonly string[];
   /** Index of the name whose turn it is. */
   next: number;
-  /** Outcome of the looks at the names from {@link firstLooked} on; undefined for what vanished. */
-  looked: readonly (WalkedPath | undefined)[];
+  /** Looks at the names from {@link firstLooked} on. */
+  looked: readonly Look[];
   firstLooked: number;
   /** Directories that were reported and are still to be entered. The last one always comes first (see below). */
   readonly toEnter: string[];
+  /** While it is found out whether the children are as they were. */
+  check: DirectoryCheck | undefined;
+  /** Set once they are: what was not passed yet begins here. */
+  same: { from: string; count: number } | undefined;
+}
+
+interface DirectoryCheck {
+  readonly known: Uint8Array;
+  readonly digest: DirectoryDigest;
+  readonly directories: string[];
 }
 
 const BATCH_ENTRIES = 512;
 /** Names looked at ahead of their turn; also the most looks in flight on a slow disk. */
 const LOOKS_AHEAD = 128;
-/**
- * From a warm cache a look takes about 4 µs and the thread pool would cost five times that; on a disk that has to
- * seek, looks in parallel win and the event loop must not wait. So: at once while it goes fast, else in parallel.
- */
-const SYNCHRONOUS_BUDGET_MS = 5;
+/** The event loop gets a turn at least so often. */
+const MAX_TURN_MS = 20;
 
 /**
  * Everything below a directory in the manifest's order, so that it can be merged with an index in one pass and without a look-up
@@ -65,34 +96,60 @@ const SYNCHRONOUS_BUDGET_MS = 5;
  * names of the directories on the way to the current one, nothing else. A directory that can't be read is reported twice: at its
  * own place, and as unreadable when it would be entered.
  */
-export async function* orderedWalk(
+export function orderedWalk(
   root: ConfinedDirectory,
   options: WalkOptions = {},
 ): AsyncGenerator<readonly WalkedPath[], void> {
-  using walk = new OrderedWalk(root, options.crossFileSystems === true);
+  // Without known directories nothing can be the same.
+  return walk(root, options, undefined) as AsyncGenerator<readonly WalkedPath[], void>;
+}
+
+/** {@link orderedWalk} that tells only ranges of paths where directories are as they are known. Looks at each name all the same. */
+export function orderedWalkOfChanges(
+  root: ConfinedDirectory,
+  known: KnownDirectories,
+  options: WalkOptions = {},
+): AsyncGenerator<readonly (WalkedPath | SamePaths)[], void> {
+  return walk(root, options, known);
+}
+
+async function* walk(
+  root: ConfinedDirectory,
+  options: WalkOptions,
+  known: KnownDirectories | undefined,
+): AsyncGenerator<readonly (WalkedPath | SamePaths)[], void> {
+  using ordered = new OrderedWalk(root, options.crossFileSystems === true, known);
+  let turnMs = performance.now();
   for (;;) {
-    if (walk.isToLook) await walk.lookAhead();
-    if (!walk.step()) break;
-    if (walk.batch.length < BATCH_ENTRIES) continue;
-    yield walk.takeBatch();
-    await setImmediate();
+    if (ordered.isToLook) {
+      await ordered.lookAhead();
+      if (performance.now() - turnMs > MAX_TURN_MS) {
+        await setImmediate();
+        turnMs = performance.now();
+      }
+      continue;
+    }
+    if (!ordered.step()) break;
+    if (ordered.batch.length >= BATCH_ENTRIES) yield ordered.takeBatch();
   }
-  if (walk.batch.length > 0) yield walk.takeBatch();
+  if (ordered.batch.length > 0) yield ordered.takeBatch();
 }
 
 class OrderedWalk implements Disposable {
   readonly #root: ConfinedDirectory;
   readonly #crossFileSystems: boolean;
+  readonly #known: KnownDirectories | undefined;
   readonly #open: OpenDirectory[] = [];
-  batch: WalkedPath[] = [];
+  batch: (WalkedPath | SamePaths)[] = [];
 
-  constructor(root: ConfinedDirectory, crossFileSystems: boolean) {
+  constructor(root: ConfinedDirectory, crossFileSystems: boolean, known: KnownDirectories | undefined) {
     this.#root = root;
     this.#crossFileSystems = crossFileSystems;
+    this.#known = known;
     this.#enter("");
   }
 
-  takeBatch(): readonly WalkedPath[] {
+  takeBatch(): readonly (WalkedPath | SamePaths)[] {
     const batch = this.batch;
     this.batch = [];
     return batch;
@@ -101,17 +158,51 @@ class OrderedWalk implements Disposable {
   /** True if {@link lookAhead} must come before the next {@link step}. */
   get isToLook(): boolean {
     const directory = this.#open.at(-1);
-    return directory !== undefined && directory.next === directory.firstLooked + directory.looked.length;
+    if (directory === undefined || directory.same !== undefined) return false;
+    if (directory.check !== undefined) return true;
+    const { next, names, firstLooked, looked } = directory;
+    return next < names.length && next === firstLooked + looked.length;
   }
 
   /** Looks at the next names of the current directory. */
   async lookAhead(): Promise<void> {
     const directory = this.#open.at(-1)!;
     const names = directory.names.slice(directory.next, directory.next + LOOKS_AHEAD);
-    const looked = lookAtOnce(directory, names);
-    if (looked.length < names.length) looked.push(...(await lookInParallel(directory, names.slice(looked.length))));
-    directory.looked = looked;
-    directory.firstLooked = directory.next;
+    const looked = await lookAtNames(directory.pinned.procPath, names);
+    if (directory.check !== undefined) {
+      this.#check(directory, directory.check, looked);
+    } else {
+      directory.looked = looked;
+      directory.firstLooked = directory.next;
+    }
+  }
+
+  /** With the last names it is known whether a directory is the same; if not, it begins anew. */
+  #check(directory: OpenDirectory, check: DirectoryCheck, looks: readonly Look[]): void {
+    const isWhole = looks.every((look, i) => this.#addTo(check, directory.names[directory.next + i]!, look));
+    directory.next += looks.length;
+    if (isWhole && directory.next < directory.names.length) return;
+    directory.check = undefined;
+    if (isWhole && check.digest.finish().equals(check.known)) {
+      directory.same = { from: directory.prefix, count: directory.names.length };
+      directory.names = check.directories;
+    } else {
+      this.#known!.onReported(directoryOf(directory.prefix));
+    }
+    directory.next = 0;
+  }
+
+  /** False if nothing can be said of the directory then. */
+  #addTo(check: DirectoryCheck, name: string, look: Look): boolean {
+    if (look === undefined || look instanceof LookError) return false;
+    const kind = kindOf(Number(look.mode) & KIND_MASK);
+    if (kind === "other" || (kind === "directory" && !this.#isToEnter(look))) {
+      check.digest.add(name, NO_RELEASED_KIND, look);
+    } else {
+      check.digest.add(name, ROW_KIND[kind], look);
+      if (kind === "directory") check.directories.push(name);
+    }
+    return true;
   }
 
   /**
@@ -125,17 +216,41 @@ class OrderedWalk implements Disposable {
     const name = directory.names[directory.next];
     const toEnter = directory.toEnter.at(-1);
     if (toEnter !== undefined && (name === undefined || `${toEnter}/` < name)) {
+      const path = directory.prefix + toEnter;
       directory.toEnter.pop();
-      this.#enter(directory.prefix + toEnter);
+      this.#passSame(directory, `${path}/`, afterAllBelow(path));
+      this.#enter(path);
     } else if (name === undefined) {
+      this.#passSame(directory, afterAllBelow(directoryOf(directory.prefix)), undefined);
       this.#open.pop()!.pinned[Symbol.dispose]();
+    } else if (directory.same !== undefined) {
+      directory.toEnter.push(name);
+      directory.next++;
     } else {
-      const found = directory.looked[directory.next++ - directory.firstLooked];
-      if (found === undefined) return true;
-      this.batch.push(found);
-      if (found.kind === "directory" && this.#isToEnter(found.stats)) directory.toEnter.push(name);
+      this.#report(directory, name, directory.looked[directory.next++ - directory.firstLooked]);
     }
     return true;
+  }
+
+  #report(directory: OpenDirectory, name: string, look: Look): void {
+    if (look === undefined) return;
+    const path = directory.prefix + name;
+    if (look instanceof LookError) {
+      this.batch.push(unreadable(path, look.error));
+      return;
+    }
+    const found = walkedPath(path, directory.pinned.procPath + name, look);
+    if (found === undefined) return;
+    this.batch.push(found);
+    if (found.kind === "directory" && this.#isToEnter(look)) directory.toEnter.push(name);
+  }
+
+  /** All that lies before `to` is the same or was told by itself; what comes next begins at `next`. */
+  #passSame({ same }: OpenDirectory, to: string | undefined, next: string | undefined): void {
+    if (same === undefined) return;
+    this.batch.push({ kind: "same", from: same.from, to, count: same.count });
+    same.count = 0;
+    same.from = next ?? same.from;
   }
 
   /** @param path "" is the root */
@@ -144,13 +259,23 @@ class OrderedWalk implements Disposable {
     try {
       pinned = this.#root.pinDirectory(path === "" ? undefined : (path as RepoPath));
       const found = readdirSync(`${pinned.procPath}.`, { encoding: "latin1" });
-      const names = path === "" ? found.filter((name) => name !== RESERVED_TOP_LEVEL_NAME) : found;
-      const prefix = path === "" ? "" : `${path}/`;
-      this.#open.push({ prefix, pinned, names: names.sort(), next: 0, looked: [], firstLooked: 0, toEnter: [] });
+      const all = path === "" ? found.filter((name) => name !== RESERVED_TOP_LEVEL_NAME) : found;
+      const [prefix, names] = [path === "" ? "" : `${path}/`, all.sort()];
+      const check = this.#checkOf(path);
+      this.#open.push({
+        ...{ prefix, pinned, names, check, next: 0, looked: [], firstLooked: 0, toEnter: [], same: undefined },
+      });
+      if (check === undefined) this.#known?.onReported(path);
     } catch (error) {
       pinned?.[Symbol.dispose]();
+      this.#known?.onReported(path);
       if (path === "" || !isSystemError(error, "ENOENT")) this.batch.push(unreadable(path, error));
     }
+  }
+
+  #checkOf(path: string): DirectoryCheck | undefined {
+    const known = this.#known?.digestOf(path);
+    return known && { known, digest: new DirectoryDigest(this.#known!.salt), directories: [] };
   }
 
   #isToEnter(stats: BigIntStats): boolean {
@@ -162,44 +287,19 @@ class OrderedWalk implements Disposable {
   }
 }
 
-type LookedIn = Pick<OpenDirectory, "prefix" | "pinned">;
-
-/** Outcomes for the first names: for fewer than all if the budget of time was used up. */
-function lookAtOnce({ prefix, pinned }: LookedIn, names: readonly string[]): (WalkedPath | undefined)[] {
-  const looked: (WalkedPath | undefined)[] = [];
-  const start = performance.now();
-  for (const name of names) {
-    if (looked.length % 16 === 15 && performance.now() - start > SYNCHRONOUS_BUDGET_MS) break;
-    const leaf = Buffer.from(pinned.procPath + name, "latin1");
-    try {
-      looked.push(walkedPath(prefix + name, leaf, lstatSync(leaf, { bigint: true, throwIfNoEntry: false })));
-    } catch (error) {
-      looked.push(unreadable(prefix + name, error));
-    }
-  }
-  return looked;
+function directoryOf(prefix: string): string {
+  return prefix.slice(0, -1);
 }
 
-function lookInParallel(
-  { prefix, pinned }: LookedIn,
-  names: readonly string[],
-): Promise<readonly (WalkedPath | undefined)[]> {
-  return Promise.all(
-    names.map(async (name) => {
-      const leaf = Buffer.from(pinned.procPath + name, "latin1");
-      try {
-        return walkedPath(prefix + name, leaf, await lstat(leaf, { bigint: true }));
-      } catch (error) {
-        return isSystemError(error, "ENOENT") ? undefined : unreadable(prefix + name, error);
-      }
-    }),
-  );
+/** The lowest path that comes after all below a directory ("" is the root: undefined): "0" follows "/". */
+function afterAllBelow(directory: string): string | undefined {
+  return directory === "" ? undefined : `${directory}0`;
 }
 
 const KIND_MASK = 0o170000;
 
-function walkedPath(path: string, leaf: Buffer, stats: BigIntStats | undefined): WalkedEntry | undefined {
-  if (stats === undefined) return undefined;
+/** @param leaf where it can be reached, latin1 */
+function walkedPath(path: string, leaf: string, stats: BigIntStats): WalkedEntry | undefined {
   const bits = Number(stats.mode);
   const kind = kindOf(bits & KIND_MASK);
   const entry = { path: path as RepoPath, kind, size: Number(stats.size), mode: bits & 0o7777, stats };
@@ -222,9 +322,9 @@ function kindOf(bits: number): WalkedEntry["kind"] {
 }
 
 /** Undefined if the symlink vanished or became something else since it was looked at. */
-function targetOf(leaf: Buffer): string | undefined {
+function targetOf(leaf: string): string | undefined {
   try {
-    return readlinkSync(leaf, { encoding: "latin1" });
+    return readlinkSync(Buffer.from(leaf, "latin1"), { encoding: "latin1" });
   } catch (error) {
     if (isSystemError(error, "ENOENT", "EINVAL")) return undefined;
     throw error;

@@ -2,7 +2,7 @@ import { repoPathBytes, type RepoPath } from "../core/repo-path.ts";
 import type { ContentId } from "../core/content-id.ts";
 import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { PublishIndex } from "./publish-index.ts";
-import { ENTRY_COLUMNS, entryOfRow, hexBlob, pathOf } from "./publish-index-rows.ts";
+import { ENTRY_COLUMNS, entryOfRow, hexBlob, pathOf, type Row } from "./publish-index-rows.ts";
 import { ROW_KIND } from "./publish-index-schema.ts";
 
 const FROM = `SELECT ${ENTRY_COLUMNS} FROM entries e LEFT JOIN contents c ON c.id = e.content`;
@@ -38,25 +38,32 @@ export function fileFromLookup(index: PublishIndex): (content: ContentId) => Fil
  * that of the children, not of the whole subtree.
  */
 export function childrenLookup(index: PublishIndex): (directory: RepoPath | undefined) => Entry[] {
-  const statement = index.database.prepare(`${FROM} WHERE path >= ? AND path < ? ORDER BY path`);
-  return (directory) => {
+  const rowsOf = childRows(index, FROM);
+  return (directory) => [...rowsOf(directory)].map(entryOfRow);
+}
+
+/**
+ * {@link childrenLookup} with rows of one's own.
+ * @param from what to select, with a column `path`, and of which tables
+ */
+export function childRows(index: PublishIndex, from: string): (directory: RepoPath | undefined) => Generator<Row> {
+  const statement = index.database.prepare(`${from} WHERE path >= ? AND path < ? ORDER BY path`);
+  return function* (directory) {
     const prefix = directory === undefined ? "" : `${directory}/`;
     // "0" follows "/". A name has at most 255 bytes, so no path at the top reaches the end.
     const end = directory === undefined ? Buffer.alloc(300, 0xff) : repoPathBytes(`${directory}0` as RepoPath);
-    const children: Entry[] = [];
-    for (let from: string | undefined = prefix; from !== undefined;) {
+    for (let next: string | undefined = prefix; next !== undefined;) {
       let jump: string | undefined;
-      for (const row of statement.iterate(repoPathBytes(from as RepoPath), end)) {
+      for (const row of statement.iterate(repoPathBytes(next as RepoPath), end)) {
         const path = pathOf(row.path);
         const slash = path.indexOf("/", prefix.length);
-        if (slash < 0) children.push(entryOfRow(row));
+        if (slash < 0) yield row;
         else {
           jump = `${path.slice(0, slash)}0`;
           break;
         }
       }
-      from = jump;
+      next = jump;
     }
-    return children;
   };
 }

@@ -1,5 +1,5 @@
 import type { StatementSync } from "node:sqlite";
-import { repoPathBytes, type RepoPath } from "../core/repo-path.ts";
+import { parentOf, repoPathBytes, type RepoPath } from "../core/repo-path.ts";
 import type { PublishIndex } from "./publish-index.ts";
 import { entryOfRow, optionalBlob, pathOf, type Row } from "./publish-index-rows.ts";
 import { ROW_KIND } from "./publish-index-schema.ts";
@@ -63,18 +63,23 @@ export class PendingChanges {
   readonly #upsert: StatementSync;
   readonly #complete: StatementSync;
   readonly #completeGroup: StatementSync;
+  readonly #forgetDigest: StatementSync;
+  /** Of the path put last: paths come directory by directory. */
+  #lastDirectory: RepoPath | undefined | null = null;
 
   constructor(index: PublishIndex) {
     this.#index = index;
     const { database } = index;
     this.#generation = Number(database.prepare("SELECT max(generation) AS last FROM pending").get()!.last ?? 0) + 1;
     this.#upsert = database.prepare(UPSERT);
+    this.#forgetDigest = database.prepare("DELETE FROM directories WHERE path = ?");
     const set = "UPDATE pending SET content = ?, mode = ?, mtime = ?, size = ?, stat = ?";
     this.#complete = database.prepare(`${set} WHERE path = ?`);
     this.#completeGroup = database.prepare(`${set} WHERE link = ? AND stat = ? AND kind = ${ROW_KIND.file}`);
   }
 
   put(scanned: ScannedPath): void {
+    this.#forgetDigestAbove(scanned.path);
     this.#upsert.run({
       path: repoPathBytes(scanned.path),
       kind: ROW_KIND[scanned.kind],
@@ -102,8 +107,17 @@ export class PendingChanges {
   }
 
   #putBare(path: RepoPath, kind: number, failure: string | null): void {
+    this.#forgetDigestAbove(path);
     const nothing = { mode: null, mtime: null, size: null, target: null, link: null, stat: null, uid: null, gid: null };
     this.#upsert.run({ ...nothing, path: repoPathBytes(path), kind, generation: this.#generation, failure });
+  }
+
+  /** The directory of a path that may change must be compared in full next time, whatever becomes of this publish. */
+  #forgetDigestAbove(path: RepoPath): void {
+    const directory = parentOf(path);
+    if (directory === this.#lastDirectory) return;
+    this.#lastDirectory = directory;
+    this.#forgetDigest.run(optionalBlob(directory ?? ""));
   }
 
   /**
@@ -195,7 +209,8 @@ export class PendingChanges {
   /** Drops rows that change nothing; their stat goes to the entry. */
   dropUnchanged(): void {
     const { database } = this.#index;
-    database.exec(`UPDATE entries AS e SET stat = p.stat FROM pending p WHERE p.path = e.path AND ${IS_SAME};
+    database.exec(`UPDATE entries SET stat = (SELECT p.stat FROM pending p WHERE p.path = entries.path)
+        WHERE path IN (SELECT p.path FROM pending p CROSS JOIN entries e ON e.path = p.path WHERE ${IS_SAME});
       DELETE FROM pending AS p WHERE EXISTS(SELECT 1 FROM entries e WHERE e.path = p.path AND ${IS_SAME})`);
   }
 
@@ -233,16 +248,19 @@ export class PendingChanges {
   }
 }
 
+// `pending` is small and `entries` large. Left to itself SQLite may walk all entries for a join: CROSS means its order, as a sub-select does.
+
 /** A file that is the same and was scanned all the same, for its owners, is not read again. */
-const TAKE_UNCHANGED = `UPDATE pending SET content = e.content FROM entries e WHERE e.path = pending.path AND e.stat = pending.stat
-  AND pending.kind = ${ROW_KIND.file} AND e.kind = ${ROW_KIND.file} AND pending.content IS NULL AND failure IS NULL`;
+const TAKE_UNCHANGED = `UPDATE pending SET content = (SELECT e.content FROM entries e
+    WHERE e.path = pending.path AND e.stat = pending.stat AND e.kind = ${ROW_KIND.file})
+  WHERE kind = ${ROW_KIND.file} AND content IS NULL AND failure IS NULL`;
 
 /**
  * A path that is new, with inode, size, mtime and ctime of one that is gone: a directory above it was renamed, which changes
  * nothing of the file itself. (A rename of the file changes its ctime: it is read again.)
  */
 const TAKE_MOVED = `CREATE TEMP TABLE gone(stat TEXT PRIMARY KEY, content INTEGER) WITHOUT ROWID;
-  INSERT OR IGNORE INTO gone SELECT e.stat, e.content FROM pending p JOIN entries e ON e.path = p.path
+  INSERT OR IGNORE INTO gone SELECT e.stat, e.content FROM pending p CROSS JOIN entries e ON e.path = p.path
     WHERE p.kind = ${ROW_KIND.removed} AND e.kind = ${ROW_KIND.file} AND e.stat IS NOT NULL AND e.content IS NOT NULL;
   UPDATE pending SET content = (SELECT g.content FROM gone g WHERE g.stat = pending.stat)
     WHERE kind = ${ROW_KIND.file} AND content IS NULL AND failure IS NULL AND stat IN (SELECT stat FROM gone);

@@ -28,6 +28,13 @@ export interface PreparedRelease {
   readonly objects: Iterable<string>;
 }
 
+/** Contents whose bundle one release made, and that are shorter than `belowBytes` and no shorter than half of it. */
+export interface ReleaseBytes {
+  readonly release: number;
+  readonly belowBytes: number;
+  readonly bytes: number;
+}
+
 /** A content that lies in no bundle yet. */
 export interface UnplacedContent {
   readonly contentRow: number;
@@ -70,6 +77,18 @@ export class IndexedReleases {
     return row === undefined ? undefined : bundleRowOf(row);
   }
 
+  /** Of contents that files of the applied release have; one look at each content. */
+  bytesByRelease(): ReleaseBytes[] {
+    const rows = this.#index.database.prepare(`SELECT b.release AS release, CAST(log2(c.size) AS INTEGER) AS exponent,
+      total(c.size) AS bytes FROM contents c JOIN bundles b ON b.number = c.bundle
+      WHERE c.dropped_release IS NULL AND c.since_release IS NOT NULL GROUP BY b.release, exponent`);
+    return rows.all().map(({ release, exponent, bytes }) => ({
+      release: Number(release),
+      belowBytes: 2 ** (Number(exponent) + 1),
+      bytes: Number(bytes),
+    }));
+  }
+
   highestBundleNumber(): number {
     const row = this.#index.database.prepare("SELECT max(number) AS n FROM bundles").get()!;
     return Math.max(Number(row.n ?? 0), this.#metadata.highestNumber());
@@ -101,6 +120,19 @@ export class IndexedReleases {
       SELECT content FROM pending WHERE content IS NOT NULL
       UNION SELECT content FROM entries e WHERE content IS NOT NULL
       AND NOT EXISTS(SELECT 1 FROM pending p WHERE p.path = e.path))`);
+    return Number(row.get()!.n);
+  }
+
+  /** By how much {@link countNextContents} will be more than the applied release's contents, at the cost of what is pending. */
+  contentsGrowth(): number {
+    const row = this.#index.database.prepare(`WITH
+      next(content) AS MATERIALIZED (SELECT DISTINCT content FROM pending WHERE content IS NOT NULL),
+      past(content) AS MATERIALIZED (SELECT DISTINCT e.content FROM pending p CROSS JOIN entries e ON e.path = p.path
+        WHERE e.content IS NOT NULL)
+      SELECT (SELECT count(*) FROM next WHERE NOT EXISTS(SELECT 1 FROM entries e WHERE e.content = next.content))
+        - (SELECT count(*) FROM past WHERE content NOT IN (SELECT content FROM next)
+          AND NOT EXISTS(SELECT 1 FROM entries e WHERE e.content = past.content
+            AND NOT EXISTS(SELECT 1 FROM pending p WHERE p.path = e.path))) AS n`);
     return Number(row.get()!.n);
   }
 
@@ -207,7 +239,7 @@ export class IndexedReleases {
     this.#index.transaction(() => {
       const { database } = this.#index;
       database.exec(`CREATE TEMP TABLE touched(content INTEGER PRIMARY KEY);
-        INSERT OR IGNORE INTO touched SELECT e.content FROM entries e JOIN pending p ON p.path = e.path
+        INSERT OR IGNORE INTO touched SELECT e.content FROM pending p CROSS JOIN entries e ON e.path = p.path
           WHERE e.content IS NOT NULL;
         UPDATE contents SET since_release = ${number} WHERE id IN (SELECT content FROM pending)
           AND NOT EXISTS(SELECT 1 FROM entries e WHERE e.content = contents.id);

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** Raised when a table changes its meaning; an index of another version is rebuilt, since all of it can be. */
-export const PUBLISH_INDEX_VERSION = 6;
+export const PUBLISH_INDEX_VERSION = 7;
 
 /** Values of the column `kind`: an entry's kind, or (in `pending` only) the removal of the path. */
 export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as const;
@@ -11,6 +11,8 @@ export const ROW_KIND = { file: 0, directory: 1, symlink: 2, removed: 9 } as con
  *
  * - `entries`: the manifest of the applied release; `stat` is what the path looked like when its content was read
  *   (publish-index-stat.ts), NULL if the path must be read again; `uid` and `gid` are NULL where releases have no owners.
+ * - `directories`: SHA-256 over names and stats of all children of a directory ("" is the top) as `entries` has them
+ *   (settled-directories.ts). A directory with a path in `pending` has none.
  * - `pending`: what the next release changes, and the cache of hashes of a publish that was interrupted.
  * - `contents`: every content that is live or retained. `bundle`, `ordinal`: where it lies; `retained`: stat of the
  *   copy under contents/, NULL if there is none; `since_release`: from it on every release up to the applied one has it as a
@@ -28,6 +30,7 @@ CREATE TABLE entries(path BLOB PRIMARY KEY, kind INTEGER NOT NULL, mode INTEGER,
   content INTEGER, target BLOB, link BLOB, stat TEXT, uid INTEGER, gid INTEGER) WITHOUT ROWID;
 CREATE INDEX entries_content ON entries(content) WHERE content IS NOT NULL;
 CREATE INDEX entries_link ON entries(link) WHERE link IS NOT NULL;
+CREATE TABLE directories(path BLOB PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending(path BLOB PRIMARY KEY, kind INTEGER NOT NULL, mode INTEGER, mtime TEXT, size INTEGER,
   content INTEGER, target BLOB, link BLOB, stat TEXT, uid INTEGER, gid INTEGER, generation INTEGER NOT NULL,
   failure TEXT) WITHOUT ROWID;

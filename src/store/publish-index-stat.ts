@@ -25,6 +25,12 @@ export function fingerprintOf(stats: InodeStat): StatFingerprint {
   return `${stats.ino}.${stats.size}.${stats.mtimeNs}.${stats.ctimeNs}` as StatFingerprint;
 }
 
+/** What {@link fingerprintOf} was made of. */
+export function factsOf(stat: StatFingerprint): Pick<InodeStat, "ino" | "size" | "mtimeNs" | "ctimeNs"> {
+  const [ino, size, mtimeNs, ctimeNs] = stat.split(".") as [string, string, string, string];
+  return { ino: BigInt(ino), size: BigInt(size), mtimeNs: BigInt(mtimeNs), ctimeNs: BigInt(ctimeNs) };
+}
+
 /** The key of a hard-link group: all paths of one inode share it. */
 export function inodeKey(stats: { readonly dev: bigint; readonly ino: bigint }): string {
   return `${stats.dev}.${stats.ino}`;

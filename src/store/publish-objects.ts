@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { isSystemError } from "../core/errors.ts";
 import { DurabilityBatch } from "./durability.ts";
@@ -80,6 +80,16 @@ export class HashedFiles {
   /** Undefined if there is none, or if `name` is no hash. */
   async read(name: string): Promise<Uint8Array | undefined> {
     return isHash(name) ? readFileIfExists(this.#pathOf(name)) : undefined;
+  }
+
+  /** {@link read} where one small file after the other is needed and nobody waits. */
+  readSync(name: string): Uint8Array | undefined {
+    try {
+      return readFileSync(this.#pathOf(name));
+    } catch (error) {
+      if (isSystemError(error, "ENOENT")) return undefined;
+      throw error;
+    }
   }
 
   async remove(name: string): Promise<void> {

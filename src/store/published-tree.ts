@@ -3,21 +3,27 @@ import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { decompressZstd } from "../codec/zstd.ts";
 import { RECORD_BYTES, parseContentTable } from "../manifest/content-table.ts";
+import type { BundleRow } from "../manifest/bundle-list.ts";
 import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
 import { parseRelease, type Release } from "../manifest/release.ts";
 import { readFileIfExists } from "./durable-file.ts";
 import { StoreError } from "./errors.ts";
+import type { FileTable } from "./file-table.ts";
+import { readFileTable } from "./file-table-reading.ts";
 import { IndexedContents, type IndexedPlace } from "./publish-index-contents.ts";
 import { childrenLookup, entryLookup, fileFromLookup } from "./publish-index-entries.ts";
 import { IndexedRecompressions } from "./publish-index-recompressions.ts";
 import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
-import { IndexedReleases } from "./publish-index-release.ts";
+import { IndexedReleases, type ReleaseBytes } from "./publish-index-release.ts";
 import { PublishIndex } from "./publish-index.ts";
 import { HashedFiles } from "./publish-objects.ts";
+import { type IndexedPieces, PublishedPieces } from "./published-pieces.ts";
 import { PublishedMetadataBundle } from "./published-metadata-bundle.ts";
 import { ContentReader, type OpenedContent } from "./retained-contents-reader.ts";
 import { RetainedContents } from "./retained-contents.ts";
+import { type BundleContents, SmallCopies } from "./small-copies.ts";
+import { SmallReads } from "./small-reads.ts";
 import { UnpackedContents } from "./unpacked-contents.ts";
 
 /** Where a published tree lies. */
@@ -49,6 +55,8 @@ interface OpenIndex {
   readonly contents: IndexedContents;
   readonly reader: ContentReader;
   readonly retained: RetainedContents;
+  readonly smallReads: SmallReads;
+  readonly smallCopies: WeakMap<BundleContents, SmallCopies>;
   readonly unpacked: UnpackedContents;
   readonly entry: (path: RepoPath) => Entry | undefined;
   readonly fileFrom: (content: ContentId) => FileEntry | undefined;
@@ -64,6 +72,8 @@ export class PublishedTreeReader implements Disposable {
   readonly #objects: HashedFiles;
   readonly #torrents: HashedFiles;
   readonly #metadata: HashedFiles;
+  readonly #pieces: PublishedPieces;
+  readonly #end = new AbortController();
   #open: OpenIndex | undefined;
   #release: Release | undefined;
   #bundleNumbers: ReadonlyMap<number, string> = new Map();
@@ -73,6 +83,7 @@ export class PublishedTreeReader implements Disposable {
     this.#objects = new HashedFiles(place.workDirectory, "objects");
     this.#torrents = new HashedFiles(place.workDirectory, "torrents");
     this.#metadata = new HashedFiles(place.workDirectory, "metadata");
+    this.#pieces = new PublishedPieces({ objects: this.#objects, torrents: this.#torrents });
   }
 
   /** Works before the first publish too: there is no release then. @throws StoreError `index-too-new` */
@@ -114,6 +125,11 @@ export class PublishedTreeReader implements Disposable {
     return this.#open?.entry(path);
   }
 
+  /** All files of the shown release ({@link readFileTable}); it goes on beside everything else. */
+  readFileTable(): Promise<FileTable | undefined> {
+    return readFileTable(this.#place.workDirectory, this.#end.signal);
+  }
+
   /** The first file of the release in the order of content ids, from this one on; one of its paths. */
   fileFrom(content: ContentId): FileEntry | undefined {
     return this.#open?.fileFrom(content);
@@ -129,9 +145,38 @@ export class PublishedTreeReader implements Disposable {
     return (await this.#open?.reader.open(content)) ?? (this.#open && openInner(content, this.#open.unpacked));
   }
 
+  /**
+   * All of a small content of a bundle at once (at most {@link SmallReads.MAX_BYTES}). Undefined says nothing: ask
+   * {@link openContent} then.
+   */
+  readSmall(bundle: BundleContents, ordinal: number, lengthBytes: number): Uint8Array | undefined {
+    if (this.#open === undefined || lengthBytes > SmallReads.MAX_BYTES) return undefined;
+    let copies = this.#open.smallCopies.get(bundle);
+    if (copies === undefined) this.#open.smallCopies.set(bundle, (copies = new SmallCopies(bundle, this.#open)));
+    return copies.read(ordinal, lengthBytes);
+  }
+
   /** Where a content of the release lies; undefined for one without bytes and one that is unknown. */
   placeOf(content: ContentId): IndexedPlace | undefined {
     return this.#open?.contents.place(content);
+  }
+
+  /** Bytes per piece of the bundle that a content of the release lies in; undefined if it lies in none. */
+  pieceLengthOf(content: ContentId): number | undefined {
+    const place = this.placeOf(content);
+    return place && this.#bundleNumbered(place.bundle)?.pieceLength;
+  }
+
+  /** Of a content of the release; undefined if it lies in no bundle. */
+  async pieceHashes(content: ContentId): Promise<IndexedPieces | undefined> {
+    const place = this.placeOf(content);
+    const bundle = place && this.#bundleNumbered(place.bundle);
+    return bundle && this.#pieces.read(bundle, place.ordinal);
+  }
+
+  #bundleNumbered(number: number): BundleRow | undefined {
+    const infoHash = this.#bundleNumbers.get(number);
+    return infoHash === undefined ? undefined : this.#open?.releases.bundle(infoHash);
   }
 
   /** zstd frame by the SHA-256 of its plain bytes. */
@@ -188,6 +233,11 @@ export class PublishedTreeReader implements Disposable {
     return this.#bundleNumbers;
   }
 
+  /** Contents that files of the release have, by the release that made their bundle and by powers of two of their length. */
+  bytesByRelease(): readonly ReleaseBytes[] {
+    return this.#open?.releases.bytesByRelease() ?? [];
+  }
+
   /** A file of the TUF metadata, by the name under which it is served. */
   async tufFile(name: string): Promise<Uint8Array | undefined> {
     return TUF_NAME.test(name) ? readFileIfExists(`${this.#place.stateDirectory}/tuf/${name}`) : undefined;
@@ -201,6 +251,7 @@ export class PublishedTreeReader implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#end.abort();
     this.#close();
   }
 }
@@ -209,11 +260,14 @@ function openIndex(place: PublishedTreePlace): OpenIndex | undefined {
   const index = PublishIndex.openForReading(place.workDirectory);
   if (index === undefined) return undefined;
   const retained = RetainedContents.open(place.workDirectory);
-  const reader = new ContentReader(index, retained, place.treePath);
+  const smallReads = new SmallReads();
+  const reader = new ContentReader(index, { retained, treePath: place.treePath, smallReads });
   const recompressions = new IndexedRecompressions(index);
   return {
     index,
     retained,
+    smallReads,
+    smallCopies: new WeakMap(),
     releases: new IndexedReleases(index),
     metadataBundles: new IndexedMetadataBundles(index),
     contents: new IndexedContents(index),

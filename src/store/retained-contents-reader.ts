@@ -106,15 +106,19 @@ export class ContentReader {
   readonly #contents: IndexedContents;
   readonly #retained: RetainedContents;
   readonly #treePath: string;
-  readonly #smallReads = new SmallReads();
+  readonly #smallReads: SmallReads;
   /** Copies that were (or are being) hashed because their stat was not the recorded one, the oldest first. */
   readonly #rechecked = new Map<ContentId, Recheck>();
 
-  constructor(index: PublishIndex, retained: RetainedContents, treePath: string) {
+  constructor(
+    index: PublishIndex,
+    on: { readonly retained: RetainedContents; readonly treePath: string; readonly smallReads?: SmallReads },
+  ) {
     this.#index = index;
     this.#contents = new IndexedContents(index);
-    this.#retained = retained;
-    this.#treePath = treePath;
+    this.#retained = on.retained;
+    this.#treePath = on.treePath;
+    this.#smallReads = on.smallReads ?? new SmallReads();
   }
 
   /** Undefined if nothing on disk has exactly these bytes any more. */

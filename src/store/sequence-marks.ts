@@ -1,16 +1,23 @@
 import type { DatabaseSync } from "node:sqlite";
 
-/** Volunteers number their requests by wall-clock milliseconds: one write per volunteer in ten minutes. */
+/** Volunteers number their requests by wall-clock milliseconds: what is written ahead lasts for ten minutes. */
 const JUMP = 600_000;
+
+interface Mark {
+  readonly highest: number;
+  readonly bound: number;
+}
 
 /**
  * The highest sequence number per volunteer. On disk stands an upper bound that is ahead of what was seen: after a crash
  * a replay is never accepted, at the price of one "stale-sequence" answer per volunteer.
+ *
+ * Bounds are raised for all together: each write waits for the disk, and all requests with it.
  */
 export class SequenceMarks {
   readonly #database: DatabaseSync;
   /** What was seen in this process, and the bound on disk. */
-  readonly #marks = new Map<string, { highest: number; bound: number }>();
+  readonly #marks = new Map<string, Mark>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -20,23 +27,45 @@ export class SequenceMarks {
     return this.#mark(id).highest;
   }
 
-  /** True if it had to be written to disk. `sequence` is above {@link highest}. */
-  note(id: string, sequence: number): boolean {
-    const mark = this.#mark(id);
-    mark.highest = sequence;
-    this.#marks.set(id, mark);
-    if (sequence <= mark.bound) return false;
-    mark.bound = Math.min(sequence + JUMP, Number.MAX_SAFE_INTEGER);
-    this.#save(id, mark.bound);
-    return true;
+  /** Whether {@link raise} must come before {@link note}. */
+  mustRaise(id: string, sequence: number): boolean {
+    return sequence > this.#mark(id).bound;
+  }
+
+  /** Whether somebody may pass its bound within the next five minutes. */
+  get isRaiseDue(): boolean {
+    return this.#marks.values().some(({ highest, bound }) => isNear(highest, bound));
+  }
+
+  /**
+   * Writes new bounds where these numbers, or what was seen of others, come near the old ones.
+   *
+   * @returns to be called once they are on disk
+   */
+  raise(least: ReadonlyMap<string, number>): () => void {
+    const raised = new Map<string, Mark>();
+    for (const id of new Set([...this.#marks.keys(), ...least.keys()])) {
+      const { highest, bound } = this.#mark(id);
+      const expected = Math.max(highest, least.get(id) ?? 0);
+      if (isNear(expected, bound)) raised.set(id, { highest, bound: aheadOf(expected) });
+    }
+    this.#write(raised, ({ bound }) => bound);
+    return () => {
+      for (const [id, mark] of raised) this.#marks.set(id, mark);
+    };
+  }
+
+  /** `sequence` is above {@link highest}, and no bound must be raised for it. */
+  note(id: string, sequence: number): void {
+    this.#marks.set(id, { highest: sequence, bound: this.#mark(id).bound });
   }
 
   /** At an orderly end: the exact numbers, so that nobody meets a stale answer after it. */
   saveExactly(): void {
-    for (const [id, { highest }] of this.#marks) this.#save(id, highest);
+    this.#write(this.#marks, ({ highest }) => highest);
   }
 
-  #mark(id: string): { highest: number; bound: number } {
+  #mark(id: string): Mark {
     const known = this.#marks.get(id);
     if (known !== undefined) return known;
     const row = this.#database.prepare("SELECT upper_bound FROM sequences WHERE id = ?").get(id);
@@ -44,11 +73,18 @@ export class SequenceMarks {
     return { highest: bound, bound };
   }
 
-  #save(id: string, bound: number): void {
-    this.#database
-      .prepare(
-        "INSERT INTO sequences (id, upper_bound) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET upper_bound = excluded.upper_bound",
-      )
-      .run(id, bound);
+  #write(marks: ReadonlyMap<string, Mark>, numberOf: (mark: Mark) => number): void {
+    const statement = this.#database.prepare(
+      "INSERT INTO sequences (id, upper_bound) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET upper_bound = excluded.upper_bound",
+    );
+    for (const [id, mark] of marks) statement.run(id, numberOf(mark));
   }
+}
+
+function aheadOf(sequence: number): number {
+  return Math.min(sequence + JUMP, Number.MAX_SAFE_INTEGER);
+}
+
+function isNear(sequence: number, bound: number): boolean {
+  return bound < Math.min(sequence + JUMP / 2, Number.MAX_SAFE_INTEGER);
 }

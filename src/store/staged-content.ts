@@ -29,7 +29,7 @@ export interface ReceivedPiece {
   /** Offset in the content. */
   readonly start: number;
   readonly lengthBytes: number;
-  /** Disjoint; their memory is given away. */
+  /** Disjoint. Their memory is given away, but for a whole content of at most {@link SMALL_FILE_BYTES}. */
   readonly received: readonly ReceivedBytes[];
   readonly expected: ExpectedHash;
 }

@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads";
+import { runSmallFiles, type SmallFileBatch, type SmallFileOutcomes } from "./small-file-batch.ts";
 import { StagingTaskRunner, type StagingTask, type StagingTaskResult } from "./staging-task.ts";
 
 /** System errors lose code and number on the way between threads, so these travel apart. */
@@ -10,15 +11,36 @@ export interface StagingTaskFailure {
 
 export type StagingAnswer = { readonly result: StagingTaskResult } | { readonly failure: StagingTaskFailure };
 
+/** What a thread is given at a time. */
+export interface StagingWork {
+  readonly small: SmallFileBatch | undefined;
+  readonly tasks: readonly StagingTask[];
+}
+
+export interface StagingAnswers {
+  readonly small: SmallFileOutcomes<StagingTaskFailure> | undefined;
+  readonly tasks: readonly StagingAnswer[];
+}
+
 const runner = new StagingTaskRunner();
+
+function failureOf(error: unknown): StagingTaskFailure {
+  const { message, code, errno } = error as NodeJS.ErrnoException;
+  return { message, code, errno };
+}
 
 function answer(task: StagingTask): StagingAnswer {
   try {
     return { result: runner.run(task) };
   } catch (error) {
-    const { message, code, errno } = error as NodeJS.ErrnoException;
-    return { failure: { message, code, errno } };
+    return { failure: failureOf(error) };
   }
 }
 
-parentPort?.on("message", (tasks: readonly StagingTask[]) => parentPort?.postMessage(tasks.map(answer)));
+parentPort?.on("message", ({ small, tasks }: StagingWork) => {
+  const answers: StagingAnswers = {
+    small: small && runSmallFiles(small, runner, failureOf),
+    tasks: tasks.map(answer),
+  };
+  parentPort?.postMessage(answers);
+});

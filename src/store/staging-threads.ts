@@ -2,7 +2,8 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { StoreError } from "./errors.ts";
 import { StagingTaskRunner, type StagingTask, type StagingTaskResult } from "./staging-task.ts";
-import type { StagingAnswer } from "./staging-thread.ts";
+import { BATCH_BYTES, isSmallWhole, packSmallFiles, unpackOutcomes } from "./small-file-batch.ts";
+import type { StagingAnswers, StagingWork } from "./staging-thread.ts";
 
 /** More only fight for the disk. */
 const MAX_THREADS: number = Math.min(4, availableParallelism());
@@ -15,14 +16,20 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+type SmallWaiting = Waiting & { readonly task: Extract<StagingTask, { kind: "whole" }> };
+
 /**
  * One thread. What comes while it is busy waits and then travels together: a message wakes the thread, which costs more
- * than many of the tasks. Answers come in order.
+ * than many of the tasks. Small files go before the rest, which keeps its order; answers come in the order of what was sent.
  */
 class StagingThread {
   readonly #worker: Worker;
   #sent: readonly Waiting[] | undefined;
   #waiting: Waiting[] = [];
+  #isScheduled = false;
+  readonly #waitingSmall: SmallWaiting[] = [];
+  /** Only one batch is on its way. */
+  #memory: SharedArrayBuffer | undefined;
   #failure: StoreError | undefined;
   pendingCount = 0;
   /** Called when the last pending task is done. */
@@ -31,7 +38,7 @@ class StagingThread {
   constructor() {
     this.#worker = startStagingThread();
     this.#worker.unref();
-    this.#worker.on("message", (answers: readonly StagingAnswer[]) => this.#settle(answers));
+    this.#worker.on("message", (answers: StagingAnswers) => this.#settle(answers));
     this.#worker.on("error", (cause) => this.fail(cause));
     this.#worker.on("exit", (code) => this.fail(new Error(`exit code ${code}`)));
   }
@@ -40,14 +47,18 @@ class StagingThread {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
       if (this.pendingCount++ === 0) this.#worker.ref();
-      this.#waiting.push({ task, resolve, reject });
-      if (this.#waiting.length === 1 && this.#sent === undefined) setImmediate(() => this.#send());
+      if (isSmallWhole(task)) this.#waitingSmall.push({ task, resolve, reject });
+      else this.#waiting.push({ task, resolve, reject });
+      if (this.#sent !== undefined || this.#isScheduled) return;
+      this.#isScheduled = true;
+      setImmediate(() => this.#send());
     });
   }
 
   fail(cause: unknown): void {
     this.#failure ??= new StoreError("staging-thread-failed", "a thread that stages contents died", { cause });
-    for (const { reject } of [...(this.#sent ?? []), ...this.#waiting]) reject(this.#failure);
+    const lost = [...(this.#sent ?? []), ...this.#waitingSmall.splice(0), ...this.#waiting];
+    for (const { reject } of lost) reject(this.#failure);
     this.#sent = undefined;
     this.#waiting = [];
     this.pendingCount = 0;
@@ -60,20 +71,39 @@ class StagingThread {
   }
 
   #send(): void {
-    const batch = this.#waiting;
-    if (batch.length === 0) return;
+    this.#isScheduled = false;
+    if (this.#waiting.length + this.#waitingSmall.length === 0) return;
+    const small = this.#takeSmall();
+    const others = this.#waiting;
     this.#waiting = [];
-    this.#sent = batch;
-    const tasks = batch.map(({ task }) => task);
-    this.#worker.postMessage(tasks, tasks.flatMap(ownMemoryOf));
+    this.#sent = [...small, ...others];
+    const tasks = others.map(({ task }) => task);
+    const packed = (): StagingWork["small"] =>
+      packSmallFiles(
+        small.map(({ task }) => task),
+        (this.#memory ??= new SharedArrayBuffer(BATCH_BYTES)),
+      );
+    const work: StagingWork = { small: small.length === 0 ? undefined : packed(), tasks };
+    this.#worker.postMessage(work, tasks.flatMap(ownMemoryOf));
   }
 
-  #settle(answers: readonly StagingAnswer[]): void {
+  /** As many small files as fit into a batch. */
+  #takeSmall(): readonly SmallWaiting[] {
+    let [count, room] = [0, BATCH_BYTES];
+    for (; count < this.#waitingSmall.length; count++) {
+      room -= this.#waitingSmall[count]!.task.bytes.length;
+      if (room < 0) break;
+    }
+    return this.#waitingSmall.splice(0, count);
+  }
+
+  #settle({ small, tasks }: StagingAnswers): void {
     const batch = this.#sent ?? [];
     this.#sent = undefined;
     this.#send();
     this.pendingCount -= batch.length;
     if (this.pendingCount === 0) this.#worker.unref();
+    const answers = [...(small === undefined ? [] : unpackOutcomes(small)), ...tasks];
     batch.forEach(({ resolve, reject }, index) => {
       const answer = answers[index]!;
       if ("result" in answer) resolve(answer.result);
@@ -85,8 +115,8 @@ class StagingThread {
 
 /**
  * Hashes and writes staged contents on other threads, so that neither a slow disk nor a hash holds the event loop. What
- * is little is done at once, on the spot. The memory of bytes that are handed over moves to the other thread: it must not be
- * shared (as that of a pool is), nor be used afterwards.
+ * is little is done at once, on the spot. The memory of bytes that are handed over moves to the other thread, but for whole
+ * small contents: it must not be shared (as that of a pool is), nor be used afterwards.
  */
 export class StagingThreads {
   readonly #threads: StagingThread[] = [];

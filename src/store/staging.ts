@@ -1,16 +1,17 @@
 import * as fs from "node:fs";
 import { isSystemError } from "../core/errors.ts";
-import { type ContentId, parseContentId } from "../core/content-id.ts";
+import type { ContentId } from "../core/content-id.ts";
 import { isSameMtime } from "../core/time.ts";
 import { joinPath, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory } from "./confined-directory.ts";
-import { DescriptorCache, type PinnedDescriptor } from "./descriptor-cache.ts";
+import type { PinnedDescriptor } from "./descriptor-cache.ts";
 import { StoreError } from "./errors.ts";
 import { makePrivate, OWN_DIRECTORY } from "./own-directory.ts";
 import { type FileStat, fileStatOf } from "./file-stat.ts";
 import { cloneFile, cloneSparsely, fsyncFile } from "./file-copy.ts";
 import { ReadyCopies } from "./ready-copies.ts";
-import { LazyPart, type PartMaker } from "./lazy-part.ts";
+import { LazyPart } from "./lazy-part.ts";
+import { missingPart, PartFiles } from "./part-files.ts";
 import { SmallReads } from "./small-reads.ts";
 import { writeSparseSync } from "./sparse-write.ts";
 import { StagedContent } from "./staged-content.ts";
@@ -18,12 +19,8 @@ import { type LeftLink, type LinkSource, StagedLinks } from "./staged-links.ts";
 import type { PartAttributes } from "./staging-task.ts";
 import { StagingThreads } from "./staging-threads.ts";
 
-const STAGING_DIRECTORY = joinPath(OWN_DIRECTORY, "staging");
-const INNER_DIRECTORY = joinPath(OWN_DIRECTORY, "inner");
-const PART_SUFFIX = ".part";
-const PART_NAME = /^([0-9a-f]{64})\.part$/;
-/** Descriptors of parts kept open between calls. */
-const MAX_OPEN_PARTS = 256;
+/** Of the areas, in DEST/.prsync or in a directory of ours elsewhere. */
+export const AREA_NAMES = ["staging", "inner"] as const;
 
 /** A part that an earlier run (or this one) left. */
 export interface StagedPart {
@@ -42,7 +39,7 @@ export interface FinalAttributes {
 }
 
 /**
- * `DEST/.prsync/staging` (0700): contents on their way into DEST, each in one file `HEX.part` named by the content, so
+ * `DEST/.prsync/staging` (0700), or elsewhere (see `StagingPlaces`): contents on their way into DEST, each in one file `HEX.part` named by the content, so
  * that the next run finds it whatever path wanted it. On the file system of DEST, so that placing is a rename.
  * Which bytes of a part are verified is kept by the index, not here.
  *
@@ -53,56 +50,58 @@ export class StagingArea implements Disposable {
   readonly directory: ConfinedDirectory;
   /** Blocks of zeros stay holes (rsync --sparse). */
   readonly isSparse: boolean;
-  readonly #parts = new DescriptorCache(MAX_OPEN_PARTS);
+  readonly #parts: PartFiles;
   readonly #links: StagedLinks;
   /** Copies for calls of {@link prepare} to come that keep the part. */
   readonly copies: ReadyCopies;
   readonly #threads = new StagingThreads();
   readonly #smallReads = new SmallReads();
-  /** Contents that may have a part: those that lay here and those made since. Others need no look at the disk. */
-  readonly #made = new Set<ContentId>();
-  /** Mode and mtime of parts that got theirs with their bytes. */
-  readonly #finished = new Map<ContentId, PartAttributes>();
-  /** One for all parts: there may be millions on their way. */
-  readonly #maker: PartMaker = {
-    make: (content, lengthBytes) => this.#create(content, lengthBytes),
-    pin: (content) => this.#pinExisting(content),
-    replace: (content) => this.#replace(content),
-    finished: (content, attributes) => void this.#finished.set(content, attributes),
-    unfinished: (content) => void this.#finished.delete(content),
-  };
   #temporaries = 0;
 
   private constructor(directory: ConfinedDirectory, isSparse: boolean) {
     this.directory = directory;
     this.isSparse = isSparse;
+    this.#parts = new PartFiles(directory);
     this.#links = new StagedLinks(directory);
     this.copies = new ReadyCopies(directory, (content) => this.#clone(content));
   }
 
-  /** Makes the area below `destination` if it is not there and removes unfinished copies of earlier runs. */
-  static open(destination: ConfinedDirectory, options: { readonly isSparse?: boolean } = {}): StagingArea {
-    return StagingArea.#openAt(STAGING_DIRECTORY, destination, options.isSparse);
+  /**
+   * Makes the area in DEST/.prsync, or in a `place` of ours elsewhere, if it is not there and removes unfinished copies of earlier runs.
+   * @throws StoreError `root-unusable` if it is on another file system than DEST
+   */
+  static open(
+    destination: ConfinedDirectory,
+    options: { readonly isSparse?: boolean; readonly place?: ConfinedDirectory | undefined } = {},
+  ): StagingArea {
+    return StagingArea.#openAt("staging", destination, options);
   }
 
   /**
-   * An area of its own, `DEST/.prsync/inner`, for inner contents: no other run goes on with them, so what one left is removed.
+   * An area of its own, `inner`, for inner contents: no other run goes on with them, so what one left is removed.
    * That needs no index, which can't be opened on a disk that they fill.
    */
-  static openInner(destination: ConfinedDirectory): StagingArea {
-    const area = StagingArea.#openAt(INNER_DIRECTORY, destination);
+  static openInner(destination: ConfinedDirectory, place?: ConfinedDirectory): StagingArea {
+    const area = StagingArea.#openAt("inner", destination, { place });
     area.discardAll();
     return area;
   }
 
-  static #openAt(path: RepoPath, destination: ConfinedDirectory, isSparse = false): StagingArea {
-    for (const each of [OWN_DIRECTORY, path]) makePrivate(destination, each);
-    const area = new StagingArea(destination.openBelow(path), isSparse);
+  static #openAt(
+    name: (typeof AREA_NAMES)[number],
+    destination: ConfinedDirectory,
+    { isSparse = false, place }: { readonly isSparse?: boolean; readonly place?: ConfinedDirectory | undefined },
+  ): StagingArea {
+    if (place === undefined) makePrivate(destination, OWN_DIRECTORY);
+    const path = joinPath(place === undefined ? OWN_DIRECTORY : undefined, name);
+    const around = place ?? destination;
+    makePrivate(around, path);
+    const area = new StagingArea(around.openBelow(path), isSparse);
     area.directory.assertSameFileSystemAs(destination);
     for (const name of area.#names()) {
-      const part = PART_NAME.exec(name)?.[1];
+      const part = PartFiles.contentOf(name);
       const link = StagedLinks.contentOf(name);
-      if (part !== undefined) area.#made.add(parseContentId(part));
+      if (part !== undefined) area.#parts.addLeft(part);
       else if (link !== undefined) area.#links.addLeft(link);
       else area.directory.unlink(joinPath(undefined, name));
     }
@@ -120,7 +119,7 @@ export class StagingArea implements Disposable {
    */
   stageLink(content: ContentId, source: LinkSource): FileStat | undefined {
     const stat = this.#links.make(content, source);
-    if (stat !== undefined) this.#discardPart(content);
+    if (stat !== undefined) this.#parts.discard(content);
     return stat;
   }
 
@@ -136,20 +135,20 @@ export class StagingArea implements Disposable {
    */
   stage(content: ContentId, lengthBytes: number, attributes?: PartAttributes): StagedContent {
     this.#links.drop(content);
-    const isThere = this.#made.has(content) && this.#setLength(content, lengthBytes);
-    const part = new LazyPart({ content, lengthBytes, isMade: isThere }, this.#maker);
+    const isThere = this.#parts.mayHave(content) && this.#parts.setLength(content, lengthBytes);
+    const part = new LazyPart({ content, lengthBytes, isMade: isThere }, this.#parts);
     const on = { part, threads: this.#threads, smallReads: this.#smallReads, isSparse: this.isSparse, attributes };
     return new StagedContent(content, lengthBytes, on);
   }
 
   /** Whether the content or a part of it may be here; false is certain. */
   mayHave(content: ContentId): boolean {
-    return this.#made.has(content) || this.#links.has(content);
+    return this.#parts.mayHave(content) || this.#links.has(content);
   }
 
   /** Stages a whole small content in one go, synchronously: half the time of {@link stage} and write. */
   stageWhole(content: ContentId, bytes: Uint8Array): void {
-    const descriptor = this.#createAnew(content);
+    const descriptor = this.#parts.createAnew(content);
     try {
       if (this.isSparse) {
         fs.ftruncateSync(descriptor, bytes.length);
@@ -173,11 +172,9 @@ export class StagingArea implements Disposable {
   /** All parts that lie here. */
   *parts(): Generator<StagedPart> {
     for (const name of this.#names()) {
-      const match = PART_NAME.exec(name);
-      if (match === null) continue;
-      const content = parseContentId(match[1]);
-      const lengthBytes = this.lengthOf(content);
-      if (lengthBytes !== undefined) yield { content, lengthBytes };
+      const content = PartFiles.contentOf(name);
+      const lengthBytes = content === undefined ? undefined : this.lengthOf(content);
+      if (content !== undefined && lengthBytes !== undefined) yield { content, lengthBytes };
     }
   }
 
@@ -188,18 +185,20 @@ export class StagingArea implements Disposable {
 
   discard(content: ContentId): void {
     this.#links.drop(content);
-    this.#discardPart(content);
+    this.#parts.discard(content);
   }
 
-  #discardPart(content: ContentId): void {
-    this.#parts.forget(content);
-    this.#finished.delete(content);
-    if (!this.#made.delete(content)) return;
-    try {
-      this.directory.unlink(partPath(content));
-    } catch (error) {
-      if (!isSystemError(error, "ENOENT")) throw error;
+  /** Moves the parts of another area of the same DEST here; a power cut leaves each in one of them. */
+  async takePartsOf(other: StagingArea): Promise<void> {
+    const parts = [...other.parts()];
+    for (const { content } of parts) {
+      const path = other.#parts.pathOf(content);
+      other.#parts.close(content);
+      other.directory.rename(path, path, { into: this.directory });
+      other.#parts.forgetPlaced(content);
+      this.#parts.addLeft(content);
     }
+    if (parts.length > 0) await this.directory.fsyncDirectory(undefined);
   }
 
   /** Discards all parts. */
@@ -211,7 +210,7 @@ export class StagingArea implements Disposable {
   async fsync(content: ContentId): Promise<void> {
     if (this.#links.has(content)) return;
     const length = this.lengthOf(content);
-    if (length === undefined) throw missing(content);
+    if (length === undefined) throw missingPart(content);
     await this.stage(content, length).fsync();
   }
 
@@ -226,7 +225,7 @@ export class StagingArea implements Disposable {
    */
   async prepare(content: ContentId, attributes: FinalAttributes): Promise<RepoPath> {
     const source = attributes.keepPart ? await this.#copyOf(content) : this.#original(content);
-    if (!attributes.keepPart && this.#isFinished(content, attributes)) return source;
+    if (!attributes.keepPart && this.#parts.isFinished(content, attributes)) return source;
     const linked = attributes.keepPart ? undefined : this.#links.statOf(content);
     try {
       // Else nothing could tell any more if somebody wrote to it just now.
@@ -235,19 +234,13 @@ export class StagingArea implements Disposable {
       else this.directory.setFileAttributes(source, attributes);
       return source;
     } catch (error) {
-      throw isSystemError(error, "ENOENT") ? missing(content, error) : error;
+      throw isSystemError(error, "ENOENT") ? missingPart(content, error) : error;
     }
-  }
-
-  #isFinished(content: ContentId, { mode, mtimeNs }: PartAttributes): boolean {
-    const has = this.#finished.get(content);
-    return has?.mode === mode && has.mtimeNs === mtimeNs;
   }
 
   /** Says that what {@link prepare} gave without keeping the part now has its place in DEST. */
   forgetPlaced(content: ContentId): void {
-    this.#made.delete(content);
-    this.#finished.delete(content);
+    this.#parts.forgetPlaced(content);
     this.#links.forget(content);
   }
 
@@ -277,7 +270,7 @@ export class StagingArea implements Disposable {
 
   #original(content: ContentId): RepoPath {
     this.#assertIntact(content);
-    this.#parts.forget(content);
+    this.#parts.close(content);
     return this.#pathOf(content);
   }
 
@@ -292,7 +285,7 @@ export class StagingArea implements Disposable {
   async #clone(content: ContentId): Promise<RepoPath> {
     this.#assertIntact(content);
     const copy = this.temporaryPath();
-    using part = this.#links.has(content) ? this.#pinLink(content) : this.#pinExisting(content);
+    using part = this.#pin(content);
     await (this.isSparse ? cloneSparsely : cloneFile)(part.descriptor, this.directory, copy);
     try {
       // Its bytes were taken between two looks at the file.
@@ -304,78 +297,21 @@ export class StagingArea implements Disposable {
     return copy;
   }
 
+  #pin(content: ContentId): PinnedDescriptor {
+    if (!this.#links.has(content)) return this.#parts.pin(content);
+    return this.#parts.pinForReading(content, this.#links.pathOf(content));
+  }
+
   #assertIntact(content: ContentId): void {
     if (this.isIntact(content)) return;
-    this.#parts.forget(content);
+    this.#parts.close(content);
     this.#links.drop(content);
     const told = `the file that was to become content ${content} was written to during the sync`;
     throw new StoreError("staged-changed", told);
   }
 
   #pathOf(content: ContentId): RepoPath {
-    return this.#links.has(content) ? this.#links.pathOf(content) : partPath(content);
-  }
-
-  #pinLink(content: ContentId): PinnedDescriptor {
-    const held = this.#parts.pin(content);
-    return held ?? this.#parts.add(content, this.directory.openForReadingSync(this.#links.pathOf(content)));
-  }
-
-  #pinExisting(content: ContentId): PinnedDescriptor {
-    const part = this.#pin(content);
-    if (part === undefined) throw missing(content);
-    return part;
-  }
-
-  #pin(content: ContentId): PinnedDescriptor | undefined {
-    const held = this.#parts.pin(content);
-    if (held !== undefined) return held;
-    const path = partPath(content);
-    try {
-      return this.#parts.add(content, this.directory.openForWriting(path));
-    } catch (error) {
-      if (isSystemError(error, "ENOENT")) return undefined;
-      if (!isSystemError(error, "EACCES")) throw error;
-    }
-    // It has its final mode already, which does not let us write.
-    this.#finished.delete(content);
-    this.directory.chmod(path, 0o600);
-    return this.#parts.add(content, this.directory.openForWriting(path));
-  }
-
-  #createAnew(content: ContentId): number {
-    this.#parts.forget(content);
-    this.#finished.delete(content);
-    this.#made.add(content);
-    try {
-      return this.directory.createExclusive(partPath(content));
-    } catch (error) {
-      if (!isSystemError(error, "EEXIST")) throw error;
-      this.directory.unlink(partPath(content));
-      return this.directory.createExclusive(partPath(content));
-    }
-  }
-
-  #create(content: ContentId, lengthBytes: number): PinnedDescriptor {
-    const part = this.#parts.add(content, this.#createAnew(content));
-    fs.ftruncateSync(part.descriptor, lengthBytes);
-    return part;
-  }
-
-  #setLength(content: ContentId, lengthBytes: number): boolean {
-    using part = this.#pin(content);
-    if (part === undefined) return false;
-    if (fs.fstatSync(part.descriptor).size !== lengthBytes) fs.ftruncateSync(part.descriptor, lengthBytes);
-    return true;
-  }
-
-  /** Held by the descriptor of the area, so nothing on the way to it can be swapped. */
-  #replace(content: ContentId): string {
-    this.#parts.forget(content);
-    this.#finished.delete(content);
-    this.#made.add(content);
-    using area = this.directory.pinDirectory(undefined);
-    return area.procPath + partPath(content);
+    return this.#links.has(content) ? this.#links.pathOf(content) : this.#parts.pathOf(content);
   }
 
   *#names(): Generator<string> {
@@ -387,12 +323,4 @@ export class StagingArea implements Disposable {
       directory.closeSync();
     }
   }
-}
-
-function partPath(content: ContentId): RepoPath {
-  return (content + PART_SUFFIX) as RepoPath;
-}
-
-function missing(content: ContentId, cause?: unknown): StoreError {
-  return new StoreError("staged-missing", `staged part of content ${content} is not there`, { cause });
 }

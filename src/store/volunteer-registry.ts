@@ -37,6 +37,8 @@ export class VolunteerRegistry implements Disposable {
   readonly #database: DatabaseSync;
   readonly #now: () => number;
   readonly #sequences: SequenceMarks;
+  /** When each volunteer sent its last accepted request to this process, by id; on disk it stands to about ten minutes. */
+  readonly #seenMs = new Map<string, number>();
   /** Changes of states, keys and names made here; SQLite tells of those made by other processes. */
   #ownChanges = 0;
 
@@ -109,7 +111,7 @@ export class VolunteerRegistry implements Disposable {
   /** In order of their names. */
   list(): readonly RegisteredVolunteer[] {
     const rows = this.#database.prepare("SELECT * FROM volunteers ORDER BY name").all();
-    return rows.map((row) => recordOf(row as unknown as VolunteerRow));
+    return rows.map((row) => this.#recordOf(row));
   }
 
   /**
@@ -165,22 +167,68 @@ export class VolunteerRegistry implements Disposable {
     return this.#sequences.highest(id);
   }
 
-  /** Notes an accepted number; durable before it returns. */
+  /** Notes an accepted number: after a crash it is not accepted again. */
   noteSequence(id: string, sequence: number): void {
-    if (this.#sequences.note(id, sequence)) {
-      this.#database.prepare("UPDATE volunteers SET last_seen_ms = ? WHERE id = ?").run(this.#now(), id);
-    }
+    this.#seenMs.set(id, this.#now());
+    // All requests wait for the disk meanwhile: once for everybody, so that after a start a thousand announces do not cost a thousand waits.
+    if (this.#sequences.mustRaise(id, sequence)) this.#saveAhead(id, sequence);
+    this.#sequences.note(id, sequence);
+  }
+
+  /** To be called every minute or so: then no request waits for a write but the first. True if something was written. */
+  saveAheadIfDue(): boolean {
+    if (!this.#sequences.isRaiseDue) return false;
+    this.#saveAhead();
+    return true;
+  }
+
+  /** @param id of a volunteer that goes on from `sequence`; others are expected to number by the clock */
+  #saveAhead(id?: string, sequence = 0): void {
+    const least = new Map(this.#enrolledIds().map((enrolled) => [enrolled, this.#now()]));
+    if (id !== undefined) least.set(id, Math.max(sequence, least.get(id) ?? 0));
+    const isDurable = this.#transaction(() => {
+      this.#saveLastSeen();
+      return this.#sequences.raise(least);
+    });
+    isDurable();
+  }
+
+  #enrolledIds(): readonly string[] {
+    const rows = this.#database.prepare("SELECT id FROM volunteers WHERE id IS NOT NULL AND state <> 'revoked'").all();
+    return rows.map((row) => String(row.id));
+  }
+
+  #saveLastSeen(): void {
+    const statement = this.#database.prepare("UPDATE volunteers SET last_seen_ms = ? WHERE id = ?");
+    for (const [id, seenMs] of this.#seenMs) statement.run(seenMs, id);
   }
 
   [Symbol.dispose](): void {
     if (!this.#database.isOpen) return;
-    this.#sequences.saveExactly();
-    this.#database.close();
+    try {
+      // Whoever only looked does not wait for a writer.
+      if (this.#seenMs.size > 0) this.#saveExactly();
+    } finally {
+      this.#database.close();
+    }
+  }
+
+  #saveExactly(): void {
+    this.#transaction(() => {
+      this.#sequences.saveExactly();
+      this.#saveLastSeen();
+    });
   }
 
   #find(query: string, key: string): RegisteredVolunteer | undefined {
     const row = this.#database.prepare(query).get(key);
-    return row === undefined ? undefined : recordOf(row as unknown as VolunteerRow);
+    return row === undefined ? undefined : this.#recordOf(row);
+  }
+
+  #recordOf(row: object): RegisteredVolunteer {
+    const record = recordOf(row as VolunteerRow);
+    const seenMs = record.id === undefined ? undefined : this.#seenMs.get(record.id);
+    return seenMs === undefined ? record : { ...record, lastSeenMs: seenMs };
   }
 
   #require(name: string): RegisteredVolunteer {
@@ -204,14 +252,20 @@ export class VolunteerRegistry implements Disposable {
   }
 
   #atomically<T>(change: () => T): T {
+    const result = this.#transaction(change);
+    this.#ownChanges++;
+    return result;
+  }
+
+  #transaction<T>(change: () => T): T {
     this.#database.exec("BEGIN IMMEDIATE");
     try {
       const result = change();
       this.#database.exec("COMMIT");
-      this.#ownChanges++;
       return result;
     } catch (error) {
-      this.#database.exec("ROLLBACK");
+      // SQLite itself rolls back where the disk fails.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     }
   }

@@ -32,7 +32,7 @@ export interface RegisteredVolunteer {
   readonly publicKey: Uint8Array | undefined;
   readonly createdMs: number;
   readonly enrolledMs: number | undefined;
-  /** To about ten minutes. */
+  /** Last accepted request; to about ten minutes if another process had it and did not end in order. */
   readonly lastSeenMs: number | undefined;
 }
 

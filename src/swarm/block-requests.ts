@@ -31,6 +31,7 @@ export function planBlockRequests(piece: number, missing: RangeSet): BlockReques
 /** Dynamic programming over where runs of joined ranges end; no gap of the price of a request or more is ever bridged. */
 function joinCheapGaps(missing: Iterable<ByteRange>): ByteRange[] {
   const ranges = [...missing];
+  if (ranges.length === 1) return ranges;
   /** Cheapest cost of the first i ranges, and the first range of their last run. */
   const costs = [0];
   const firsts: number[] = [];

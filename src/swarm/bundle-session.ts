@@ -31,6 +31,8 @@ export interface BundleSessionOptions {
   readonly patience: SourcePatience;
   /** Undefined if nothing is limited. */
   readonly bandwidth?: SessionBandwidth;
+  /** Acts once all that came in one turn (a chunk of a socket holds many frames) was heard. */
+  readonly defer: (act: () => void) => void;
   /** Payload was sent. */
   readonly onUploaded: (bytes: number, peerId: string) => void;
   /** Payload that was asked for came. */
@@ -62,9 +64,9 @@ export class BundleSession {
     // Metadata is fetched before the tracker knows who fetches at all.
     this.#sites = bundle.isMetadata === true ? withoutHomes(options.sites) : options.sites;
     const ledger = options.isOrigin ? new OriginLedger() : undefined;
-    const { clock, log, onUploaded } = options;
+    const { clock, log, defer, onUploaded } = options;
     const budget = options.bandwidth?.upload;
-    this.#uploads = new PeerUploads(this.#peers, { bundle, clock, log, ledger, budget, onUploaded });
+    this.#uploads = new PeerUploads(this.#peers, { bundle, clock, log, ledger, budget, defer, onUploaded });
     this.#slots = new UnchokeSlots(this.#peers, {
       random: options.random,
       pieceLength: bundle.layout.pieceLength,

@@ -11,6 +11,7 @@ import type { BlockState, PieceProgress } from "./piece-progress.ts";
 import type { WantedRanges } from "./ports.ts";
 import { RequestBudget } from "./request-budget.ts";
 import type { SiteView } from "./site-view.ts";
+import { SourceRules } from "./source-rules.ts";
 import { type DownloadProgress, WantedPieces } from "./wanted-pieces.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
@@ -18,8 +19,6 @@ import type { BlockRequest } from "./wire/peer-wire.ts";
 const MAX_UNWRITTEN_BYTES: number = 32 * 1024 * 1024;
 /** Interest outlasts the last useful piece: haves come five times a second, and each change is a message. */
 const INTEREST_MS = 5_000;
-/** Where sites share the work of bringing pieces from the origin, peers must be slow for so long before all ask it. */
-const SHARED_PATIENCE_MS = 10_000;
 
 export interface DownloadOptions {
   readonly layout: BundleLayout;
@@ -39,12 +38,11 @@ export class Download {
   readonly #peers = new Map<number, DownloadPeer>();
   readonly #originPolicy: OriginPolicy;
   readonly #border: BorderPolicy;
+  readonly #sources: SourceRules;
   readonly #view: PickerView;
   readonly #budget: RequestBudget;
   #unwrittenBytes = 0;
   #progressMs: number;
-  /** When the peers were last not slow. */
-  #quickMs: number;
   #effects: DownloadEffect[] = [];
 
   constructor({ layout, wanted, random, nowMs, budget, ownId, sites }: DownloadOptions) {
@@ -59,14 +57,16 @@ export class Download {
     });
     this.#originPolicy = new OriginPolicy(nowMs);
     this.#progressMs = nowMs;
-    this.#quickMs = nowMs;
+    const parts = { pieces: this.#pieces, border: this.#border, originPolicy: this.#originPolicy };
+    this.#sources = new SourceRules({ ...parts, budget: this.#budget, nowMs });
     this.#view = {
       availability: this.#pieces.availability,
       active: this.#pieces.active,
       incomplete: this.#pieces.incomplete,
       originPolicy: this.#originPolicy,
+      suspects: this.#pieces.suspects,
       random,
-      mayCross: (peer, piece, nowMs) => this.#mayCross(peer, piece, nowMs),
+      mayAsk: (peer, piece, nowMs) => this.#sources.mayAsk(peer, piece, nowMs),
       hasUrgent: () => this.#border.sharesWork,
       isUrgent: (piece) => this.#border.isUrgent(piece),
       begin: (piece, owner) => this.#pieces.begin(piece, owner, this.#progressMs),
@@ -99,11 +99,7 @@ export class Download {
 
   /** Is the origin of use: something is missing that no other peer offers, or the peers are slow. */
   needsOrigin(nowMs: number): boolean {
-    if (this.#arePeersSlow(nowMs)) return true;
-    for (const piece of this.#pieces.missing.keys()) {
-      if (this.#pieces.availability.countOf(piece) === 0 && this.#border.mayAskOrigin(piece)) return true;
-    }
-    return false;
+    return this.#sources.needsOrigin(nowMs);
   }
 
   addPeer(peer: DownloadPeer, nowMs: number): DownloadEffect[] {
@@ -170,7 +166,9 @@ export class Download {
 
   rejected(key: number, request: BlockRequest, nowMs: number): DownloadEffect[] {
     const peer = this.#peers.get(key);
-    if (peer === undefined || !peer.pipeline.forget(request)) return [];
+    if (peer === undefined) return [];
+    const { pipeline, isOrigin } = peer;
+    if (!(isOrigin ? pipeline.forget(request) : pipeline.rejected(request, nowMs))) return [];
     this.#budget.rejected(request.lengthBytes, nowMs);
     this.#pieces.release(request, peer.key);
     if (peer.isChoking) return this.#takeEffects();
@@ -228,7 +226,11 @@ export class Download {
         this.#pieces.release(request, peer.key);
       }
     }
-    this.#notePeers(nowMs);
+    for (const piece of this.#pieces.suspects.pieces) {
+      const progress = this.#pieces.active.get(piece);
+      if (progress?.canRestart === true) this.#passOn(progress, nowMs);
+    }
+    this.#sources.tick(this.#peers.values(), nowMs);
     this.#fillAll(nowMs);
     return this.#takeEffects();
   }
@@ -243,29 +245,6 @@ export class Download {
     return this.#takeEffects();
   }
 
-  /** Tells the origin policy how the others do. Offers are taken from the best of them: cheap, and never too much. */
-  #notePeers(nowMs: number): void {
-    let bytesPerSecond = 0;
-    let mostOffered = 0;
-    for (const peer of this.#peers.values()) {
-      if (peer.isOrigin) {
-        const { pipeline } = peer;
-        this.#originPolicy.noteOriginRate(pipeline.bytesPerSecond(nowMs), pipeline.openCount > 0, nowMs);
-        continue;
-      }
-      bytesPerSecond += peer.pipeline.bytesPerSecond(nowMs);
-      mostOffered = Math.max(mostOffered, peer.offeredCount);
-    }
-    this.#border.tick(bytesPerSecond, this.#peers.values(), nowMs);
-    const isOursTheLimit = this.#budget.isHoldingBack(nowMs);
-    if (mostOffered === 0 || isOursTheLimit) this.#originPolicy.noteNoOffers(nowMs);
-    if (isOursTheLimit) bytesPerSecond = Infinity;
-    const { wantedBytes, receivedBytes } = this.#pieces.progress;
-    const missingShare = mostOffered / Math.max(1, this.#pieces.missing.size);
-    this.#originPolicy.notePeerRate(bytesPerSecond, missingShare * (wantedBytes - receivedBytes), nowMs);
-    if (!this.#originPolicy.arePeersSlow(nowMs)) this.#quickMs = nowMs;
-  }
-
   #receive(
     peer: DownloadPeer,
     arrival: { progress: PieceProgress; block: BlockState; bytes: Uint8Array; nowMs: number },
@@ -273,20 +252,17 @@ export class Download {
     const { progress, block, bytes, nowMs } = arrival;
     const others = progress.receive(block, peer.key, { peerId: peer.peerId, nowMs });
     if (others === undefined) return;
-    for (const key of others) {
-      if (this.#peers.get(key)?.pipeline.forget(block.request) !== true) continue;
-      this.#effects.push({ kind: "cancel", peer: key, request: block.request });
-    }
+    this.#cancel(block.request, others);
     this.#pieces.received(bytes.length);
     this.#unwrittenBytes += bytes.length;
     this.#effects.push({ kind: "write", progress, offset: block.request.offset, bytes });
   }
 
   #verified(piece: number, nowMs: number): void {
+    for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
     this.#pieces.verified(piece);
     this.#border.appeared(piece, nowMs);
     this.#border.forget(piece);
-    for (const peer of this.#peers.values()) if (peer.held.has(piece)) this.#offer(peer, piece, -1);
   }
 
   /** Fetched again whole; who gave all of it is to blame. */
@@ -297,6 +273,33 @@ export class Download {
       this.#effects.push({ kind: "offence", peerId: giver, piece });
     }
     this.#pieces.failed(piece, givers.size > 1);
+  }
+
+  /** A suspect piece that its giver left or does not bring begins anew, with another if there is one: bytes of both blame nobody. */
+  #passOn(progress: PieceProgress, nowMs: number): void {
+    const { piece, owner } = progress;
+    const { suspects } = this.#pieces;
+    const leavers = new Set(progress.givers);
+    const ownerId = owner === undefined ? undefined : this.#peers.get(owner)?.peerId;
+    if (ownerId !== undefined) {
+      if (progress.pausedMs(nowMs) < suspects.patienceMs(piece, ownerId)) return;
+      leavers.add(ownerId);
+    }
+    const isOffered = this.#peers
+      .values()
+      .filter((peer) => !peer.isChoking && !leavers.has(peer.peerId) && peer.held.has(piece))
+      .some((peer) => !suspects.isPassedOver(piece, peer.peerId, nowMs));
+    if (owner !== undefined && !isOffered) return;
+    for (const { request, askedOf } of progress.blocks) this.#cancel(request, askedOf);
+    this.#pieces.restart(progress);
+    if (isOffered) for (const peerId of leavers) suspects.passOver(piece, peerId, nowMs);
+  }
+
+  #cancel(request: BlockRequest, keys: Iterable<number>): void {
+    for (const key of keys) {
+      if (this.#peers.get(key)?.pipeline.forget(request) !== true) continue;
+      this.#effects.push({ kind: "cancel", peer: key, request });
+    }
   }
 
   #offer(peer: DownloadPeer, piece: number, by: 1 | -1): void {
@@ -330,12 +333,14 @@ export class Download {
     this.#effects.push({ kind: "interest", peer: peer.key, isInterested });
   }
 
+  /** Who kept its word goes first: else silent peers would take what another is about to be asked for, over and over. */
   #fillAll(nowMs: number): void {
     for (const peer of this.#peers.values()) {
       peer.isExhausted = false;
       peer.hasNothingUrgent = false;
-      this.#fill(peer, nowMs);
+      if (!peer.pipeline.isDoubtful) this.#fill(peer, nowMs);
     }
+    for (const peer of this.#peers.values()) if (peer.pipeline.isDoubtful) this.#fill(peer, nowMs);
   }
 
   #fill(peer: DownloadPeer, nowMs: number): void {
@@ -347,27 +352,10 @@ export class Download {
       if (!this.#budget.mayAsk(block.request.lengthBytes, nowMs)) return;
       this.#pieces.ask(progress, block, { key: peer.key, dueMs: nowMs + peer.pipeline.queueMs(nowMs) });
       peer.pipeline.sent(block.request, nowMs);
-      if (peer.isOrigin) this.#noteAskedOfOrigin(block.request);
-      else if (!peer.isNear) this.#border.noteAsked(block.request.piece, block.request.lengthBytes);
+      this.#sources.noteAsked(peer, block.request);
       this.#effects.push({ kind: "request", peer: peer.key, request: block.request });
     }
     peer.isExhausted = room.isLeft;
-  }
-
-  /** May a peer that stands elsewhere, or the origin, be asked for the piece? */
-  #mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean {
-    if (!peer.isOrigin) return this.#border.mayAsk(piece, peer, nowMs);
-    return this.#border.mayAskOrigin(piece) || this.#arePeersSlow(nowMs);
-  }
-
-  /** Are the others so slow that the origin has to help? Where many share the work that takes longer to say. */
-  #arePeersSlow(nowMs: number): boolean {
-    if (!this.#originPolicy.arePeersSlow(nowMs)) return false;
-    return !this.#border.sharesWork || nowMs - this.#quickMs > SHARED_PATIENCE_MS;
-  }
-
-  #noteAskedOfOrigin({ piece, lengthBytes }: BlockRequest): void {
-    this.#originPolicy.noteAsked(piece, this.#pieces.availability.countOf(piece), lengthBytes);
   }
 
   #takeEffects(): DownloadEffect[] {

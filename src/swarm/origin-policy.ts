@@ -30,6 +30,8 @@ export interface PieceSituation {
   readonly isEndgame: boolean;
   /** Last time a block of it was asked for or came; undefined if nobody works on it. */
   readonly progressMs: number | undefined;
+  /** It failed its hash with bytes of several peers. */
+  readonly isSuspect: boolean;
 }
 
 /**
@@ -104,7 +106,7 @@ export class OriginPolicy {
   mayAsk(situation: PieceSituation, nowMs: number): boolean {
     if (this.isResting(situation.piece, nowMs)) return false;
     const patienceMs = situation.isEndgame ? PATIENCE_MS : STUCK_MS;
-    if (!this.#isSecondCopy(situation.piece, situation.offerCount)) return true;
+    if (situation.isSuspect || !this.#isSecondCopy(situation.piece, situation.offerCount)) return true;
     if (situation.progressMs !== undefined && nowMs - situation.progressMs > patienceMs) return true;
     if (situation.offerCount > 0 && !this.arePeersSlow(nowMs)) return false;
     this.#secondCopies.open(nowMs);

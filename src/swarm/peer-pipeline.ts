@@ -20,6 +20,9 @@ const MAX_DELAY_MS = 1_000;
 export const SILENCE_MS = 10_000;
 /** A request the peer passed over while it answered others. */
 export const REQUEST_TIMEOUT_MS = 60_000;
+/** Who refuses is asked again after the next tick, so that others come first; twice as late with each time in a row, up to this. */
+const FIRST_REST_MS = 50;
+const LONGEST_REST_MS = 1_600;
 
 interface OpenRequest {
   readonly request: BlockRequest;
@@ -40,6 +43,9 @@ export class PeerPipeline {
   #progressMs: number;
   #isSnubbed = false;
   #isMeasured = false;
+  /** Since the last block. */
+  #refusals = 0;
+  #restsUntilMs = -Infinity;
 
   constructor(nowMs: number) {
     this.#rate = new RateMeter(nowMs);
@@ -53,6 +59,11 @@ export class PeerPipeline {
 
   get isSnubbed(): boolean {
     return this.#isSnubbed;
+  }
+
+  /** What it was asked for last came to nothing: others go before it, and what it is asked for is no copy. */
+  get isDoubtful(): boolean {
+    return this.#isSnubbed || this.#refusals > 0;
   }
 
   /** Payload rate of the last second or so. */
@@ -77,6 +88,7 @@ export class PeerPipeline {
 
   /** What may be asked for on top of what is open. */
   room(nowMs: number): RequestRoom {
+    if (nowMs < this.#restsUntilMs) return new RequestRoom(0, 0);
     return new RequestRoom(this.depth(nowMs) - this.#open.size, this.#depthBytes(nowMs) - this.#openBytes);
   }
 
@@ -99,11 +111,20 @@ export class PeerPipeline {
     this.#shortestDelayMs = Math.min(this.#shortestDelayMs, nowMs - open.sentMs);
     this.#progressMs = nowMs;
     this.#isSnubbed = false;
+    this.#refusals = 0;
     this.#isMeasured = true;
     return open.request;
   }
 
-  /** Rejected or cancelled. */
+  /** The peer will not answer it; false if it is not open. */
+  rejected(request: BlockRequest, nowMs: number): boolean {
+    if (!this.forget(request)) return false;
+    if (nowMs < this.#restsUntilMs) return true; // of the same burst
+    this.#restsUntilMs = nowMs + Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** this.#refusals++);
+    return true;
+  }
+
+  /** Cancelled, or put off. */
   forget(request: BlockRequest): boolean {
     return this.#drop(keyOf(request.piece, request.offset));
   }

@@ -22,7 +22,9 @@ export interface PeerUploadsOptions {
   readonly ledger: OriginLedger | undefined;
   /** What is sent counts to it; undefined if nothing is limited. */
   readonly budget: BudgetClaim | undefined;
-  /** Payload was sent. */
+  /** Acts once all that came in one turn was heard. */
+  readonly defer: (act: () => void) => void;
+  /** Payload was handed to the peer's line, where a cancel may still take it back. */
   readonly onUploaded: (bytes: number, peerId: string) => void;
 }
 
@@ -31,6 +33,7 @@ export class PeerUploads {
   readonly #options: PeerUploadsOptions;
   readonly #queue = new UploadQueue();
   readonly #peers: ReadonlyMap<number, SessionPeer>;
+  #willPump = false;
 
   constructor(peers: ReadonlyMap<number, SessionPeer>, options: PeerUploadsOptions) {
     this.#peers = peers;
@@ -49,14 +52,16 @@ export class PeerUploads {
     const outcome = this.#queue.add(peer.key, request);
     if (outcome === "full") return peer.wire.sendReject(request);
     peer.activeMs = nowMs;
-    this.pump();
+    this.#pumpSoon(peer);
   }
 
-  /** BEP 6: a cancelled request is answered all the same, by the block if it is on its way already, else by reject. */
+  /**
+   * The wire answered a cancelled request by a reject: its block was not sent yet, or taken back where it waited. What was read for it stays paid:
+   * who asks and cancels in a loop gets no more of the disk than who asks.
+   */
   cancel(peer: SessionPeer, request: BlockRequest): void {
-    if (!this.#queue.cancel(peer.key, request)) return;
     this.#options.ledger?.withdraw(request.piece, peer.key);
-    peer.wire.sendReject(request);
+    this.#queue.cancel(peer.key, request);
   }
 
   /** The peer was choked: its requests are refused. */
@@ -83,6 +88,28 @@ export class PeerUploads {
     }
   }
 
+  /** What fails here is a bug of ours: it costs the connection it was done for, not the program. */
+  #guard(peer: SessionPeer | undefined, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      const { bundle, log } = this.#options;
+      const stack = error instanceof Error ? error.stack : undefined;
+      log.warn({ bundle: bundle.number, peer: peer?.peerId, error: messageOf(error), stack }, "an upload met a bug");
+      peer?.wire.close(`internal error: ${messageOf(error)}`);
+    }
+  }
+
+  /** Once all requests that came together are here: adjacent ones cost one read. */
+  #pumpSoon(peer: SessionPeer): void {
+    if (this.#willPump) return;
+    this.#willPump = true;
+    this.#options.defer(() => {
+      this.#willPump = false;
+      this.#guard(peer, () => this.pump());
+    });
+  }
+
   /** Blocks wait for this peer, here or at its socket, and it takes what it is sent. */
   #isUnderWay(key: number, piece: number, nowMs: number): boolean {
     const peer = this.#peers.get(key);
@@ -99,19 +126,20 @@ export class PeerUploads {
     const bytes = await this.#read(read);
     this.#queue.finished(read);
     const peer = this.#peers.get(read.key);
-    if (peer !== undefined) {
+    this.#guard(peer, () => {
+      if (peer === undefined) return;
       if (bytes === undefined) this.#withdraw(peer, read);
       else if (bytes === "busy") this.#putOff(peer, read);
       else this.#send(peer, read, bytes);
-    }
-    this.pump();
+    });
+    this.#guard(peer, () => this.pump());
   }
 
   /** Content from storage, zeros where stock clients ask for padding. */
   async #read({ piece, offset, lengthBytes }: UploadRead): Promise<Uint8Array | "busy" | undefined> {
     const { bundle, log } = this.#options;
-    const contentBytes = Math.max(0, Math.min(lengthBytes, bundle.layout.dataLengthOfPiece(piece) - offset));
     try {
+      const contentBytes = Math.max(0, Math.min(lengthBytes, bundle.layout.dataLengthOfPiece(piece) - offset));
       const content =
         contentBytes === 0 ? new Uint8Array() : await bundle.storage.readBlock(piece, offset, contentBytes);
       if (content === undefined || content === "busy" || contentBytes === lengthBytes) return content;

@@ -13,6 +13,8 @@ export class PieceAvailability {
   readonly #position: Int32Array;
   readonly #buckets: number[][] = [[]];
   #openCount = 0;
+  /** Wanted pieces that nobody but the origin offers. */
+  #unofferedCount = 0;
 
   /** @param pieceCount of the bundle */
   constructor(pieceCount: number) {
@@ -25,6 +27,22 @@ export class PieceAvailability {
     return this.#openCount;
   }
 
+  /** Wanted pieces, begun or not, that no peer other than the origin offers. */
+  get unofferedCount(): number {
+    return this.#unofferedCount;
+  }
+
+  /** The piece is wanted; once, before anything is said of it. */
+  want(piece: number): void {
+    this.#unofferedCount++;
+    this.open(piece);
+  }
+
+  /** The piece is here: offers of it are to be taken back before, and nothing is said of it any more. */
+  done(piece: number): void {
+    if (this.#counts[piece] === 0) this.#unofferedCount--;
+  }
+
   countOf(piece: number): number {
     return this.#counts[piece]!;
   }
@@ -33,11 +51,13 @@ export class PieceAvailability {
     return this.#position[piece] !== NOT_OPEN;
   }
 
-  /** A peer offers (+1) or no longer offers (−1) the piece. */
+  /** A peer offers (+1) or no longer offers (−1) the wanted piece. */
   change(piece: number, by: 1 | -1): void {
     const wasOpen = this.isOpen(piece);
     if (wasOpen) this.close(piece);
-    this.#counts[piece]! += by;
+    const count = (this.#counts[piece]! += by);
+    if (count === 0) this.#unofferedCount++;
+    else if (count === 1 && by === 1) this.#unofferedCount--;
     if (wasOpen) this.open(piece);
   }
 

@@ -4,6 +4,7 @@ import type { OriginPolicy } from "./origin-policy.ts";
 import type { PieceAvailability } from "./piece-availability.ts";
 import type { BlockState, PieceProgress } from "./piece-progress.ts";
 import type { RequestRoom } from "./request-room.ts";
+import type { SuspectPieces } from "./suspect-pieces.ts";
 
 /** In the endgame a block is asked for again once its piece made no progress for so long; earlier costs more than it brings. */
 export const ENDGAME_IDLE_MS = 500;
@@ -19,8 +20,10 @@ export interface PickerView {
   /** Those of `active` with blocks nobody was asked for. */
   readonly incomplete: ReadonlySet<PieceProgress>;
   readonly originPolicy: OriginPolicy;
-  /** May the peer be asked for this piece, as far as sites go? */
-  mayCross(peer: DownloadPeer, piece: number, nowMs: number): boolean;
+  /** May the peer be asked for this piece, as far as sites and lies go? */
+  mayAsk(peer: DownloadPeer, piece: number, nowMs: number): boolean;
+  /** Pieces that failed their hash with bytes of several peers. */
+  readonly suspects: SuspectPieces;
   /** Do some pieces go before rarer ones? */
   hasUrgent(): boolean;
   isUrgent(piece: number): boolean;
@@ -73,7 +76,7 @@ export interface PickOptions {
 function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): number | undefined {
   const { availability, originPolicy } = view;
   if (!peer.isOrigin) {
-    const isHeld = (piece: number): boolean => peer.held.has(piece) && view.mayCross(peer, piece, nowMs);
+    const isHeld = (piece: number): boolean => peer.held.has(piece) && view.mayAsk(peer, piece, nowMs);
     const anywhere = { from: 1, to: Infinity };
     if (view.hasUrgent() && !peer.hasNothingUrgent) {
       const isUrgent = (piece: number): boolean => view.isUrgent(piece) && isHeld(piece);
@@ -83,13 +86,12 @@ function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): numb
     }
     return availability.pickRarest(isHeld, view.random, anywhere);
   }
-  const isAcceptable = (piece: number): boolean =>
-    peer.held.has(piece) &&
-    view.mayCross(peer, piece, nowMs) &&
-    originPolicy.mayAsk(
-      { piece, offerCount: availability.countOf(piece), progressMs: undefined, isEndgame: false },
-      nowMs,
-    );
+  const isAcceptable = (piece: number): boolean => {
+    if (!peer.held.has(piece) || !view.mayAsk(peer, piece, nowMs)) return false;
+    const facts = { progressMs: undefined, isEndgame: false, isSuspect: view.suspects.has(piece) };
+    return originPolicy.mayAsk({ piece, offerCount: availability.countOf(piece), ...facts }, nowMs);
+  };
+  for (const piece of view.suspects.pieces) if (availability.isOpen(piece) && isAcceptable(piece)) return piece;
   const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
   return availability.pickRarest(isAcceptable, view.random, counts);
 }
@@ -101,13 +103,14 @@ interface HelpOptions {
 
 /** May the peer give blocks of a piece that another one began? */
 function mayHelp(view: PickerView, peer: DownloadPeer, { progress, nowMs }: HelpOptions): boolean {
-  if (progress.owner === peer.key || (progress.isSuspect && progress.owner !== undefined)) return false;
-  if (!view.mayCross(peer, progress.piece, nowMs)) return false;
+  if (progress.owner === peer.key) return false;
+  if (progress.isSuspect && (progress.owner !== undefined || progress.givers.size > 0)) return false;
+  if (!view.mayAsk(peer, progress.piece, nowMs)) return false;
   if (!peer.isOrigin) return true;
-  const { piece, progressMs } = progress;
+  const { piece, progressMs, isSuspect } = progress;
   const isEndgame = view.availability.openCount === 0;
   const offerCount = view.availability.countOf(piece);
-  return view.originPolicy.mayAsk({ piece, offerCount, progressMs, isEndgame }, nowMs);
+  return view.originPolicy.mayAsk({ piece, offerCount, progressMs, isEndgame, isSuspect }, nowMs);
 }
 
 /** Endgame: every block has been asked for; those that are slow to come are asked of another peer as well. */
@@ -117,6 +120,8 @@ function* pickSlowBlocks(
   options: PickOptions,
 ): Generator<[PieceProgress, BlockState]> {
   const { room } = options;
+  // There is room for few copies: who may not bring one must not take it from who does.
+  if (peer.pipeline.isDoubtful) return;
   for (const progress of view.active.values()) {
     const isIdle = options.nowMs - progress.progressMs >= ENDGAME_IDLE_MS;
     if (!peer.held.has(progress.piece) || !mayHelp(view, peer, { progress, nowMs: options.nowMs })) continue;

@@ -1,5 +1,6 @@
 import type { RangeSet } from "../core/byte-range.ts";
 import { planBlockRequests } from "./block-requests.ts";
+import { SUSPECT_BLOCK_MS } from "./suspect-pieces.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** One request of a piece and who was asked for it; `isReceived` once its bytes came. */
@@ -28,6 +29,8 @@ export class PieceProgress {
   /** Bytes of the piece come from this host: a failed hash blames nobody. */
   readonly hasBasisBytes: boolean;
   readonly isSuspect: boolean;
+  /** Of all its requests: what is missing, and gaps that are cheaper to fetch again than to leave out. */
+  readonly plannedBytes: number;
   /** Connection that began it; others help only when nothing else is left, so that a bad piece has one giver. */
   owner: number | undefined;
   /** Last time a block was asked for or came; in the future while blocks wait for their turn at a peer. */
@@ -36,6 +39,8 @@ export class PieceProgress {
   readonly #givers = new Set<string>();
   #freeCount: number;
   #unwrittenCount: number;
+  #unreceivedCount: number;
+  #pausedMs = 0;
 
   constructor(start: PieceStart, owner: number, nowMs: number) {
     this.piece = start.piece;
@@ -47,9 +52,11 @@ export class PieceProgress {
       this.#blocks.set(request.offset, { request, askedOf: new Set(), dueMs: nowMs, isReceived: false });
       plannedBytes += request.lengthBytes;
     }
+    this.plannedBytes = plannedBytes;
     this.hasBasisBytes = plannedBytes < start.dataLength;
     this.#freeCount = this.#blocks.size;
     this.#unwrittenCount = this.#blocks.size;
+    this.#unreceivedCount = this.#blocks.size;
   }
 
   /** Peer ids that gave bytes of it. */
@@ -64,6 +71,16 @@ export class PieceProgress {
 
   get isWritten(): boolean {
     return this.#unwrittenCount === 0;
+  }
+
+  /** Something is still to come, and the disk has all that came: it may begin anew, and no old bytes come over new ones. */
+  get canRestart(): boolean {
+    return this.#unreceivedCount > 0 && this.#unwrittenCount <= this.#unreceivedCount;
+  }
+
+  /** How long its givers let it wait, in ms: times between blocks, as far as they were longer than usual. */
+  pausedMs(nowMs: number): number {
+    return this.#pausedMs + Math.max(0, nowMs - this.progressMs - SUSPECT_BLOCK_MS);
   }
 
   block(offset: number): BlockState | undefined {
@@ -111,7 +128,9 @@ export class PieceProgress {
     block.askedOf.delete(key);
     if (block.isReceived) return undefined;
     block.isReceived = true;
+    this.#unreceivedCount--;
     this.#givers.add(options.peerId);
+    this.#pausedMs = this.pausedMs(options.nowMs);
     this.progressMs = Math.max(this.progressMs, options.nowMs);
     const others = [...block.askedOf];
     block.askedOf.clear();

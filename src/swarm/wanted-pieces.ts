@@ -3,6 +3,7 @@ import { RangeSet } from "../core/byte-range.ts";
 import { PieceAvailability } from "./piece-availability.ts";
 import { type BlockState, PieceProgress } from "./piece-progress.ts";
 import type { WantedRanges } from "./ports.ts";
+import { SuspectPieces } from "./suspect-pieces.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
 /** Payload figures of one download. */
@@ -20,11 +21,11 @@ export interface DownloadProgress {
 export class WantedPieces {
   /** Who offers what, and the open pieces. */
   readonly availability: PieceAvailability;
+  readonly suspects: SuspectPieces = new SuspectPieces();
   readonly #layout: BundleLayout;
   readonly #missing = new Map<number, RangeSet>();
   readonly #active = new Map<number, PieceProgress>();
   readonly #incomplete = new Set<PieceProgress>();
-  readonly #suspects = new Set<number>();
   readonly #wantedCount: number;
   #wantedBytes = 0;
   #receivedBytes = 0;
@@ -34,7 +35,7 @@ export class WantedPieces {
     this.availability = new PieceAvailability(layout.pieceCount);
     for (const [piece, missing] of wanted) {
       this.#missing.set(piece, missing);
-      this.availability.open(piece);
+      this.availability.want(piece);
       this.#wantedBytes += missing.totalBytes;
     }
     this.#wantedCount = wanted.size;
@@ -70,9 +71,10 @@ export class WantedPieces {
       piece,
       missing: this.#missing.get(piece)!,
       dataLength: this.#layout.dataLengthOfPiece(piece),
-      isSuspect: this.#suspects.has(piece),
+      isSuspect: this.suspects.has(piece),
     };
     const progress = new PieceProgress(start, owner, nowMs);
+    this.#wantedBytes += progress.plannedBytes - start.missing.totalBytes;
     this.#active.set(piece, progress);
     this.#incomplete.add(progress);
     return progress;
@@ -90,9 +92,13 @@ export class WantedPieces {
     if (progress === undefined || !progress.release(request.offset, key)) return;
     this.#incomplete.add(progress);
     if (!progress.isUntouched) return;
-    this.#active.delete(progress.piece);
-    this.#incomplete.delete(progress);
-    this.availability.open(progress.piece);
+    this.#reopen(progress);
+  }
+
+  /** Drops what came of a piece: all of it is asked for again. */
+  restart(progress: PieceProgress): void {
+    for (const { request, isReceived } of progress.blocks) if (isReceived) this.#wantedBytes += request.lengthBytes;
+    this.#reopen(progress);
   }
 
   /** A block came that was missing. */
@@ -103,16 +109,24 @@ export class WantedPieces {
   verified(piece: number): void {
     this.#active.delete(piece);
     this.#missing.delete(piece);
-    this.#suspects.delete(piece);
+    this.availability.done(piece);
+    this.suspects.delete(piece);
   }
 
   /** Fetched again whole. @param isSuspect several gave bytes of it: next time one peer gives all of it */
   failed(piece: number, isSuspect: boolean): void {
     this.#active.delete(piece);
-    if (isSuspect) this.#suspects.add(piece);
+    if (isSuspect) this.suspects.add(piece);
     const whole = RangeSet.of({ start: 0, end: this.#layout.dataLengthOfPiece(piece) });
     this.#wantedBytes += whole.totalBytes;
     this.#missing.set(piece, whole);
     this.availability.open(piece);
+  }
+
+  #reopen(progress: PieceProgress): void {
+    this.#wantedBytes -= progress.plannedBytes - this.#missing.get(progress.piece)!.totalBytes;
+    this.#active.delete(progress.piece);
+    this.#incomplete.delete(progress);
+    this.availability.open(progress.piece);
   }
 }

@@ -2,6 +2,7 @@ import type { BorderPlan } from "./border-plan.ts";
 import { bundlesHeld } from "./holdings.ts";
 import type { LiveVolunteer } from "./live-volunteer.ts";
 import type { StockPeerAnswer } from "./open-swarm.ts";
+import type { VolatileAssignment } from "./volatile-assignment.ts";
 
 /** Answer to a volunteer's announce as it goes out in JSON (docs/protocol.md). */
 export interface VolunteerAnswer {
@@ -22,6 +23,8 @@ export interface VolunteerAnswer {
   readonly neighbours: number;
   /** How the work at the borders of sites is shared; left out where it is not. */
   readonly border?: BorderPlan;
+  /** Only for a volatile volunteer, and once there is a release. */
+  readonly assignment?: VolatileAssignment;
   /** Stock clients for what is being fetched; undefined unless they are let in (`serve --open`). */
   readonly stock?: readonly StockPeerAnswer[];
 }

@@ -20,7 +20,7 @@ export interface PeerRules {
   readonly isAdmitted: (id: string) => boolean;
   readonly random: Random;
   /** Undefined: far volunteers are chosen without regard to what their sites gave. */
-  readonly balance?: SiteBalance;
+  readonly balance?: Pick<SiteBalance, "debtOf">;
   /** Sites of which one volunteer each is named before others. */
   readonly sitesOfTasks?: readonly string[];
 }

@@ -21,7 +21,8 @@ export interface ContentPlace {
  * A bitmap that was not sent again since central's restart says nothing.
  */
 export function holdsContent(holdings: Holdings, place: ContentPlace): boolean {
-  const have = holdings.bundles.get(place.bundle);
+  // Asked of up to 16 volunteers for each redirect: a full mirror has nothing to look up.
+  const have = holdings.bundles.size === 0 ? undefined : holdings.bundles.get(place.bundle);
   if (have === undefined) return holdings.completeRelease >= place.sinceRelease;
   if (typeof have === "string") return have === "all";
   return ((have[place.ordinal >> 3] ?? 0) & (0x80 >> (place.ordinal & 7))) !== 0;

@@ -22,6 +22,8 @@ export interface LiveVolunteer {
    * program serves them.
    */
   readonly expectedMs: number | undefined;
+  /** It holds what central assigns, within so many bytes, and may vanish at any moment; undefined for any other. */
+  readonly volatileQuotaBytes: number | undefined;
   /** It said farewell: no peer, but its web server goes on. */
   readonly isAway: boolean;
   /** Release held, 0 none. */

@@ -5,22 +5,7 @@ import { SiteBalance } from "./site-balance.ts";
 import { SiteTable } from "./site-table.ts";
 import { TransferTotals } from "./transfer-totals.ts";
 import type { VolunteerAnnounce } from "./volunteer-announce.ts";
-
-/** Who announced: proved by the signature, seen on the socket, known from the invitation. */
-export interface Announcer {
-  readonly id: string;
-  readonly host: string;
-  readonly site: string | undefined;
-}
-
-export interface AnnounceOutcome {
-  readonly volunteer: LiveVolunteer;
-  /** Goes into the answer. */
-  readonly holdingsId: number;
-  readonly fullHoldingsWanted: boolean;
-  /** The port was not tried yet at this address, or long ago. */
-  readonly isPortCheckDue: boolean;
-}
+import type { Announcer, AnnounceOutcome, VolunteerStateStore } from "./volunteer-states.ts";
 
 /** A reachable port is tried again after this long, an unreachable one sooner: firewalls get opened. */
 const RECHECK_REACHABLE_MS = 3_600_000;
@@ -32,18 +17,16 @@ const FORGET_AFTER_MS: number = 7 * 24 * 3_600_000;
 const IDLE = { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0, uploadBytesPerSecond: 0 };
 
 /**
- * The volunteers' state as their announces tell it, by volunteer id. Bounded: only enrolled ones get here, and the long
+ * The volunteers' state in memory, as their announces tell it, by volunteer id. Bounded: only enrolled ones get here, and the long
  * silent are dropped.
  */
-export class LiveVolunteers {
+export class LiveVolunteers implements VolunteerStateStore {
   readonly #clock: Clock;
   readonly #intervalMs: number;
   readonly #siteTable: SiteTable;
   readonly #volunteers = new Map<string, LiveVolunteer>();
   #revision = 0;
-  /** What crossed the borders of sites. */
   readonly balance: SiteBalance = new SiteBalance();
-  /** What volunteers gave, and where theirs came from. */
   readonly transfers: TransferTotals = new TransferTotals();
 
   /**
@@ -56,11 +39,6 @@ export class LiveVolunteers {
     this.#siteTable = siteTable;
   }
 
-  /**
-   * Takes in a checked announce of an authenticated volunteer.
-   *
-   * @throws TrackerError `bad-announce` if its holdings pile up beyond the cap; nothing changed then
-   */
   announce(announce: VolunteerAnnounce, from: Announcer): AnnounceOutcome {
     const before = this.#volunteers.get(from.id);
     const known = before?.holdingsId === undefined ? undefined : { id: before.holdingsId, holdings: before.holdings };
@@ -78,6 +56,7 @@ export class LiveVolunteers {
       customersFrom: announce.customersFrom,
       isOnlyRedirected: announce.isOnlyRedirected,
       expectedMs: announce.expectedMs,
+      volatileQuotaBytes: announce.volatileQuotaBytes,
       isAway: false,
       release: announce.release,
       isSyncing: announce.isSyncing,
@@ -109,7 +88,6 @@ export class LiveVolunteers {
     };
   }
 
-  /** The result of a connection to an announced address; ignored if the volunteer moved meanwhile. */
   notePort(address: { readonly id: string; readonly host: string; readonly port: number }, isReachable: boolean): void {
     const volunteer = this.#volunteers.get(address.id);
     if (volunteer?.host !== address.host || volunteer.port !== address.port) return;
@@ -117,7 +95,6 @@ export class LiveVolunteers {
     this.#volunteers.set(address.id, { ...volunteer, portState, portCheckedMs: this.#clock.monotonicMs() });
   }
 
-  /** Grows with each announce and each volunteer that goes or comes back. */
   get revision(): number {
     return this.#revision;
   }
@@ -126,7 +103,6 @@ export class LiveVolunteers {
     return this.#volunteers.get(id);
   }
 
-  /** All that announced within the last week. */
   all(): readonly LiveVolunteer[] {
     const nowMs = this.#clock.monotonicMs();
     for (const volunteer of this.#volunteers.values()) {
@@ -136,7 +112,6 @@ export class LiveVolunteers {
     return [...this.#volunteers.values()];
   }
 
-  /** Volunteers of a site that are heard of, this one left out. */
   neighbourCount({ id, site }: LiveVolunteer): number {
     let count = 0;
     for (const other of this.#volunteers.values()) {
@@ -152,19 +127,16 @@ export class LiveVolunteers {
     this.#volunteers.delete(id);
   }
 
-  /** Said farewell, or two intervals without an announce: no peers go there. */
   isSilent(volunteer: LiveVolunteer): boolean {
     return volunteer.isAway || this.#clock.monotonicMs() - volunteer.lastSeenMs > 2 * this.#intervalMs;
   }
 
-  /** No customers go there: silent, or its next sync is twice overdue if others serve them meanwhile. */
   isOutOfReach(volunteer: LiveVolunteer): boolean {
     const { expectedMs, lastSeenMs } = volunteer;
     if (expectedMs === undefined) return this.isSilent(volunteer);
     return this.#clock.monotonicMs() - lastSeenMs > 2 * Math.max(expectedMs, this.#intervalMs);
   }
 
-  /** Puts back what was known before a restart: believed for one interval, unless it announces. */
   restore(volunteers: readonly LiveVolunteer[]): void {
     const nowMs = this.#clock.monotonicMs();
     this.#revision++;

@@ -13,6 +13,7 @@ const volunteerSchema = z.object({
   customersFrom: z.enum(["any", "site"]).default("any"),
   isOnlyRedirected: z.boolean().default(false),
   expectedMs: count.optional(),
+  volatileQuotaBytes: count.optional(),
   isAway: z.boolean().default(false),
   release: count,
   isSyncing: z.boolean(),
@@ -59,13 +60,14 @@ export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] {
 }
 
 function volunteerOf(row: z.infer<typeof volunteerSchema>): LiveVolunteer {
-  const { completeRelease, bundles, site, url, expectedMs, ...facts } = row;
+  const { completeRelease, bundles, site, url, expectedMs, volatileQuotaBytes, ...facts } = row;
   const unknownExtent = (number: number): [number, BundleHave] => [number, new Uint8Array()];
   return {
     ...facts,
     site,
     url,
     expectedMs,
+    volatileQuotaBytes,
     holdings: { completeRelease, bundles: new Map(bundles.map(unknownExtent)) },
     holdingsId: undefined,
     portCheckedMs: 0,

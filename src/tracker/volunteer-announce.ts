@@ -28,6 +28,8 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly isOnlyRedirected: boolean;
   /** Its own web server serves customers, and it syncs about so often; undefined if its program serves them. */
   readonly expectedMs: number | undefined;
+  /** Of a volatile volunteer: it holds what central assigns, within so many bytes; undefined for any other. */
+  readonly volatileQuotaBytes: number | undefined;
   readonly holdings: HoldingsReport;
   /** Bytes to and from other sites since its program started; undefined if it does not tell. */
   readonly border: BorderReport | undefined;
@@ -67,6 +69,8 @@ const bodySchema = z.object({
   customersFrom: z.enum(["any", "site"]).default("any"),
   onlyRedirected: z.boolean().default(false),
   expect: z.int().min(1).max(MAX_EXPECTED_SECONDS).optional(),
+  role: z.string().max(64).optional(),
+  quota: z.int().min(1).optional(),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
   transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
@@ -83,7 +87,8 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, onlyRedirected, expect, border, transfers, ...figures } = parsed.data;
+  const { syncing, holdings, site, url, onlyRedirected, expect, border, transfers, role, quota, ...figures } =
+    parsed.data;
   const counters = readAnnounceQuery(parseByteQuery(query));
   return {
     ...counters,
@@ -93,6 +98,8 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     url: url === undefined ? undefined : readBaseUrl(url),
     isOnlyRedirected: onlyRedirected,
     expectedMs: expect === undefined ? undefined : expect * 1000,
+    // A role that is not known here is nothing to refuse a mirror for.
+    volatileQuotaBytes: role === "volatile" ? quota : undefined,
     holdings: readHoldings(holdings),
     border: border && { uploadedBytes: border.uploaded, downloadedBytes: border.downloaded },
     transfers: transfers && {

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SyncSummary } from "../../src/report/sync-summary.ts";
@@ -116,6 +117,15 @@ const COMPARING: readonly ParityCase[] = [
   { name: "short flags", before: changed(mode("a.txt", 0o600)), words: ["-p", "-t", "-l", "-H"] },
 ];
 
+/** rsync takes no relative directory with "..", and one in DEST is refused here. */
+const STAGING_ELSEWHERE: readonly ParityCase[] = [
+  { name: "a directory for temporary files", before: changed(gone("sub")), words: [`--temp-dir=${tmpdir()}`] },
+  { name: "the same by its letter, --delete", before: changed(foreign), words: ["-T", tmpdir(), "--delete"] },
+  { name: "a directory for parts in each directory", before: changed(gone("b.bin")), words: ["--partial-dir=.part"] },
+  { name: "one for all parts", before: changed(put("a.txt", "longer\n")), words: [`--partial-dir=${tmpdir()}`] },
+  { name: "no such directory", before: changed(gone("a.txt")), words: ["--temp-dir=/nowhere/at all"] },
+];
+
 const SELECTING: readonly ParityCase[] = [
   { name: "exclude", words: ["--exclude=*.txt"] },
   {
@@ -210,6 +220,7 @@ describe.skipIf(!hasRsync())("as rsync does it", () => {
   describe.each([
     ["what stands in DEST", DESTINATIONS],
     ["how files are compared", COMPARING],
+    ["where files are staged", STAGING_ELSEWHERE],
     ["which paths count", SELECTING],
     ["modes", MODES],
   ] as const)("%s", (_group, cases) => {

@@ -32,6 +32,7 @@ let daemon: RunningProgram;
 let repository = "";
 let infoHash = "";
 const identities: TestIdentity[] = [];
+let mirrors = 0;
 
 beforeAll(async () => {
   mkdirSync(tree);
@@ -65,8 +66,9 @@ describe("a mirror ends exact beside a volunteer that", { timeout: 60_000 }, () 
       using seeder = await HostileSeeder.open({ identity, infoHash, conduct });
       await seeder.announce({ url: central.ready.http, repository }, identity);
       await vi.waitUntil(() => seeder.calls > 0, { timeout: 10_000 }); // central looked at the port
-      const destination = join(directory, name);
-      const words = ["sync", await invite(name), destination, "--peer-port", "0", "--verbose"];
+      const mirror = `${name} ${++mirrors}`; // a second try under the same name would be refused
+      const destination = join(directory, mirror);
+      const words = ["sync", await invite(mirror), destination, "--peer-port", "0", "--verbose"];
       const startMs = performance.now();
       const { code, stderr } = await runPrsync(words, { env });
       console.log(`${name}: ${Math.round(performance.now() - startMs)} ms, ${seeder.calls - 1} calls`);

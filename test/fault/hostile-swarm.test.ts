@@ -22,6 +22,8 @@ const BLOCK = 16_384;
 const HOSTILE_COUNT = 9;
 /** Both together need 13 s for a copy: a mirror is fetching for as long as a test of it takes. */
 const CENTRAL_UP = ["--bwlimit", "50:0"];
+/** Central asks at the URL that a volunteer gives for its customers, which may be anybody's, now and then: `audits.test.ts` is about that. */
+const NO_AUDITS = ["--audit-interval", "0s"];
 const GIVER_UP = ["--bwlimit", "400:0"];
 const HAVE_ALL = frame(14);
 const UNCHOKE = frame(1);
@@ -36,6 +38,8 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
   const env = { PRSYNC_STATE_HOME: join(directory, "state") };
   const place = ["--listen", "127.0.0.1:0", "--peer-port", "0", "--verbose"];
   const file = randomBytesOf(1, FILE_BYTES);
+  /** Of the bundle: the small file has the piece behind the last of the large one. */
+  const contents = Buffer.concat([file, Buffer.from("small\n")]);
   let central: RunningProgram;
   /** Has everything, and a narrow line up. */
   let giver: RunningProgram;
@@ -49,7 +53,7 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
     writeFileSync(join(tree, FILE), file);
     writeFileSync(join(tree, SMALL), "small\n");
     await runPrsyncJson(["publish", tree], { env });
-    central = await RunningProgram.start(["serve", tree, ...place, ...CENTRAL_UP], { env });
+    central = await RunningProgram.start(["serve", tree, ...place, ...CENTRAL_UP, ...NO_AUDITS], { env });
     cpSync(tree, join(directory, "giver"), { recursive: true, preserveTimestamps: true });
     giver = await startDaemon("giver", GIVER_UP);
     repository = parseTicket(await invite("honest")).repository;
@@ -61,7 +65,7 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
     await giver.waitFor(({ event }) => event === "synced");
   });
 
-  let fetchingDaemons = 0;
+  let mirrors = 0;
 
   afterAll(async () => {
     for (const program of [giver, central]) expect(await program.stop()).toBe(0);
@@ -108,7 +112,6 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
     using other = await HostilePeer.reach("admitted", target, honest);
     await giveRightly(other, daemon);
     expectExact(destination);
-    await daemon.stop();
   });
 
   test("N07 connections that are cut at any byte of a block: whole blocks before it are not asked for again", async () => {
@@ -133,7 +136,6 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
     expect(delivered.size).toBe(CUTS.length);
     expect(repeated).toEqual([]);
     expectExact(destination);
-    await daemon.stop();
   });
 
   test("P15 nine that take all they can leave the tenth its share, and customers are answered", async () => {
@@ -205,16 +207,9 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
       for (const id of [1, 2, 3, 4]) peer.send(extendedFrame(id, `d5:added6:${compact}7:added.f1:\x00e`));
       await peer.closed; // those of ours are not what they say
     }
-    const destination = join(directory, "misled");
-    const words = [
-      "sync",
-      await invite("misled"),
-      destination,
-      "--peer-port",
-      "0",
-      `--include=/${SMALL}`,
-      "--exclude=*",
-    ];
+    const name = `misled-${++mirrors}`;
+    const destination = join(directory, name);
+    const words = ["sync", await invite(name), destination, "--peer-port", "0", `--include=/${SMALL}`, "--exclude=*"];
     expect(await runPrsync(words, { env })).toMatchObject({ code: 0 });
     expect(seeder.calls).toBeGreaterThan(1);
     expect(readFileSync(join(destination, SMALL), "utf8")).toBe("small\n");
@@ -238,8 +233,9 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
       await seeder.announce({ url: central.ready.http, repository }, identity);
       await vi.waitUntil(() => seeder.calls > 0, { timeout: 10_000 }); // central looked at the port
     }
-    const name = `${purpose}-${++fetchingDaemons}`;
+    const name = `${purpose}-${++mirrors}`;
     const daemon = await startDaemon(name, []);
+    onTestFinished(async () => void (await daemon.stop()));
     await vi.waitUntil(() => daemon.log.includes("stage=download"), { timeout: 30_000 });
     return { daemon, target: targetOf(daemon), destination: join(directory, name) };
   }
@@ -264,7 +260,7 @@ describe("hostile volunteers", { timeout: 90_000 }, () => {
 
   function blockFor({ piece, offset, length }: Awaited<ReturnType<HostilePeer["nextRequest"]>>): Buffer {
     const start = piece * PIECE + offset;
-    return frame(7, piece, offset, file.subarray(start, start + length));
+    return frame(7, piece, offset, contents.subarray(start, start + length));
   }
 
   function targetOf(program: RunningProgram): PeerTarget {

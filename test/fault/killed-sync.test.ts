@@ -17,6 +17,12 @@ const EARLY_KILLS = MIRRORS / 2;
 /** Of the link on which a download lasts longer than it takes to save its progress twice. */
 const CRAWL_MEGABITS = 10;
 
+interface Run {
+  readonly host?: TestHost;
+  /** Further options. */
+  readonly words?: readonly string[];
+}
+
 /** Central and mirrors that hold release 1 while release 2 is out. Links as slow as the download is to be visible. */
 describe.skipIf(!canMakeNetworks())("a sync that is killed", () => {
   const directory = mkdtempSync(join(tmpdir(), "prsync-killed-"));
@@ -45,7 +51,7 @@ describe.skipIf(!canMakeNetworks())("a sync that is killed", () => {
     const listen = ["--listen", `${centralHost.address}:7380`, "--peer-port", "7382"];
     central = await RunningProgram.start(["serve", tree, ...listen], { enter: centralHost.enter, env });
     mkdirSync(join(directory, "mirrors"));
-    const names = ["undisturbed", "again", "resumed", ...numberedMirrors()];
+    const names = ["undisturbed", "again", "resumed", "elsewhere", ...numberedMirrors()];
     await Promise.all(names.map((name) => firstSync(name, `http://${centralHost.address}:7380`)));
     old = digestTree(tree);
     makeSecondRelease(tree);
@@ -103,6 +109,22 @@ describe.skipIf(!canMakeNetworks())("a sync that is killed", () => {
     expect(rest).toBeLessThan(whole / 2);
   }, 120_000);
 
+  test("and stages in another directory each time loses and leaves nothing", async () => {
+    const places = ["one", "two"].map((name) => join(directory, "mirrors", name));
+    for (const place of places) mkdirSync(place);
+    const whole = contentBytesOf(undisturbed);
+    const afterMs = (0.4 * whole * 8) / (CRAWL_MEGABITS * 1_000);
+    for (const place of [places[0]!, "../two", undefined, places[0]!]) {
+      const words = place === undefined ? [] : ["--temp-dir", place];
+      await killAndCheck("elsewhere", { stage: "download", afterMs }, { host: crawl, words });
+    }
+    const early = { stage: "activate", afterMs: 0 } as const;
+    await killAndCheck("elsewhere", early, { host: fast, words: ["--temp-dir", places[1]!] });
+    const rest = contentBytesOf(await finish("elsewhere"));
+    expect(rest).toBeLessThan(100_000);
+    expect(places.flatMap((place) => readdirSync(place))).toEqual([]);
+  }, 120_000);
+
   function mirror(name: string): string {
     return join(directory, "mirrors", name);
   }
@@ -113,13 +135,13 @@ describe.skipIf(!canMakeNetworks())("a sync that is killed", () => {
   }
 
   /** Of a run on a link that makes the download last. */
-  async function sync(name: string, how: { host?: TestHost; moment?: Moment } = {}): Promise<WatchedRun> {
-    const words = ["sync", mirror(name), "--delete", "--peer-port", "0"];
+  async function sync(name: string, how: Run & { moment?: Moment } = {}): Promise<WatchedRun> {
+    const words = ["sync", mirror(name), "--delete", "--peer-port", "0", ...(how.words ?? [])];
     return await watchRun(words, { enter: (how.host ?? slow).enter, env }, how.moment);
   }
 
-  async function killAndCheck(name: string, at: Moment): Promise<WatchedRun> {
-    const run = await sync(name, { moment: at });
+  async function killAndCheck(name: string, at: Moment, how: Run = {}): Promise<WatchedRun> {
+    const run = await sync(name, { ...how, moment: at });
     const found = digestTree(mirror(name));
     const { wrong, switched, toSwitch } = compareTransition(found, old, next);
     const ended = run.wasKilled ? "killed" : "ended";

@@ -43,9 +43,9 @@ describe("homes of pieces are advice: who does not do its part delays the others
     ["one site is complete", 1, sitesOf("abc", (site) => (site === "c" ? { held: EVERYTHING } : {}))],
     ["a site vanishes at once", 13, sitesOf("abc", (site) => (site === "c" ? { vanishSeconds: 0.2 } : {}))],
     ["all others vanish at once", 13, sitesOf("abc", (site) => (site === "a" ? {} : { vanishSeconds: 0.2 }))],
-    ["three of five vanish everywhere", 12, sitesOf("abc", (_, index) => (index < 3 ? { vanishSeconds: 1 } : {}))],
+    ["three of five vanish everywhere", 15, sitesOf("abc", (_, index) => (index < 3 ? { vanishSeconds: 1 } : {}))],
     ["a site can't be called", 2, sitesOf("abc", (site) => ({ isReachable: site !== "c" }))],
-    ["one of each site has a slow line", 30, sitesOf("abc", (_, index) => (index === 0 ? { speed: slow() } : {}))],
+    ["one of each site has a slow line", 31, sitesOf("abc", (_, index) => (index === 0 ? { speed: slow() } : {}))],
   ])("%s: at most %d s", async (_case, moreSeconds, volunteers) => {
     for (const seed of [1, 2, 3]) {
       const { fair, plain } = await compare(volunteers, seed);

@@ -41,6 +41,20 @@ test("flows share a line up fairly", async () => {
   for (const end of ends) expect(end).toBeGreaterThan(last * 0.97);
 });
 
+test("a flow that carries many small messages has its share of the line for blocks, too", async () => {
+  const clock = new VirtualClock();
+  const from = link(clock, 100_000);
+  const flows = [1, 2, 3].map(() => new Flow(from, link(clock, 1)));
+  const [busy] = flows;
+  const have = (): void => {
+    busy!.send(9, () => undefined, { isUrgent: true });
+    if (clock.passedSeconds < 20) clock.schedule(100, have);
+  };
+  have();
+  const ends = await sendAll(clock, flows, 50);
+  for (const end of ends) expect(end).toBeGreaterThan(Math.max(...ends) * 0.95);
+});
+
 test("a line down is shared by its senders and holds back none of their other flows", async () => {
   const clock = new VirtualClock();
   const slow = link(clock, 1, { downBytesPerSecond: 50_000 });

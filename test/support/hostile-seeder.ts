@@ -8,6 +8,7 @@ import { HostilePeer, type TestIdentity } from "./hostile-peer.ts";
 import { frame, prefix } from "./wire-frames.ts";
 
 const BLOCK = 16_384;
+let lastSequence = 0;
 const HAVE_ALL = frame(14);
 const UNCHOKE = frame(1);
 
@@ -169,7 +170,8 @@ export class HostileSeeder implements Disposable {
     const holdings = { base: 0, complete: 1 };
     const facts = { repository: central.repository, release: 1, syncing: false, ...figures, holdings };
     const body = JSON.stringify({ ...facts, ...moreFields });
-    const sequence = Date.now();
+    // Two announces within a millisecond are quick, not a replay.
+    const sequence = (lastSequence = Math.max(Date.now(), lastSequence + 1));
     const signature = signRequest(identity.key, { method: "POST", target, sequence, body: Buffer.from(body) });
     const headers = { "Prsync-Volunteer": id, "Prsync-Sequence": String(sequence), "Prsync-Signature": signature };
     const response = await fetch(central.url + target, { method: "POST", body, headers });

@@ -77,7 +77,8 @@ export class TamperingProxy implements AsyncDisposable {
   ): void {
     this.replaced.push(name);
     const { "content-length": _length, "transfer-encoding": _coding, ...headers } = response.headers;
-    answer.writeHead(body === undefined ? 404 : response.statusCode!, headers);
+    const lengthBytes = body?.length ?? 0;
+    answer.writeHead(body === undefined ? 404 : response.statusCode!, { ...headers, "content-length": lengthBytes });
     answer.end(body);
   }
 }

@@ -14,6 +14,7 @@ import { describeSync } from "../../report/sync-summary.ts";
 import { ACCESS_LOG_OPTION, openAccessLog } from "../access-log.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
+import { customersAt } from "../customers-url.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { LineLogger } from "../line-logger.ts";
 import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../log-file.ts";
@@ -31,6 +32,7 @@ import {
 } from "../load-options.ts";
 import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
 import { announceReady } from "../ready.ts";
+import { REQUEST_RATE_OPTION, requestRateOf } from "../request-rate.ts";
 import { RSYNC_WORDS } from "../rsync-words.ts";
 import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 import { logLines } from "../sync-report.ts";
@@ -67,6 +69,7 @@ export const daemonCommand: Command = {
       choices: ["any", "site", "none"],
       help: "whose customers central may send here: any (default), those of its own site, none",
     },
+    REQUEST_RATE_OPTION,
     { name: "only-redirected", kind: "flag", help: "serve only customers whom central sent here just now" },
     {
       name: "interval",
@@ -126,8 +129,9 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   mirror.situation.customersFrom = customersFrom(args);
   mirror.situation.isOnlyRedirected = args.flag("only-redirected");
   await using accessLog = openAccessLog(args, { clock: realClock, log });
-  await using http = await serveCustomers(mirror, accessLog ? { ...place, onAnswered: accessLog.note } : place);
-  mirror.situation.customerUrl = customersUrl ?? customerUrl(place.host, http.port);
+  const serving = { ...place, requestRate: requestRateOf(args) };
+  await using http = await serveCustomers(mirror, accessLog ? { ...serving, onAnswered: accessLog.note } : serving);
+  Object.assign(mirror.situation, customersAt(customersUrl, { host: place.host, port: http.port }));
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(
     join(opening.stateDirectory, MIRROR_CONTROL_SOCKET),
@@ -146,6 +150,10 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
 function daemonOptions(args: ParsedArguments): DaemonOptions {
   if (args.isTyped("no-delete") && args.isTyped("delete-after-age"))
     throw new UsageError(["--no-delete and --delete-after-age contradict each other"]);
+  if (args.flag("no-delete") && args.isGiven("quota"))
+    throw new UsageError([
+      "--no-delete and --quota contradict each other: what is not among the newest any more must go",
+    ]);
   const removal = args.flag("no-delete") ? "none" : "ours";
   const pollIntervalMs = args.number("interval") ?? FOUR_HOURS_MS;
   if (pollIntervalMs < SHORTEST_INTERVAL_MS) throw new UsageError(["--interval: expected at least 1s"]);
@@ -163,12 +171,6 @@ function daemonOptions(args: ParsedArguments): DaemonOptions {
 function customersFrom(args: ParsedArguments): CustomersFrom {
   const asked = args.text("customers");
   return asked === "site" || asked === "none" ? asked : "any";
-}
-
-/** A name for customers that is a real address, or none: a wildcard is no address. */
-function customerUrl(host: string, port: number): string | undefined {
-  if (host === "::" || host === "0.0.0.0") return undefined;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Peers are admitted by the last accepted release, before central was reached. */

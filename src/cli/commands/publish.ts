@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CONTROL_SOCKET } from "../../central/serve.ts";
 import { assertPieceLength } from "../../core/bundle-layout.ts";
@@ -6,10 +6,13 @@ import { formatByteSize, parseByteSize } from "../../core/byte-size.ts";
 import { CoreError, messageOf } from "../../core/errors.ts";
 import { displayPath, RESERVED_TOP_LEVEL_NAME } from "../../core/repo-path.ts";
 import { isBlockLength } from "../../delta/block-length.ts";
+import { ManifestError } from "../../manifest/errors.ts";
+import { parseFileGroups, type FileGroup } from "../../manifest/file-groups.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { DEFAULT_PUBLISH_OPTIONS, type PublishOutcome } from "../../publisher/publish-options.ts";
 import { PublisherError } from "../../publisher/errors.ts";
 import { publishTree } from "../../publisher/publish-tree.ts";
+import { namingPath } from "../../store/errors.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -55,6 +58,14 @@ export const publishCommand: Command = {
       help: "CPU time for finding what is inside new compressed files (default 120)",
     },
     { name: "no-look-inside", kind: "flag", help: "don't look into compressed files" },
+    {
+      name: "groups",
+      kind: "text",
+      placeholder: "FILE",
+      isPath: true,
+      isOnce: true,
+      help: "contents of a group of FILE (analyze --groups) lie together in new bundles",
+    },
     { name: "one-file-system", kind: "flag", short: "x", help: "default; mount points in TREE are left out" },
     { name: "cross-file-systems", kind: "flag", help: "publish what is mounted inside TREE, too" },
     {
@@ -80,6 +91,7 @@ async function runPublish(args: ParsedArguments, context: CommandContext): Promi
   assertPieceLength(swarmSizeBytes);
   assertPublishable(treePath);
   const isQuiet = args.flag("json") || args.flag("quiet") || !context.isTerminal;
+  const groups = readGroups(args);
   const progress = createPublishProgress(isQuiet ? undefined : process.stderr);
   const outcome = await publishTree(
     {
@@ -92,6 +104,7 @@ async function runPublish(args: ParsedArguments, context: CommandContext): Promi
       lookInsideBudgetCpuSeconds: lookInsideBudget(args),
       crossFileSystems: args.flag("cross-file-systems"),
       keepsOwners: readOwners(args),
+      groups,
       clock: realClock,
     },
     progress,
@@ -132,6 +145,18 @@ function readOwners(args: ParsedArguments): boolean | undefined {
   const [keeps, drops] = [args.flag("owners"), args.flag("no-owners")];
   if (keeps && drops) throw new UsageError(["--owners and --no-owners contradict each other"]);
   return keeps || drops ? keeps : undefined;
+}
+
+/** @throws ManifestError `bad-groups`, or the system's error */
+function readGroups(args: ParsedArguments): readonly FileGroup[] {
+  const path = args.text("groups");
+  if (path === undefined) return [];
+  try {
+    return parseFileGroups(readFileSync(path, "utf8"));
+  } catch (cause) {
+    if (!(cause instanceof ManifestError)) throw namingPath(cause, path);
+    throw new ManifestError("bad-groups", `groups in "${path}" can't be used: ${cause.message}`, { cause });
+  }
 }
 
 function lookInsideBudget(args: ParsedArguments): number {

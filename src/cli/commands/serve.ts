@@ -36,6 +36,7 @@ import {
 import { loggingContext } from "../log-file.ts";
 import { NETWORK_OPTIONS, networkLimits } from "../network-options.ts";
 import { ownProgram } from "../own-program.ts";
+import { REQUEST_RATE_OPTION, requestRateOf } from "../request-rate.ts";
 import { publishCommand } from "./publish.ts";
 import { announceReady, untilAborted } from "../ready.ts";
 
@@ -110,6 +111,7 @@ export const serveCommand: Command = {
       placeholder: "60s",
       help: "between two announces of a mirror, 10s to 30m",
     },
+    REQUEST_RATE_OPTION,
     ...NETWORK_OPTIONS,
     ACCESS_LOG_OPTION,
     LOG_FORMAT_OPTION,
@@ -172,6 +174,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     siteTable: sites === undefined ? DEFAULT_SERVE_OPTIONS.siteTable : readSiteTable(sites),
     areSitesFair: args.flag("fair-sites"),
     redirects: redirectOptions(args),
+    requestRate: requestRateOf(args),
     allowStockClients: args.flag("open"),
     auditIntervalMs: args.number("audit-interval") ?? DEFAULT_SERVE_OPTIONS.auditIntervalMs,
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,

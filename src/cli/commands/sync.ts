@@ -18,7 +18,7 @@ import { UsageError, type ParsedArguments } from "../arguments.ts";
 import { ATTRIBUTE_OPTIONS } from "../attribute-options.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { LOG_FILE_OPTION, loggingContext, openLogFile, type LogFile } from "../log-file.ts";
-import { exitCodeOfOutcome, itemizedLines, logLines, statsFacts } from "../sync-report.ts";
+import { endingInMaxDelete, exitCodeOfOutcome, itemizedLines, logLines, statsFacts } from "../sync-report.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { HookError } from "../hook-error.ts";
 import {
@@ -204,6 +204,8 @@ const DAEMON_DECIDES: readonly string[] = [
   "checksum",
   "size-only",
   "sparse",
+  "temp-dir",
+  "partial-dir",
   "max-delete",
   "last",
   "rescan",
@@ -282,9 +284,7 @@ function report(outcome: SyncOutcome | Reported, args: ParsedArguments, context:
   for (const { path, reason } of failures) context.complain(`prsync: update of "${path}" failed: ${reason}`);
   printOutcome(outcome, args, context);
   const code = exitCodeOfOutcome(outcome);
-  if (code === EXIT.maxDelete) {
-    context.complain("prsync: nothing was removed: more paths would have gone than --max-delete allows");
-    context.complain(`prsync error: max-delete (code ${EXIT.maxDelete})`);
-  } else if (code !== EXIT.ok) context.complain(`prsync error: some files could not be updated (code ${code})`);
+  if (code === EXIT.maxDelete) return endingInMaxDelete(context);
+  if (code !== EXIT.ok) context.complain(`prsync error: some files could not be updated (code ${code})`);
   return code;
 }

@@ -3,7 +3,7 @@ import { displayPath } from "../../core/repo-path.ts";
 import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
 import { openMirror } from "../../edge/mirror.ts";
 import { runSync } from "../../edge/sync-job.ts";
-import { verifyMirror } from "../../edge/verify-mirror.ts";
+import { lookAgain, verifyMirror } from "../../edge/verify-mirror.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { wildcardHost } from "../../net/wildcard-host.ts";
 import type { ParsedArguments } from "../arguments.ts";
@@ -20,6 +20,7 @@ import {
 } from "../load-options.ts";
 import { mirrorOptions, syncOptions } from "../mirror-options.ts";
 import { askRunning } from "../running-program.ts";
+import { endingInMaxDelete, tellMaxDelete } from "../sync-report.ts";
 import { createSyncProgress } from "../progress-line.ts";
 
 /** `prsync verify DEST` */
@@ -28,7 +29,8 @@ export const verifyCommand: Command = {
   summary: "mirror: hash every file again; with --repair, mend what is bad",
   description:
     "Reads every file of the held release whatever its size and time say, and names those that are not what the release has\n" +
-    "(exit code 23). With --repair the bad ranges are fetched from other mirrors, last from central.",
+    "(exit code 23); of a partial mirror those that the last sync took. With --repair the bad ranges are fetched from other\n" +
+    "mirrors, last from central; nothing is removed.",
   positionals: [{ name: "DEST" }],
   options: [
     { name: "repair", kind: "flag", help: "fetch what is bad or missing" },
@@ -53,6 +55,10 @@ interface Verified {
   readonly bad: readonly { readonly path: string; readonly verdict: string }[];
   /** Paths that are not as the release has them after a repair; none if there was no repair. */
   readonly unmended: readonly string[];
+  /** Paths that the repair found to be no part of the mirror any more. */
+  readonly unwanted: readonly string[];
+  /** A daemon's repair, which removes what releases drop, found more of that than --max-delete allows. */
+  readonly hasTooManyRemovals: boolean;
 }
 
 async function runVerify(args: ParsedArguments, context: CommandContext): Promise<number> {
@@ -60,18 +66,22 @@ async function runVerify(args: ParsedArguments, context: CommandContext): Promis
   const found =
     (await verifyByDaemon(destinationPath, args, context)) ?? (await verifyHere(destinationPath, args, context));
   const unmended = new Set(found.unmended);
-  const isMended = (path: string): boolean => args.flag("repair") && !unmended.has(path);
+  const unwanted = new Set(found.unwanted);
+  const isLeft = (path: string): boolean => !args.flag("repair") || unmended.has(path);
   const { files, bytes, bad } = found;
-  const left = bad.filter(({ path }) => !isMended(path)).length;
+  const left = bad.filter(({ path }) => isLeft(path)).length;
   const isRepaired = args.flag("repair") && left === 0;
   if (args.flag("json")) context.print(JSON.stringify({ files, bytes, bad, repaired: isRepaired }));
   else {
-    for (const { path, verdict } of bad)
-      context.complain(`prsync: "${path}" is ${verdict}${isMended(path) ? ", mended" : ""}`);
+    for (const { path, verdict } of bad) {
+      const outcome = isLeft(path) ? "" : unwanted.has(path) ? ", no longer wanted" : ", mended";
+      context.complain(`prsync: "${path}" is ${verdict}${outcome}`);
+    }
     if (!args.flag("quiet"))
       context.print(`${files} files read, ${bad.length} bad${args.flag("repair") ? `, ${left} not mended` : ""}`);
   }
-  if (left === 0) return EXIT.ok;
+  if (left === 0) return found.hasTooManyRemovals ? endingInMaxDelete(context) : EXIT.ok;
+  if (found.hasTooManyRemovals) tellMaxDelete(context);
   context.complain(`prsync error: ${left} files are not what the release has (code ${EXIT.someFilesFailed})`);
   return EXIT.someFilesFailed;
 }
@@ -100,8 +110,12 @@ async function verifyHere(destinationPath: string, args: ParsedArguments, contex
   await using mirror = await openMirror(mirrorOptions(args, context, place), ports);
   const found = await verifyMirror(mirror, context.signal);
   const bad = found.bad.map(({ path, verdict }) => ({ path: displayPath(path), verdict }));
-  if (!args.flag("repair") || bad.length === 0) return { ...found, bad, unmended: [] };
+  if (!args.flag("repair") || bad.length === 0)
+    return { ...found, bad, unmended: [], unwanted: [], hasTooManyRemovals: false };
+  // What an age, a limit or a run without removals keeps in DEST is known to the runs of sync and daemon alone.
   const options = { ...syncOptions(args, { removal: "none", maxDelete: undefined }), rescanMs: Infinity };
-  const { failures } = await runSync(mirror, options, createSyncProgress(undefined));
-  return { ...found, bad, unmended: failures.map(({ path }) => displayPath(path)) };
+  await runSync(mirror, options, createSyncProgress(undefined));
+  const { unmended, unwanted } = await lookAgain(mirror, found.bad, context.signal);
+  const left = { unmended: unmended.map(displayPath), unwanted: unwanted.map(displayPath) };
+  return { ...found, bad, ...left, hasTooManyRemovals: false };
 }

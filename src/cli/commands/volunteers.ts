@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { formatByteSize } from "../../core/byte-size.ts";
 import { CONTROL_SOCKET } from "../../central/serve.ts";
 import { callControl } from "../../net/control-client.ts";
 import { realClock } from "../../net/real-clock.ts";
@@ -40,6 +41,7 @@ interface Shown {
     readonly isAway?: boolean;
     readonly host: string;
     readonly port: number;
+    readonly volatileQuotaBytes?: number;
   };
 }
 
@@ -97,7 +99,9 @@ function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure
     live === undefined
       ? `last seen ${lastSeen ?? "never"}`
       : `release ${live.release}${live.isSyncing ? ", syncing" : live.isAway ? ", away" : ""}, ${live.host}:${live.port}`;
+  const quotaBytes = live?.volatileQuotaBytes;
+  const role = quotaBytes === undefined ? "" : `, volatile: ${formatByteSize(quotaBytes)}`;
   const refusal =
     live === undefined || noCustomers === undefined ? "" : `, no customers: ${auditFailure ?? noCustomers}`;
-  return `${name}\t${state}\t${site ?? "-"}\t${seen}${refusal}`;
+  return `${name}\t${state}\t${site ?? "-"}\t${seen}${role}${refusal}`;
 }

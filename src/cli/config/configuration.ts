@@ -43,6 +43,11 @@ export interface ConfigSearch {
   readonly env: CommandContext["env"];
 }
 
+/** True if an argument of the command is a directory that a configuration file may name. */
+export function namesPlace({ positionals }: Command): boolean {
+  return positionals.some(({ name }) => KINDS_OF_PLACE.has(name));
+}
+
 /**
  * The command line with what a configuration file says of the mirror or tree that it names: line > environment > file. A word
  * with a slash is a directory, and no file is read for it.

@@ -12,11 +12,12 @@ const SAME_SECONDS = 0.01;
 export function leastExpectedWait(random: Random): Policy {
   return {
     rank: (candidates, { lengthBytes }, count) =>
-      smallest(candidates, count, ({ load }) => {
+      smallest(candidates, count, ({ load }, bound) => {
         const step = Math.floor(addedSeconds(load, lengthBytes) / SAME_SECONDS);
-        // In (0, 1], large for large capacities (Efraimidis and Spirakis): it decides among equal steps only.
-        const draw = (1 - random()) ** (1e6 / load.capacityBytesPerSecond);
-        return step + 1 - draw;
+        if (step >= bound) return step;
+        // Exponential, small for large capacities (Efraimidis and Spirakis); below 1, so it decides among equal steps only.
+        const draw = -Math.log(1 - random()) * (1e6 / load.capacityBytesPerSecond);
+        return step + draw / (1 + draw);
       }),
   };
 }

@@ -2,9 +2,13 @@ import type { Policy } from "./policy.ts";
 
 /** In turn by id, going on behind the volunteer that was named first the last time. */
 export function roundRobin(): Policy {
-  let last = "";
+  return goingOnAfter("");
+}
+
+function goingOnAfter(last: string): Policy {
   return {
     needsAll: true,
+    copy: () => goingOnAfter(last),
     rank: (candidates, _demand, count) => {
       const byId = [...candidates].sort((a, b) => (a.id < b.id ? -1 : 1));
       const next = byId.findIndex(({ id }) => id > last);

@@ -8,10 +8,11 @@ const NEAR_DELAY_SECONDS = 30;
 export function sameSiteFirst(policy: Policy): Policy {
   return {
     rank: (candidates, demand, count) => {
+      const { site: own } = demand.customer;
+      if (own === undefined || !candidates.some(({ site }) => site === own))
+        return policy.rank(candidates, demand, count);
       const isNear = ({ site, load }: DeliveryVolunteer): boolean =>
-        site !== undefined &&
-        site === demand.customer.site &&
-        expectedDelaySeconds(load, demand.lengthBytes) <= NEAR_DELAY_SECONDS;
+        site === own && expectedDelaySeconds(load, demand.lengthBytes) <= NEAR_DELAY_SECONDS;
       const near = policy.rank(candidates.filter(isNear), demand, count);
       if (near.length >= count) return near;
       const others = candidates.filter((candidate) => !isNear(candidate));

@@ -9,6 +9,8 @@ export class RequestBook {
   readonly #capacity: number;
   /** Offset within the bundle → length. */
   readonly #lengths = new Map<number, number>();
+  /** How often beyond once, of those that {@link addForgetting} met again. */
+  readonly #again = new Map<number, number>();
 
   constructor(pieceLength: number, capacity: number) {
     this.#pieceLength = pieceLength;
@@ -27,19 +29,29 @@ export class RequestBook {
     return "added";
   }
 
-  /** As {@link add}, but forgets the oldest where there is no room. */
+  /** As {@link add}, but forgets the oldest where there is no room, and is to be taken as often as it was added. */
   addForgetting(request: BlockRequest): void {
+    const start = this.#start(request.piece, request.offset);
+    const isAgain = this.#lengths.get(start) === request.lengthBytes;
+    if (isAgain) return void this.#again.set(start, (this.#again.get(start) ?? 0) + 1);
     for (const oldest of this.#lengths.keys()) {
       if (this.#lengths.size < this.#capacity) break;
       this.#lengths.delete(oldest);
+      this.#again.delete(oldest);
     }
-    this.#lengths.set(this.#start(request.piece, request.offset), request.lengthBytes);
+    this.#again.delete(start);
+    this.#lengths.set(start, request.lengthBytes);
   }
 
   /** Removes exactly this request; false if it is not open. */
   take(piece: number, offset: number, lengthBytes: number): boolean {
     const start = this.#start(piece, offset);
-    return this.#lengths.get(start) === lengthBytes && this.#lengths.delete(start);
+    if (this.#lengths.get(start) !== lengthBytes) return false;
+    const more = this.#again.get(start) ?? 0;
+    if (more > 1) this.#again.set(start, more - 1);
+    else if (more === 1) this.#again.delete(start);
+    else this.#lengths.delete(start);
+    return true;
   }
 
   /** Removes and gives all, oldest first. */
@@ -50,6 +62,7 @@ export class RequestBook {
       lengthBytes,
     }));
     this.#lengths.clear();
+    this.#again.clear();
     return requests;
   }
 

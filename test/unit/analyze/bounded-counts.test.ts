@@ -15,11 +15,11 @@ test("a table within its cap counts exactly as a map does", () => {
       const table = new CappedTable({ columns: 1, maxRows: 5000, sampledBy: "key" });
       for (const [first, second] of added) {
         expected.set(`${first} ${second}`, (expected.get(`${first} ${second}`) ?? 0) + 1);
-        table.columns[0]![table.slotOf(first, second)]!++;
+        table.values[table.slotOf(first, second)]!++;
       }
       const rows = [...table.slots()].map((slot) => [
         `${table.firstOf(slot)} ${table.secondOf(slot)}`,
-        table.columns[0]![slot],
+        table.values[slot],
       ]);
       expect(new Map(rows as [string, number][])).toEqual(expected);
       expect(table.scale).toBe(1);
@@ -34,9 +34,9 @@ test("beyond its cap a table keeps a sample: each key wholly or not at all, sums
   for (let round = 0; round < 2; round++)
     for (let key = 0; key < keys; key++) {
       const slot = table.slotOf(mixBits(key), 7);
-      if (slot >= 0) table.columns[0]![slot]!++;
+      if (slot >= 0) table.values[slot]!++;
     }
-  const counts = [...table.slots()].map((slot) => table.columns[0]![slot]!);
+  const counts = [...table.slots()].map((slot) => table.values[slot]!);
   expect(table.rows).toBeLessThanOrEqual(2000);
   expect(new Set(counts)).toEqual(new Set([2]));
   expect(Math.abs((table.rows * table.scale) / keys - 1)).toBeLessThan(3 / Math.sqrt(table.rows));

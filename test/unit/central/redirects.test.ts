@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
 import type { ServeOptions } from "../../../src/central/serve-options.ts";
 import { VolunteerRegistry } from "../../../src/store/volunteer-registry.ts";
 import { verifySignedQuery } from "../../../src/trust/redirect-signature.ts";
 import { CentralFixture, type TestVolunteer } from "../../support/central-fixture.ts";
+import { statusOf } from "../../support/raw-http.ts";
 
 /** Until a volunteer's port was tried; machines may be busy. */
 const PATIENCE = { timeout: 20_000 };
@@ -132,6 +135,45 @@ test("the same request again goes to another volunteer, then to central; one tha
   expect(await (await fixture.get("/.prsync/metrics")).text()).toContain("prsync_customer_misses_total 1\n");
 });
 
+test("who asks for too many files is told to wait; announces, metadata and metrics go on", async () => {
+  const fixture = await served({ requestRate: { perSecond: 0.01, burst: 4 } });
+  const volunteer = await mirror(fixture, "one");
+  await expect.poll(() => fixture.program.status().volunteers.current, PATIENCE).toBe(1);
+  const asked: string[] = [];
+  for (let turn = 0; turn < 6; turn++) asked.push(await whoServes(fixture, "/small.txt"));
+  expect(asked).toEqual(["origin", "origin", "origin", "origin", "429", "429"]);
+  expect(await whoServes(fixture, "/a.iso?explain")).toBe("429");
+  expect((await volunteer.announce()).status).toBe(200);
+  expect((await fixture.get("/.prsync/tuf/timestamp.json")).status).toBe(200);
+  expect((await fixture.get(`/.prsync/contents/${sha256(ISO)}`)).status).toBe(200);
+  expect(await (await fixture.get("/.prsync/metrics")).text()).toContain("prsync_customers_refused_total 3\n");
+});
+
+test("on a connection of plain requests the same holds: elsewhere, then central, and what is conditional or small at once", async () => {
+  const fixture = await served();
+  await mirror(fixture, "one");
+  await mirror(fixture, "two");
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(2);
+  const ask = async (path: string, more = ""): Promise<string> => {
+    const socket = connect(fixture.program.httpPort, "127.0.0.1").setEncoding("latin1");
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n${more}\r\n`);
+    const [answer] = (await once(socket, "data")) as [string];
+    socket.destroy();
+    return answer;
+  };
+  const answers = [];
+  for (let turn = 0; turn < 3; turn++) answers.push(await ask("/a.iso"));
+  const names = answers.map((answer) => /^Location: http:\/\/127\.0\.0\.1:1\/(\w+)\//m.exec(answer)?.[1]);
+  expect(names.slice(0, 2).sort()).toEqual(["one", "two"]);
+  expect(statusOf(answers[2]!)).toBe(200);
+  expect(answers[0]).toMatch(
+    /^HTTP\/1\.1 302 Found\r\nLocation: .*\r\nLink: .*\r\nDigest: SHA-256=.*\r\nCache-Control: no-store\r\nVary: Accept\r\n/,
+  );
+  expect(statusOf(await ask("/small.txt"))).toBe(200);
+  expect(statusOf(await ask("/pool/b%20c.deb", `If-None-Match: "${sha256(DEB)}"\r\n`))).toBe(304);
+  expect(statusOf(await ask("/pool/b%20c.deb", "Accept-Encoding: gzip\r\nRange: bytes=0-9\r\n"))).toBe(302);
+});
+
 test("a mirror that is new counts with an eighth of its capacity, one that was there before the first customer with all", async () => {
   const fixture = await served();
   const capacity = { uploadCapacityBytesPerSecond: 100_000 };
@@ -174,6 +216,18 @@ test("?explain names each volunteer with its reason, as text and as JSON, and ch
   expect(await (await fixture.get("/small.txt?explain")).text()).toContain(
     "answer    central itself: the file is too small",
   );
+});
+
+test("a mirror whose line is taken up is eligible, behind all others, and ?explain shows how long a customer would wait", async () => {
+  const fixture = await served();
+  const busy = { syncing: true, bytesLeft: 50_000_000_000, uploadCapacityBytesPerSecond: 1_000 };
+  await mirror(fixture, "busy", busy);
+  for (const name of ["one", "two", "three", "four"]) await mirror(fixture, name);
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(5);
+  const { ranked, rejected } = await explained(fixture, "/a.iso");
+  expect(rejected).toEqual([]);
+  expect(ranked[4]).toMatchObject({ name: "busy", waitSeconds: expect.any(Number) as number });
+  expect(ranked[4]!.waitSeconds).toBeGreaterThan(100 * ranked[3]!.waitSeconds);
 });
 
 test("a file is described as metalinks, as sha256sum reads it and as a page; a real file of such a name wins", async () => {

@@ -1,9 +1,10 @@
 import { createServer, type AddressInfo } from "node:net";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { decodeBencode } from "../../../src/codec/bencode.ts";
 import { callControl } from "../../../src/net/control-client.ts";
+import { VolunteerRegistry } from "../../../src/store/volunteer-registry.ts";
 import { realClock } from "../../../src/net/real-clock.ts";
 import { parsePass, verifyPass } from "../../../src/trust/pass.ts";
 import { enrolmentMac } from "../../../src/trust/enrolment.ts";
@@ -58,6 +59,29 @@ test("a ticket enrols one key, which may repeat it", async () => {
   expect((await fixture.enrol(token, "gwdg", key)).status).toBe(200);
   const other = await fixture.enrol(token, "gwdg", testKey("other"));
   expect([other.status, (await jsonOf(other)).error.code]).toEqual([409, "already-enrolled"]);
+});
+
+test("a volatile volunteer is assigned the releases that fill its quota, others nothing", async () => {
+  const fixture = await served();
+  const publishTwo = async (...paths: string[]): Promise<void> => {
+    for (const path of paths) fixture.write(path, path[0]!.repeat(300));
+    await fixture.publish();
+    await fixture.program.refreshNow();
+  };
+  await publishTwo("a", "b");
+  const volunteer = await fixture.volunteer("night");
+  const assigned = async (quota: number): Promise<unknown> =>
+    (await volunteer.announce({ body: { role: "volatile", quota } })).json;
+  const seed = Number.parseInt(volunteer.id.slice(0, 8), 16);
+  expect(await assigned(600)).toMatchObject({ assignment: { release: 2, since: 2, seed } });
+  expect(await assigned(601)).toMatchObject({ assignment: { release: 2, since: 1, seed } });
+  // Contents above the quota do not count.
+  expect(await assigned(299)).toMatchObject({ assignment: { since: 1 } });
+  rmSync(`${fixture.treePath}/b`);
+  await publishTwo("c");
+  expect(await assigned(600)).toMatchObject({ assignment: { release: 3, since: 2 } });
+  expect(await assigned(601)).toMatchObject({ assignment: { release: 3, since: 1 } });
+  expect((await volunteer.announce()).json).not.toHaveProperty("assignment");
 });
 
 test("a new ticket for the same name shuts the old key out", async () => {
@@ -223,6 +247,26 @@ test("the control socket drains, lists, refreshes and refuses nonsense", async (
   expect(await control(fixture, "refresh")).toEqual({ kind: "result", result: { release: 2 } });
   expect(await control(fixture, "status")).toMatchObject({ result: { release: { number: 2 }, program: "central" } });
 });
+
+test("a volunteer that said farewell was seen last when it did", async () => {
+  const fixture = await served();
+  const volunteer = await fixture.volunteer("a");
+  await volunteer.announce();
+  await expect.poll(() => Date.now() - Date.parse(lastSeenOnDisk(fixture))).toBeGreaterThan(5);
+  const beforeMs = Date.now();
+  await volunteer.announce({ query: "&event=stopped" });
+  const [row] = (await (await fixture.get("/.prsync/api/v1/volunteers")).json()) as VolunteerStatus[];
+  expect(row!.live).toBeUndefined();
+  await fixture.program[Symbol.asyncDispose]();
+  for (const told of [row!.lastSeen!, lastSeenOnDisk(fixture)])
+    expect(Date.parse(told)).toBeGreaterThanOrEqual(beforeMs);
+});
+
+/** What is shown while no serve runs. */
+function lastSeenOnDisk({ stateDirectory }: CentralFixture): string {
+  using registry = VolunteerRegistry.open(stateDirectory, Date.now);
+  return new Date(registry.list()[0]!.lastSeenMs!).toISOString();
+}
 
 test("a second serve of the same tree is refused", async () => {
   const fixture = await served();

@@ -6,6 +6,7 @@ import { EXIT, EXIT_CODE_TABLES } from "../../../src/cli/exit-codes.ts";
 import { UsageError } from "../../../src/cli/arguments.ts";
 import { ConfigError } from "../../../src/cli/config/config-error.ts";
 import { HookError } from "../../../src/cli/hook-error.ts";
+import { LogReadingError } from "../../../src/cli/log-reading-error.ts";
 import { CodecError } from "../../../src/codec/errors.ts";
 import { CoreError } from "../../../src/core/errors.ts";
 import { DeltaError } from "../../../src/delta/errors.ts";
@@ -23,6 +24,7 @@ const FOLDERS = new Map<unknown, string>([
   [UsageError, "cli"],
   [ConfigError, "cli"],
   [HookError, "cli"],
+  [LogReadingError, "cli"],
   [CentralError, "central"],
   [CodecError, "codec"],
   [CoreError, "core"],

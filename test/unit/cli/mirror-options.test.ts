@@ -138,6 +138,24 @@ test("work lies beside TREE unless told", () => {
 
 test("a quota is told with what fills it, and is a selection", () => {
   expect(selectionSettings(parse("/dest", "--quota=2G", "--newest"))).toMatchObject({ quotaBytes: 2 ** 31 });
-  for (const words of [["--quota=2G"], ["--newest"], ["--quota=2G", "--newest", "--everything"]])
+  for (const words of [
+    ["--quota=2G"],
+    ["--newest"],
+    ["--quota=2G", "--newest", "--everything"],
+    ["--quota=0.4", "--newest"],
+  ])
     expect(() => selectionSettings(parse("/dest", ...words))).toThrow(UsageError);
+});
+
+test("a volatile volunteer tells its quota, and nothing else what it takes of the newest", () => {
+  const words = ["--role=volatile", "--quota=2G"];
+  expect(selectionSettings(parse("/dest", ...words))).toMatchObject({ quotaBytes: 2 ** 31, role: "volatile" });
+  const refusal =
+    (...further: string[]) =>
+    () =>
+      selectionSettings(parse("/dest", "--role=volatile", ...further));
+  expect(refusal()).toThrow("--role volatile needs --quota");
+  expect(refusal("--quota=2G", "--newest")).toThrow("--role volatile and --newest contradict each other");
+  expect(refusal("--quota=2G", "--everything")).toThrow("--everything contradicts");
+  expect(() => parse("/dest", "--role=eternal", "--quota=2G")).toThrow(/role.*volatile/);
 });

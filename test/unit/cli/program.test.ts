@@ -4,8 +4,10 @@ import { join, resolve } from "node:path";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { COMMANDS } from "../../../src/cli/commands.ts";
+import { loadCommands } from "../../../src/cli/commands.ts";
 import { describeCommand, describeProgram } from "../../../src/cli/help.ts";
+
+const COMMANDS = await loadCommands();
 
 const MAIN = resolve(import.meta.dirname, "../../../src/cli/main.ts");
 
@@ -107,4 +109,21 @@ test("publish takes the block length of signatures as sizes are written, and nam
   expect(await publish("4K")).toMatchObject({ code: 0 });
   expect(await publish("1e3")).toMatchObject({ code: 1 });
   expect((await publish("100")).stderr).toContain('--delta-size: expected sqrt or a size from 256 to 1M, got "100"');
+});
+
+test("groups that are a directory are named", async () => {
+  const [tree, state] = [temporary(), temporary()];
+  const { code, stderr } = await prsync("publish", tree, "--state", state, "--groups", state);
+  expect([code, stderr]).toEqual([3, expect.stringContaining(`, read "${state}"`)]);
+});
+
+test("a signal ends analyze while standard input is quiet, and nothing is reported", async () => {
+  const child = spawn(process.execPath, [MAIN, "analyze", "-"]);
+  let stdout = "";
+  child.stdout.on("data", (bytes: Buffer) => (stdout += bytes.toString()));
+  const line = '192.0.2.1 - - [10/May/2026:00:00:00 +0000] "GET /a HTTP/1.1" 200 10\n';
+  // More than a pipe holds: it is being read.
+  await new Promise((written) => child.stdin.write(line.repeat(4000), written));
+  child.kill("SIGTERM");
+  expect([await once(child, "close"), stdout]).toEqual([[20, null], ""]);
 });

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { parseArguments, UsageError } from "../../../src/cli/arguments.ts";
-import { COMMANDS } from "../../../src/cli/commands.ts";
+import { loadCommands } from "../../../src/cli/commands.ts";
 import { RSYNC_WORDS } from "../../../src/cli/rsync-words.ts";
+
+const COMMANDS = await loadCommands();
 
 function problemsOf(name: string, words: readonly string[]): readonly string[] {
   try {
@@ -17,11 +19,11 @@ function problemsOf(name: string, words: readonly string[]): readonly string[] {
 }
 
 test.for(["sync", "daemon"])("%s tells whoever comes with a line of rsync's what to write", (name) => {
-  expect(problemsOf(name, ["-azH", "--delete-after", "--partial-dir=.part", "DEST"])).toEqual([
+  expect(problemsOf(name, ["-azH", "--delete-after", "--partial", "DEST"])).toEqual([
     "-a: sync and daemon mean rsync's -rlptH; add --owner --group for the rest of -a, and leave it out",
     "-z: contents travel as they are, most of them compressed already; leave it out",
     "--delete-after: removals come last in any case: sync takes --delete, and daemon removes what releases drop",
-    "--partial-dir: what was verified is kept in any case, in DEST/.prsync/staging; leave it out",
+    "--partial: what was verified is kept in any case, in DEST/.prsync/staging; leave it out",
   ]);
 });
 

@@ -97,3 +97,15 @@ test.each([
 ])("headers %j are answered %i", (headers, status) => {
   expect(answer(headers).status).toBe(status);
 });
+
+test("without a date none is told, and conditions by date count for nothing", () => {
+  const undated = (headers: Record<string, string>): FileAnswer =>
+    planFileAnswer({ method: "GET", headers }, { ...served, mtimeNs: undefined }, "BOUNDARY");
+  expect(undated({}).headers).not.toHaveProperty("Last-Modified");
+  expect(undated({ "if-modified-since": laterDate }).status).toBe(200);
+  expect(undated({ "if-unmodified-since": earlierDate }).status).toBe(200);
+  expect(undated({ range: "bytes=10-", "if-range": date }).status).toBe(200);
+  expect(undated({ range: "bytes=10-", "if-range": "no date" }).status).toBe(200);
+  expect(undated({ range: "bytes=10-", "if-range": etag }).status).toBe(206);
+  expect(undated({ "if-none-match": etag })).toMatchObject({ status: 304, headers: { ETag: etag } });
+});

@@ -66,6 +66,13 @@ test("round robin: everybody once before anybody twice, also when others come an
   expect([next(all), next(all), next(all.slice(0, 3)), next(all), next(all)]).toEqual(["a", "b", "c", "d", "a"]);
 });
 
+test("round robin: asking a copy what it would choose does not move the turn", () => {
+  const policy = roundRobin();
+  const all = ["a", "b", "c"].map((id) => volunteer(id));
+  const next = (asked: Policy): string => asked.rank(all, wanting(1_000_000), 1)[0]!.id;
+  expect([next(policy), next(policy.copy!()), next(policy.copy!()), next(policy)]).toEqual(["a", "b", "b", "b"]);
+});
+
 test("by load, synchronisation counts like customers; by weight, only the line does", () => {
   const candidates = [
     volunteer("syncing", { load: load(0, 50_000_000, 10_000_000) }),

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { contentIdOf } from "../../../src/core/content-id.ts";
@@ -7,6 +9,7 @@ import { parseCustomerRequest } from "../../../src/delivery/customer-request.ts"
 import { ExpiringMap } from "../../../src/delivery/expiring-map.ts";
 import { RecentRequests } from "../../../src/delivery/recent-requests.ts";
 import { redirectHeaders, redirectTarget } from "../../../src/delivery/redirect-answer.ts";
+import { PlainRequestReader } from "../../../src/net/plain-request.ts";
 
 const CONTENT = contentIdOf(createHash("sha256").update("hello\n").digest());
 
@@ -103,3 +106,69 @@ test("a bounded memory forgets the longest unchanged, whatever is set and delete
     }),
   );
 });
+
+test("long ranges are told apart", () => {
+  const recent = new RecentRequests();
+  const asked = { customer: "198.51.100.7", content: CONTENT, range: `bytes=${"0-1,".repeat(100)}9-` };
+  recent.noteRedirect(asked, "a", 0);
+  expect(recent.look({ ...asked, range: `${asked.range}1` }, 1).isRepeated).toBe(false);
+  expect(recent.look({ ...asked }, 1).isRepeated).toBe(true);
+});
+
+test("who asks for one file again and again takes nobody's memory", () => {
+  const recent = new RecentRequests(1, 16);
+  const other = { customer: "198.51.100.8", content: CONTENT, range: undefined };
+  recent.noteRedirect(other, "a", 0);
+  for (let count = 0; count < 100; count++) recent.noteRedirect({ ...other, customer: "198.51.100.7" }, "b", 1);
+  expect(recent.look(other, 2).tried).toEqual(["a"]);
+});
+
+test("what is kept of a request does not keep the head that it came with", () => {
+  const reader = new PlainRequestReader();
+  const recent = new RecentRequests(1, 4_096);
+  const before = heapBytes();
+  for (let index = 0; index < 4_096; index++) {
+    const fields = `Host: a.example.org\r\nRange: bytes=${index}-${index + 1_000_000}\r\nCookie: ${"c".repeat(3_000)}`;
+    const request = reader.read(Buffer.from(`GET /a HTTP/1.1\r\n${fields}\r\n\r\n`), "198.51.100.7")!;
+    recent.noteRedirect({ customer: `198.51.100.${index}`, content: CONTENT, range: request.headers["range"] }, "a", 0);
+  }
+  expect(heapBytes() - before).toBeLessThan(4e6);
+  expect(recent.look({ customer: "198.51.100.0", content: CONTENT, range: "bytes=0-1000000" }, 1).isRepeated).toBe(
+    true,
+  );
+});
+
+test("the last redirects of 16 customers and contents are remembered for ten seconds, whatever their hashes are", () => {
+  const ask = fc.record({
+    what: fc.constantFrom("redirect", "redirect", "redirect", "serve"),
+    customer: fc.constantFrom(..."abcd"),
+    content: fc.constantFrom(..."0123456789"),
+    passedMs: fc.integer({ min: 0, max: 3_000 }),
+  });
+  fc.assert(
+    fc.property(fc.array(ask, { maxLength: 300 }), fc.integer(), (asks, seed) => {
+      const recent = new RecentRequests(seed, 16);
+      let noted: { key: string; atMs: number; volunteer: string }[] = [];
+      let nowMs = 0;
+      for (const [index, { what, customer, content, passedMs }] of asks.entries()) {
+        nowMs += passedMs;
+        const asked = { customer, content, range: undefined };
+        const key = `${customer} ${content}`;
+        const last = noted.find((note) => note.key === key);
+        const known = last !== undefined && nowMs - last.atMs <= 10_000 ? last.volunteer : undefined;
+        expect(recent.look(asked, nowMs).tried.at(-1)).toBe(known);
+        const others = noted.filter((note) => note.key !== key);
+        noted = what === "serve" ? others : [...others, { key, atMs: nowMs, volunteer: `v${index}` }].slice(-16);
+        if (what === "redirect") recent.noteRedirect(asked, `v${index}`, nowMs);
+        else recent.noteServed(asked);
+      }
+    }),
+  );
+});
+
+/** What is in use after everything else was collected. */
+function heapBytes(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().heapUsed;
+}

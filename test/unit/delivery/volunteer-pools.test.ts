@@ -52,6 +52,18 @@ test("of a thousand volunteers the only holder is found, and the one of the cust
   for (let seed = 0; seed < 20; seed++) expect(chooseQuickly(pools, demand(), near(seed))[0]!.id).toBe("7");
 });
 
+test("of a thousand volunteers, nearly all of which failed the customer lately, it is sent to the others first", () => {
+  const all = Array.from({ length: 1000 }, (_, index) => volunteer(String(index), { site: "far" }));
+  const pools = new VolunteerPools(all, seededRandom(4));
+  const isDoubtful = ({ id }: DeliveryVolunteer): boolean => Number(id) % 250 !== 0;
+  const isHeldBy = ({ id }: DeliveryVolunteer): boolean => id !== "250";
+  for (let seed = 0; seed < 20; seed++) {
+    const named = chooseQuickly(pools, demand({ isHeldBy }), { ...near(seed), isDoubtful }).map(({ id }) => id);
+    expect(named.slice(0, 3).toSorted()).toEqual(["0", "500", "750"]);
+    expect(named).toHaveLength(4);
+  }
+});
+
 test("of a thousand volunteers customers go to idle ones, as evenly as by chance", () => {
   const isBusy = (index: number): boolean => index % 2 === 0;
   const all = Array.from({ length: 1000 }, (_, index) =>

@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseArguments } from "../../../src/cli/arguments.ts";
-import { COMMANDS } from "../../../src/cli/commands.ts";
+import { loadCommands } from "../../../src/cli/commands.ts";
 import { configure } from "../../../src/cli/config/configuration.ts";
+
+const COMMANDS = await loadCommands();
 
 const root = join(import.meta.dirname, "../../..");
 const guide = readFileSync(join(root, "docs/admin-guide.md"), "utf8");

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { ArrivedContents } from "../../../src/edge/arrived-contents.ts";
 import { activateRelease, type ActivatedRelease, type ActivationJob } from "../../../src/edge/activate-release.ts";
 import type { ReusedContent } from "../../../src/edge/reuse.ts";
 import type { FileEntry } from "../../../src/manifest/entry.ts";
@@ -23,6 +24,7 @@ async function activate(
   }
   const job = {
     ...disk,
+    arrived: new ArrivedContents(),
     entryOf: () => undefined,
     unavailable: new Set<string>(),
     isIncomplete: false,
@@ -74,7 +76,8 @@ test("a hard link to a path that could not be updated is not made of the old fil
   const entry = newEntry("b", { content: contentOf("new a"), link: pathOf("a") });
   const link: PathDecision = { action: "link", entry, to: pathOf("a"), replaces: "file" };
   const { staging, index, destination, log } = disk;
-  const parts = { index, destination, staging, log, isMetadata: isMetadataPath };
+  const arrived = new ArrivedContents();
+  const parts = { index, destination, staging, arrived, log, isMetadata: isMetadataPath };
   const job = { ...parts, entryOf: () => undefined, unavailable: new Set<string>(), isIncomplete: false };
   // Its staged part went: nothing is staged here.
   const plan = { decisions: [place("a"), link], contents: [] };

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { AnnounceClient } from "../../../src/edge/announce-client.ts";
 import { Announcer } from "../../../src/edge/announcer.ts";
+import { ArrivedContents } from "../../../src/edge/arrived-contents.ts";
 import { HoldingsReporter } from "../../../src/edge/holdings-report.ts";
 import type { MirrorSituation } from "../../../src/edge/mirror-situation.ts";
 import { HttpClient } from "../../../src/net/http-client.ts";
@@ -52,9 +53,12 @@ async function tracker(): Promise<Tracker> {
     customerBytes: 0,
     obtained: { reused: 1, fromPeers: 2, fromOrigin: 3 },
     customerUrl: undefined,
+    isAskedByContent: false,
     customersFrom: "any",
     isOnlyRedirected: false,
     expectedMs: undefined,
+    volatileQuotaBytes: undefined,
+    assignment: undefined,
     pass: "",
     passKey: new Uint8Array(32),
     revoked: new Set(),
@@ -74,7 +78,7 @@ async function tracker(): Promise<Tracker> {
   const announcer = new Announcer({
     client: new AnnounceClient({ http, key, centralUrl, clock }),
     swarm: swarm as unknown as ConstructorParameters<typeof Announcer>[0]["swarm"],
-    holdings: new HoldingsReporter(disk.index),
+    holdings: new HoldingsReporter(disk.index, { arrived: new ArrivedContents() }),
     clock,
     random: () => 1,
     log: disk.log,
@@ -188,6 +192,20 @@ test.each([
     expect(untold.filter((key) => key in state.asked[0]!.body)).toEqual([]);
   },
 );
+
+test("a volatile volunteer tells its quota, and keeps what it was assigned until it is told otherwise", async () => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  expect(Object.keys(state.asked[0]!.body)).not.toContain("role");
+  state.situation.volatileQuotaBytes = 5e10;
+  const assignment = { release: 7, since: 5, seed: 9 };
+  state.answer.body = { interval: 60, peers: [], assignment };
+  await state.announcer.announceNow();
+  state.answer.body = { interval: 60, peers: [] };
+  await state.announcer.announceNow();
+  expect(state.asked[2]?.body).toMatchObject({ role: "volatile", quota: 5e10 });
+  expect(state.situation.assignment).toEqual(assignment);
+});
 
 test("an absurd interval neither storms nor silences", async () => {
   const state = await tracker();

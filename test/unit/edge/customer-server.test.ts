@@ -1,10 +1,15 @@
 import { hash } from "node:crypto";
 import { connect } from "node:net";
-import { renameSync, writeFileSync } from "node:fs";
+import { renameSync, statSync, writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { serveCustomers } from "../../../src/edge/customer-server.ts";
 import type { Mirror } from "../../../src/edge/mirror.ts";
 import { signedQuery } from "../../../src/trust/redirect-signature.ts";
+import type { ContentId } from "../../../src/core/content-id.ts";
+import { fileStatOf } from "../../../src/store/file-stat.ts";
+import { StagedTransfer } from "../../../src/edge/staged-transfer.ts";
+import { randomBytesOf } from "../../support/sample-tree.ts";
+import { contentOf, pathOf } from "./mirror-disk.ts";
 import { rawExchange, statusOf } from "../../support/raw-http.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
 import { MirrorFixture, sync } from "./mirror-fixture.ts";
@@ -17,7 +22,11 @@ interface Served {
   readonly port: number;
 }
 
-async function served(files: Readonly<Record<string, string>>, isSynced = true): Promise<Served> {
+async function served(
+  files: Readonly<Record<string, string>>,
+  isSynced = true,
+  options: Pick<Parameters<typeof serveCustomers>[1], "requestRate"> = {},
+): Promise<Served> {
   const central = new CentralFixture();
   for (const [path, bytes] of Object.entries(files)) central.write(path, bytes);
   await central.publish();
@@ -25,7 +34,7 @@ async function served(files: Readonly<Record<string, string>>, isSynced = true):
   const fixture = new MirrorFixture(central);
   const mirror = await fixture.open();
   if (isSynced) await sync(mirror);
-  const server = await serveCustomers(mirror, { host: "127.0.0.1", port: 0 });
+  const server = await serveCustomers(mirror, { host: "127.0.0.1", port: 0, ...options });
   onTestFinished(async () => server[Symbol.asyncDispose]());
   const get = (target: string, init: RequestInit = {}): Promise<Response> =>
     fetch(server.url + target, { redirect: "manual", ...init });
@@ -45,6 +54,14 @@ test("a held file is given with its digest, whole and in part, HEAD without byte
   expect([part.status, await part.text()]).toEqual([206, "234"]);
   const head = await get("/pool/a.deb", { method: "HEAD" });
   expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "10", ""]);
+});
+
+test("who asks a mirror for too many files is told to wait", async () => {
+  const { get } = await served({ a: "content a" }, true, { requestRate: { perSecond: 0.01, burst: 2 } });
+  const statuses = [];
+  for (let turn = 0; turn < 3; turn++) statuses.push((await get("/a")).status);
+  expect(statuses).toEqual([200, 200, 429]);
+  expect((await get("/.prsync/health")).status).toBe(200);
 });
 
 test("with ?sha256= exactly that content is given, under whatever name, or central decides", async () => {
@@ -85,6 +102,74 @@ test("while a release is put in place nobody gets new bytes for the old release 
   await asking;
   expect([...seen].filter((what) => what !== "old" && what !== "302")).toEqual([]);
   expect(await (await get("/a")).text()).toBe("new");
+});
+
+/** A sync has it whole, under no name yet. */
+async function arrive({ arrived, staging }: Mirror, bytes: Buffer): Promise<ContentId> {
+  const content = contentOf(bytes);
+  const transfer = new StagedTransfer(content, staging.stage(content, bytes.length));
+  const expected = { algorithm: "sha256", digest: content, paddedLength: bytes.length } as const;
+  const received = [{ offset: 0, bytes: new Uint8Array(bytes) }];
+  expect(await transfer.takePiece({ start: 0, lengthBytes: bytes.length, received, expected })).toBe(true);
+  arrived.follow({ bundles: new Map(), transfers: new Map([[content, transfer]]) });
+  return content;
+}
+
+test("what a sync has whole is given by its content, in part, by condition and as HEAD; under the name the old file stays", async () => {
+  const { central, mirror, get } = await served({ a: "old" });
+  const content = await arrive(mirror, Buffer.from("0123456789"));
+  const asked = `/a?sha256=${content}`;
+  const whole = await get(asked);
+  expect([whole.status, await whole.text()]).toEqual([200, "0123456789"]);
+  const [etag, digest] = [whole.headers.get("etag")!, whole.headers.get("repr-digest")];
+  expect(whole.headers.get("last-modified")).toBeNull();
+  expect([etag, digest]).toEqual([`"${content}"`, `sha-256=:${Buffer.from(content, "hex").toString("base64")}:`]);
+  const part = await get(asked, { headers: { range: "bytes=8-", "if-range": etag } });
+  expect([part.status, await part.text()]).toEqual([206, "89"]);
+  expect((await get(asked, { headers: { "if-none-match": etag } })).status).toBe(304);
+  const head = await get(asked, { method: "HEAD" });
+  expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "10", ""]);
+  expect(await (await get("/a")).text()).toBe("old");
+  mirror.arrived.end();
+  const after = await get(asked);
+  expect([after.status, after.headers.get("location")]).toEqual([302, `${central.program.httpUrl}/a?origin=1`]);
+});
+
+test("a download goes on where its content is put in place in the middle of it", async () => {
+  const { mirror, get } = await served({ a: "old" });
+  const bytes = randomBytesOf(1, 30_000_000);
+  const content = await arrive(mirror, bytes);
+  const answer = await get(`/a?sha256=${content}`);
+  const reader = answer.body!.getReader();
+  const parts = [(await reader.read()).value!];
+  const written: (() => void)[] = [];
+  using _placing = mirror.arrived.whilePlacing(() => written.splice(0).forEach((write) => write()));
+  const path = pathOf("new");
+  const attributes = { mode: 0o444, mtimeNs: 1_000_000_000n, keepPart: false };
+  const stat = await mirror.staging.place(content, mirror.destination, { ...attributes, path });
+  written.push(() => mirror.index.files.put(path, { stat, content, isVerified: true }));
+  for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
+  expect(Buffer.concat(parts).equals(bytes)).toBe(true);
+  expect(written).toEqual([]);
+});
+
+test("what can't be read in the staging area goes to central, and a record that can't be written keeps no one from DEST", async () => {
+  const { central, fixture, mirror, get } = await served({ a: "old" });
+  const content = await arrive(mirror, Buffer.from("0123456789"));
+  mirror.staging.discard(content);
+  const placing = mirror.arrived.whilePlacing(() => {
+    throw new Error("database or disk is full");
+  });
+  const answer = await get(`/a?sha256=${content}`);
+  expect([answer.status, answer.headers.get("location")]).toEqual([302, `${central.program.httpUrl}/a?origin=1`]);
+  const path = pathOf("new");
+  writeFileSync(fixture.at("new"), "0123456789");
+  const stat = fileStatOf(statSync(fixture.at("new"), { bigint: true }));
+  mirror.index.files.put(path, { stat, content, isVerified: true });
+  const placed = await get(`/a?sha256=${content}`);
+  expect([placed.status, await placed.text()]).toEqual([200, "0123456789"]);
+  expect(fixture.log.lines).toContain("warn what arrived can't be read for a customer");
+  placing[Symbol.dispose]();
 });
 
 test("odd names are found byte for byte, an encoded question mark goes to central as it came", async () => {

@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { MirrorDaemon, type DaemonOptions } from "../../../src/edge/daemon.ts";
 import type { Mirror } from "../../../src/edge/mirror.ts";
 import { SILENT_PROGRESS } from "../../../src/edge/sync-progress.ts";
-import type { SyncOutcome } from "../../../src/edge/sync-job.ts";
+import { runSync, type SyncOutcome } from "../../../src/edge/sync-job.ts";
 import { SyncError } from "../../../src/edge/errors.ts";
+import type { SelectionSettings } from "../../../src/filter/selection.ts";
 import { StoreError } from "../../../src/store/errors.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
 import { contentOf } from "./mirror-disk.ts";
@@ -34,9 +35,16 @@ class Running {
     running.push(this);
   }
 
-  static async start(fixture: MirrorFixture, change: Partial<DaemonOptions> = {}): Promise<Running> {
+  static async start(
+    fixture: MirrorFixture,
+    { selection, ...change }: Partial<DaemonOptions> & { readonly selection?: SelectionSettings } = {},
+  ): Promise<Running> {
     const abort = new AbortController();
-    const mirror = await fixture.open({ signal: abort.signal, clock: FAST_CLOCK });
+    const mirror = await fixture.open({
+      signal: abort.signal,
+      clock: FAST_CLOCK,
+      ...(selection === undefined ? {} : { selection }),
+    });
     await mirror.recallTrust();
     void mirror.announcer.announceNow();
     return new Running(mirror, abort, change);
@@ -129,6 +137,60 @@ test("a restart with nothing new waits its time, one with a newer release does n
   await publish(source);
   const third = await Running.start(fixture);
   await until(() => third.synced.length === 1);
+});
+
+test("another selection than the last sync went by is applied at the start, and kept by a restart that names none", async () => {
+  const fixture = new MirrorFixture(await central({ a: "a", "b.iso": "b" }));
+  const first = await Running.start(fixture);
+  await until(() => first.synced.length === 1);
+  await first.stop();
+  const rules = [{ option: "filter", value: "hide *.iso" }] as const;
+  const second = await Running.start(fixture, { selection: { rules, ruleFiles: {} } });
+  await until(() => second.synced.length === 1);
+  expect([existsSync(fixture.at("a")), existsSync(fixture.at("b.iso"))]).toEqual([true, false]);
+  await second.stop();
+  const third = await Running.start(fixture);
+  await pause(1_000);
+  expect(third.synced).toEqual([]);
+  expect(third.mirror.selected.selection.settings.rules).toEqual(rules);
+});
+
+test("a quota that the release can't keep is told once per poll, and the next release is tried", async () => {
+  const source = await central({ "Packages.gz": "more than the quota" });
+  const selection = { rules: [], ruleFiles: {}, quotaBytes: 10 };
+  const { synced, failed } = await Running.start(new MirrorFixture(source), { selection });
+  await until(() => failed.length === 1);
+  expect(failed[0]!.error).toMatchObject({ code: "quota-too-small" });
+  // 200 s of its time, twenty announces: with the backoff of other failures five tries.
+  await pause(4_000);
+  expect(failed).toHaveLength(1);
+  expect(failed[0]!.retryInMs).toBeGreaterThanOrEqual(0.9 * 4 * HOURS_MS);
+  source.write("Packages.gz", "less");
+  await publish(source);
+  await until(() => synced.length === 1);
+});
+
+test("a release told of while the quota can't keep the one before is tried at once", async () => {
+  const source = await central({ "Packages.gz": "more than the quota" });
+  const selection = { rules: [], ruleFiles: {}, quotaBytes: 10 };
+  const refusedLate: DaemonOptions["synchronise"] = async (mirror, ...rest) => {
+    try {
+      return await runSync(mirror, ...rest);
+    } catch (error) {
+      if (failed.length === 0) {
+        source.write("Packages.gz", "less");
+        await publish(source);
+        await until(() => mirror.situation.announcedRelease === 2);
+      }
+      throw error;
+    }
+  };
+  const fixture = new MirrorFixture(source);
+  const { synced, failed } = await Running.start(fixture, { selection, synchronise: refusedLate });
+  await until(() => failed.length === 1);
+  expect(failed[0]!.error).toMatchObject({ code: "quota-too-small" });
+  await until(() => synced.length === 1);
+  expect(synced[0]!.summary.release).toBe(2);
 });
 
 test("a path that keeps failing is tried again ever more seldom", async () => {

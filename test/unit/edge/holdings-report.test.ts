@@ -1,15 +1,34 @@
 import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
 import { Selection } from "../../../src/filter/selection.ts";
-import { HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
+import { type Arrivals, HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
 import { applyHoldings, NO_HOLDINGS, type Holdings, type HoldingsReport } from "../../../src/tracker/holdings.ts";
+import { holdsContent } from "../../../src/tracker/content-holders.ts";
 import { parseVolunteerAnnounce } from "../../../src/tracker/volunteer-announce.ts";
 import { bundleRow, contentOf, fileEntry, MirrorDisk, pathOf } from "./mirror-disk.ts";
 
 const NAMES = ["a", "b", "c"];
+const NOTHING = arrivalsOf(new Map());
+
+interface Reporting {
+  readonly disk: MirrorDisk;
+  readonly reporter: HoldingsReporter;
+  /** What a sync has whole and not yet placed. */
+  readonly arrived: Map<number, readonly number[]>;
+}
+
+/** As a sync under way tells them, until all of them are gone. */
+function arrivalsOf(arrived: ReadonlyMap<number, readonly number[]>): Arrivals {
+  return {
+    get isUnderWay() {
+      return arrived.size > 0;
+    },
+    ordinals: () => new Map(arrived),
+  };
+}
 
 /** A mirror of release 1 with one bundle of three files, of which `held` are there. */
-async function mirrorWith(held: readonly string[]): Promise<{ disk: MirrorDisk; reporter: HoldingsReporter }> {
+async function mirrorWith(held: readonly string[], nowMs?: () => number): Promise<Reporting> {
   const disk = new MirrorDisk();
   const contents = NAMES.map((name) => ({ content: contentOf(name), lengthBytes: 1 }));
   disk.index.bundles.put(bundleRow(1, contents));
@@ -19,7 +38,9 @@ async function mirrorWith(held: readonly string[]): Promise<{ disk: MirrorDisk; 
     NAMES.map((name) => fileEntry(name, name)),
   );
   for (const name of held) disk.hold(name, name);
-  return { disk, reporter: new HoldingsReporter(disk.index) };
+  const arrived = new Map<number, readonly number[]>();
+  const on = { arrived: arrivalsOf(arrived), ...(nowMs === undefined ? {} : { nowMs }) };
+  return { disk, arrived, reporter: new HoldingsReporter(disk.index, on) };
 }
 
 /** Central's side: the real parser and the real rules. */
@@ -112,10 +133,9 @@ test("a lost answer is found out by its id", async () => {
 });
 
 test("while files change the next look waits for 19 times as long as the last one took; a still mirror tells all", async () => {
-  const { disk } = await mirrorWith(["a"]);
   let nowMs = 0;
   // Each time it is asked, ten milliseconds have passed: so long takes a look.
-  const reporter = new HoldingsReporter(disk.index, () => (nowMs += 10));
+  const { disk, reporter } = await mirrorWith(["a"], () => (nowMs += 10));
   const central = new Central();
   central.take(reporter);
   disk.hold("b", "b");
@@ -154,12 +174,142 @@ test("more than an announce may hold is told in parts until central knows all", 
       disk.index.bundles.putContents(number, contents);
     }
   });
-  const reporter = new HoldingsReporter(disk.index);
+  const reporter = new HoldingsReporter(disk.index, { arrived: NOTHING });
   const central = new Central();
   expect(central.take(reporter).bundles.size).toBeLessThan(200);
   expect(central.take(reporter).bundles.size).toBeGreaterThan(0);
   expect(central.holdings.bundles.size).toBe(200);
 });
+
+test("what arrives is told beside what DEST has", async () => {
+  const { reporter, arrived } = await mirrorWith(["a"]);
+  const central = new Central();
+  central.take(reporter);
+  arrived.set(1, [2]);
+  expect(central.take(reporter)).toMatchObject({ base: 101, bundles: new Map([[1, bits([0, 2])]]) });
+  arrived.set(1, [1, 2]);
+  expect(central.take(reporter).bundles).toEqual(new Map([[1, "all"]]));
+  arrived.clear();
+  expect(central.take(reporter).bundles).toEqual(new Map([[1, bits([0])]]));
+});
+
+test("what arrives at a complete mirror is told as a change to its release, which stays believed", async () => {
+  const { disk, reporter, arrived } = await mirrorWith(NAMES);
+  putBundle(disk, 2, ["d", "e"]);
+  reporter.isComplete = true;
+  const central = new Central();
+  arrived.set(2, [0]);
+  expect(central.take(reporter)).toMatchObject({ base: 0, completeRelease: 1 });
+  expect(central.take(reporter)).toMatchObject({ base: 101, completeRelease: undefined });
+  expect(central.holdings).toEqual({ completeRelease: 1, bundles: new Map([[2, bits([0])]]) });
+  expect([0, 1].map((ordinal) => holdsContent(central.holdings, { bundle: 2, ordinal, sinceRelease: 2 }))).toEqual([
+    true,
+    false,
+  ]);
+  expect(holdsContent(central.holdings, { bundle: 1, ordinal: 2, sinceRelease: 1 })).toBe(true);
+});
+
+test("a sync that is given up takes back what it told, and the release stays", async () => {
+  const { disk, reporter, arrived } = await mirrorWith(NAMES);
+  putBundle(disk, 2, ["d", "e"]);
+  reporter.isComplete = true;
+  const central = new Central();
+  arrived.set(2, [0, 1]);
+  central.take(reporter);
+  central.take(reporter);
+  arrived.clear();
+  central.take(reporter);
+  expect(central.holdings).toEqual({ completeRelease: 1, bundles: new Map() });
+});
+
+test("of a bundle that came back all is told, also what the release has of it and the next sync does not bring", async () => {
+  const { disk, reporter, arrived } = await mirrorWith(NAMES);
+  putBundle(disk, 2, ["a", "d"]);
+  putBundle(disk, 3, ["e"]);
+  reporter.isComplete = true;
+  const central = new Central();
+  arrived.set(2, [1]);
+  central.take(reporter);
+  central.take(reporter);
+  expect(central.holdings.bundles).toEqual(new Map([[2, "all"]]));
+  arrived.delete(2);
+  arrived.set(3, [0]);
+  central.take(reporter);
+  expect(central.holdings.bundles).toEqual(
+    new Map<number, Uint8Array | string>([
+      [2, bits([0], 2)],
+      [3, "all"],
+    ]),
+  );
+});
+
+test("a central that lost what it knew is told the release, and then what arrived", async () => {
+  const { disk, reporter, arrived } = await mirrorWith(NAMES);
+  putBundle(disk, 2, ["d"]);
+  reporter.isComplete = true;
+  const central = new Central();
+  arrived.set(2, [0]);
+  central.take(reporter);
+  central.restart();
+  for (let announce = 0; announce < 3; announce++) central.take(reporter);
+  expect(central.holdings).toEqual({ completeRelease: 1, bundles: new Map([[2, "all"]]) });
+});
+
+test("arrivals of 100,000 contents are told at two kilobytes a second", async () => {
+  const disk = new MirrorDisk();
+  const arrived = new Map<number, readonly number[]>();
+  const table = { sha256: "0".repeat(64), lengthBytes: 25_000 * 40 };
+  for (let number = 1; number <= 4; number++) {
+    disk.index.bundles.put(bundleRow(number, [], { contentCount: 25_000, table, lengthBytes: 25_000 * 16_384 }));
+    arrived.set(number, [number]);
+  }
+  let nowMs = 0;
+  const reporter = new HoldingsReporter(disk.index, { arrived: arrivalsOf(arrived), nowMs: () => nowMs });
+  let bytes = 0;
+  for (; nowMs < 600_000; nowMs += 3_000) {
+    for (const number of arrived.keys()) arrived.set(number, [...arrived.get(number)!, 10 + nowMs / 3_000]);
+    const { report, acknowledge } = reporter.next({ isChanging: true });
+    bytes += JSON.stringify(report).length;
+    acknowledge(1 + nowMs, false);
+  }
+  expect(bytes / 600).toBeLessThan(2_100);
+  expect(bytes / 600).toBeGreaterThan(1_000);
+});
+
+test("what is under way is looked at when it may be told, and a twentieth of the time at most", async () => {
+  let nowMs = 0;
+  let looks = 0;
+  const disk = new MirrorDisk();
+  const reporter = new HoldingsReporter(disk.index, {
+    arrived: {
+      isUnderWay: true,
+      // Nothing is whole yet; each look takes a tenth of a second.
+      ordinals: () => (looks++, (nowMs += 100), new Map()),
+    },
+    nowMs: () => nowMs,
+  });
+  const look = (afterMs: number, isChanging = true): number => {
+    nowMs += afterMs;
+    reporter.next({ isChanging });
+    return looks;
+  };
+  expect([look(0), look(500), look(500), look(899), look(1), look(1_899), look(0, false)]).toEqual([
+    1, 1, 1, 1, 2, 2, 3,
+  ]);
+});
+
+function putBundle(disk: MirrorDisk, number: number, names: readonly string[]): void {
+  const contents = names.map((name) => ({ content: contentOf(name), lengthBytes: 1 }));
+  disk.index.bundles.put(bundleRow(number, contents));
+  disk.index.bundles.putContents(number, contents);
+}
+
+/** As central reads it. */
+function bits(ordinals: readonly number[], count = NAMES.length): Uint8Array {
+  const field = new Bitfield(count);
+  for (const ordinal of ordinals) field.set(ordinal);
+  return new Uint8Array(field.toBytes());
+}
 
 /** As an announce has it, of three contents. */
 function bitmap(ordinals: readonly number[]): string {

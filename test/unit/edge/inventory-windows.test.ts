@@ -70,6 +70,24 @@ test("a failure in the first window holds back the index files and removals of t
   expect(readFileSync(fixture.at("dir/19"), "utf8")).toBe("bytes of dir/19");
 });
 
+test("further names of a first one that failed in an earlier window become its names with the next run", async () => {
+  const central = await served((at) => linkSync(join(at.treePath, "dir/00"), join(at.treePath, "zz/name of 00")));
+  const fixture = new MirrorFixture(central);
+  const mirror = await fixture.open();
+  let isFirst = true;
+  const onStage = (stage: string): void => {
+    if (stage !== "activate" || !isFirst) return;
+    isFirst = false;
+    rmSync(fixture.at(`.prsync/staging/${contentOf("bytes of dir/00")}.part`));
+  };
+  const { failures } = await runSync(mirror, { ...SYNC_OPTIONS, windowPaths: 3 }, { ...SILENT_PROGRESS, onStage });
+  expect(failures.map(({ path }) => path)).toEqual(["dir/00"]);
+  expect(readFileSync(fixture.at("zz/name of 00"), "utf8")).toBe("bytes of dir/00");
+  expect((await sync(mirror, WINDOWED)).failures).toEqual([]);
+  expect(statSync(fixture.at("zz/name of 00")).ino).toBe(statSync(fixture.at("dir/00")).ino);
+  expect(await rsyncDifferences(central.treePath, fixture.destination)).toBe("");
+});
+
 test("a run that was cut off between two windows is gone on with", async () => {
   const central = await served();
   const fixture = new MirrorFixture(central);

@@ -37,6 +37,24 @@ test("pieces in any order make up exactly the content", async () => {
   expect(Buffer.from(await transfer.bytes.read(0, BYTES.length)).equals(BYTES)).toBe(true);
 });
 
+test("a content is whole soon after its last piece, unasked, and no longer once a piece of it is found wrong", async () => {
+  const transfer = transferOf();
+  const [first = 0, ...others] = startsOf(BYTES).reverse();
+  for (const start of others) await transfer.takePiece(pieceAt(BYTES, start));
+  expect(transfer.isWhole).toBe(false);
+  await transfer.takePiece(pieceAt(BYTES, first));
+  await expect.poll(() => transfer.isWhole).toBe(true);
+  transfer.discard(0, PIECE);
+  expect(transfer.isWhole).toBe(false);
+});
+
+test("right pieces of a wrong content never make it whole", async () => {
+  const disk = new MirrorDisk();
+  const transfer = new StagedTransfer(contentOf("another"), disk.staging.stage(contentOf("another"), BYTES.length));
+  for (const start of startsOf(BYTES)) expect(await transfer.takePiece(pieceAt(BYTES, start))).toBe(true);
+  expect([await transfer.isExact(), transfer.isWhole]).toEqual([false, false]);
+});
+
 test("a large content that is checked on other threads, pieces at the same time, is exact and on disk", async () => {
   const large = randomBytesOf(8, 9_000_001);
   const transfer = transferOf(large);

@@ -16,7 +16,9 @@ import { runSync } from "../../../src/edge/sync-job.ts";
 import { SILENT_PROGRESS } from "../../../src/edge/sync-progress.ts";
 import { verifyAdopted } from "../../../src/edge/verify-held.ts";
 import { verifyMirror } from "../../../src/edge/verify-mirror.ts";
+import type { StoreError } from "../../../src/store/errors.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
+import { rsyncDifferences } from "../../support/rsync-referee.ts";
 import { randomBytesOf } from "../../support/sample-tree.ts";
 import { contentOf, pathOf } from "./mirror-disk.ts";
 import { MirrorFixture, sync, SYNC_OPTIONS } from "./mirror-fixture.ts";
@@ -104,6 +106,24 @@ test("what could not be placed is not fetched again", async () => {
   expect(third.summary.bytes.fromOrigin).toBeLessThan(1_000);
   expect(readFileSync(fixture.at("image")).equals(image)).toBe(true);
   expect([[...mirror.staging.parts()], [...mirror.index.staged.all()]]).toEqual([[], []]);
+});
+
+test("a staged part that somebody removed fails its path alone, says so, and is fetched again", async () => {
+  const { fixture, mirror } = await world({ a: randomBytesOf(1, 10_000), b: "b", c: randomBytesOf(2, 200_000) });
+  const removeParts = (stage: string): void => {
+    if (stage !== "activate") return;
+    for (const { content, lengthBytes } of [...mirror.staging.parts()])
+      if (lengthBytes > 1) rmSync(fixture.at(`.prsync/staging/${content}.part`));
+  };
+  const first = await runSync(mirror, SYNC_OPTIONS, { ...SILENT_PROGRESS, onStage: removeParts });
+  expect(first.failures.map(({ path, error }) => [path, (error as StoreError).code])).toEqual([
+    ["a", "staged-missing"],
+    ["c", "staged-missing"],
+  ]);
+  expect(textAt(fixture, "b")).toBe("b");
+  const second = await sync(mirror);
+  expect([second.failures, second.summary.files.fetched]).toEqual([[], 2]);
+  expect(await rsyncDifferences(fixture.central.treePath, fixture.destination)).toBe("");
 });
 
 test("a second sync with nothing new keeps everything and receives metadata alone", async () => {

@@ -333,7 +333,7 @@ test("a stock client is served where such are allowed", async () => {
   wire.sendUnchoke();
   await unchoked;
   const piece = once(remote, "piece");
-  remote.request(3, 0, K16, () => undefined);
+  remote.request(3, 0, K16);
   await heard.seen("request");
   wire.sendBlock(3, 0, Buffer.alloc(K16, 3));
   expect(await piece).toEqual([3, 0, Buffer.alloc(K16, 3)]);
@@ -476,6 +476,25 @@ test("a cancel is answered by a reject, and no block follows", async () => {
   expect(heard.events).toEqual(["unchoke", "have 1"]);
   expect(here.unrequestedCount).toBe(0);
   here.close("done");
+});
+
+test("a cancelled block that waits at the socket is taken back, and a reject comes in its place", async () => {
+  const { socket, wire, heard } = await rawStock(true);
+  socket.pause();
+  wire.sendUnchoke();
+  const asked = Array.from({ length: 500 }, (_, i) => ({ piece: i % 100, offset: i >> 3 }));
+  socket.write(Buffer.concat(asked.map(({ piece, offset }) => frame(6, piece, offset, K16))));
+  await heard.seen(`request 99 ${499 >> 3}`);
+  for (const { piece, offset, lengthBytes } of heard.requests) wire.sendBlock(piece, offset, Buffer.alloc(lengthBytes));
+  await new Promise((resolve) => setTimeout(resolve, 100)); // the kernel takes what it takes
+  const before = wire.queuedBytes;
+  expect(before).toBeGreaterThan(20 * K16);
+  const last = asked.slice(-10);
+  socket.write(Buffer.concat(last.map(({ piece, offset }) => frame(8, piece, offset, K16))));
+  await heard.seen("cancel 99");
+  // Ten rejects of 17 bytes stand where ten blocks of 16 KiB and 13 bytes stood.
+  expect(before - wire.queuedBytes).toBe(10 * (13 + K16) - 10 * 17);
+  wire.close("done");
 });
 
 test("a peer that does not read is seen in queuedBytes and closed after 30 s", async () => {

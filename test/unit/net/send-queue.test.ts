@@ -55,7 +55,7 @@ function idsOf(bytes: Buffer): number[] {
 test("requests, cancels and haves overtake blocks that wait, in their own order", async () => {
   const ids = await heardLate((wire) => {
     wire.peerChoking = false;
-    wire.request(1, 0, 16384, () => undefined);
+    wire.request(1, 0, 16384);
     wire.cancel(1, 0, 16384);
     wire.have(3);
   });

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { parseContentId } from "../../../src/core/content-id.ts";
 import { repoPathFromText } from "../../../src/core/repo-path.ts";
 import type { FileEntry } from "../../../src/manifest/entry.ts";
-import { chooseCut, isTaken, type CountedEntries, type NewestCut } from "../../../src/plan/newest-cut.ts";
+import type { CountedEntries } from "../../../src/plan/counted-files.ts";
+import { chooseCut, isTaken, type NewestCut } from "../../../src/plan/newest-cut.ts";
 
 const CONTENT = parseContentId("a".repeat(64));
 

@@ -105,6 +105,52 @@ test("after a crash no sequence number is accepted twice, after an orderly end n
   expect(fixture.open().highestSequence(id)).toBe(5_007);
 });
 
+test("one write serves the requests of all volunteers for minutes, and each number below the bound on disk once", () => {
+  const fixture = new Fixture();
+  const registry = fixture.open();
+  const ids = Array.from({ length: 5 }, (_, index) => {
+    registry.invite(`m${index}`);
+    return registry.enrol(`m${index}`, new Uint8Array(32).fill(index + 3)).id!;
+  });
+  fixture.nowMs = 1_700_000_000_000;
+  const watcher = new DatabaseSync(join(fixture.directory, VOLUNTEERS_FILE));
+  const writes = (): number => Number(watcher.prepare("PRAGMA data_version").get()!.data_version);
+  const before = writes();
+  for (const id of ids) registry.noteSequence(id, fixture.nowMs);
+  expect(writes()).toBe(before + 1);
+  const noteLater = (minutes: number): void => {
+    fixture.nowMs += minutes * 60_000;
+    for (const id of ids) registry.noteSequence(id, fixture.nowMs);
+  };
+  noteLater(4);
+  expect([registry.saveAheadIfDue(), writes()]).toEqual([false, before + 1]);
+  noteLater(2);
+  expect([registry.saveAheadIfDue(), registry.saveAheadIfDue(), writes()]).toEqual([true, false, before + 2]);
+  noteLater(4);
+  expect(writes()).toBe(before + 2);
+  // As after a crash: what this process saw is not to be accepted by the next.
+  const next = fixture.open();
+  for (const id of ids) expect(next.highestSequence(id)).toBeGreaterThanOrEqual(fixture.nowMs);
+  watcher.close();
+});
+
+test("who was written ahead of, and never came, loses no number by an orderly end", () => {
+  const fixture = new Fixture();
+  const registry = fixture.open();
+  registry.invite("a");
+  registry.enrol("a", KEY);
+  registry.invite("b");
+  const id = registry.enrol("b", OTHER_KEY).id!;
+  registry.noteSequence(id, 77);
+  registry.noteSequence(volunteerIdOf(KEY), 5_000);
+  registry[Symbol.dispose]();
+  const next = fixture.open();
+  fixture.nowMs += 60_000;
+  next.noteSequence(id, 78);
+  next[Symbol.dispose]();
+  expect(fixture.open().highestSequence(volunteerIdOf(KEY))).toBe(5_000);
+});
+
 test("the largest sequence number is kept", () => {
   const fixture = new Fixture();
   fixture.open().noteSequence("x", Number.MAX_SAFE_INTEGER);
@@ -122,4 +168,27 @@ test("the file is private; one of a newer program or a damaged one is refused", 
   expect(() => fixture.open()).toThrow(expect.objectContaining({ code: "index-too-new" }));
   writeFileSync(path, "x".repeat(5000));
   expect(() => fixture.open()).toThrow(expect.objectContaining({ code: "state-unsafe" }));
+});
+
+test("when a volunteer was seen last is exact while the registry is open, and kept by what is written ahead and an orderly end", () => {
+  const fixture = new Fixture();
+  const registry = fixture.open();
+  const id = volunteerIdOf(KEY);
+  registry.invite("a");
+  registry.enrol("a", KEY);
+  const seen = (at: VolunteerRegistry): number | undefined => at.list()[0]!.lastSeenMs;
+  const note = (atMs: number): void => {
+    fixture.nowMs = atMs;
+    registry.noteSequence(id, atMs);
+  };
+  note(2_000_000);
+  note(2_100_000);
+  expect([seen(registry), registry.byId(id)?.lastSeenMs]).toEqual([2_100_000, 2_100_000]);
+  expect(seen(fixture.open())).toBe(2_000_000);
+  note(2_400_000);
+  expect(registry.saveAheadIfDue()).toBe(true);
+  expect(seen(fixture.open())).toBe(2_400_000);
+  note(2_500_000);
+  registry[Symbol.dispose]();
+  expect(seen(fixture.open())).toBe(2_500_000);
 });

@@ -1,69 +1,12 @@
 import { expect, test } from "vitest";
-import { Bitfield } from "../../../src/core/bitfield.ts";
 import { BundleLayout } from "../../../src/core/bundle-layout.ts";
 import { RangeSet } from "../../../src/core/byte-range.ts";
 import { seededRandom } from "../../../src/core/clock.ts";
 import { Download } from "../../../src/swarm/download.ts";
 import type { DownloadEffect } from "../../../src/swarm/download-effect.ts";
-import type { DownloadPeer } from "../../../src/swarm/download-peer.ts";
-import { PeerPipeline } from "../../../src/swarm/peer-pipeline.ts";
-import { NO_SITES } from "../../../src/swarm/site-view.ts";
-import type { BlockRequest } from "../../../src/swarm/wire/peer-wire.ts";
+import { answer, asked, downloadOf, kinds, NOWHERE, peer } from "../../support/scripted-download.ts";
 
 const KIB16 = 16_384;
-const NOWHERE = { ownId: "0".repeat(40), sites: NO_SITES };
-type Asked = { peer: number; request: BlockRequest };
-
-function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPeer> = {}): DownloadPeer {
-  const held = new Bitfield(64);
-  for (const piece of pieces) held.set(piece);
-  return {
-    key,
-    peerId: `peer-${key}`,
-    isOrigin: false,
-    pipeline: new PeerPipeline(0),
-    isNear: true,
-    held,
-    isChoking: false,
-    isInteresting: false,
-    usefulMs: 0,
-    offeredCount: 0,
-    isExhausted: false,
-    hasNothingUrgent: false,
-    ...change,
-  };
-}
-
-/** A bundle of 64 pieces of 64 KiB, of which these are wanted whole. */
-function downloadOf(pieces: readonly number[]): Download {
-  const layout = new BundleLayout([64 * 65_536], 65_536);
-  const wanted = new Map(pieces.map((piece) => [piece, RangeSet.of({ start: 0, end: 65_536 })]));
-  return new Download({ layout, wanted, random: seededRandom(1), nowMs: 0, ...NOWHERE });
-}
-
-function asked(effects: readonly DownloadEffect[]): Asked[] {
-  return effects.flatMap((effect) =>
-    effect.kind === "request" ? [{ peer: effect.peer, request: effect.request }] : [],
-  );
-}
-
-/** Answers requests and carries out the writes. */
-function answer(download: Download, requests: readonly Asked[], nowMs: number): DownloadEffect[] {
-  const results: DownloadEffect[] = [];
-  for (const { peer: key, request } of requests) {
-    const { piece, offset, lengthBytes } = request;
-    const effects = download.arrived(key, { piece, offset, bytes: new Uint8Array(lengthBytes) }, nowMs);
-    results.push(...effects);
-    for (const effect of effects) {
-      if (effect.kind === "write") results.push(...download.written(effect.progress, effect.bytes.length, nowMs));
-    }
-  }
-  return results;
-}
-
-function kinds(effects: readonly DownloadEffect[]): string[] {
-  return effects.map((effect) => effect.kind);
-}
 
 test("a peer is asked for whole pieces, one after the other, and interest is told first", () => {
   const download = downloadOf([3, 4, 5]);
@@ -215,4 +158,21 @@ test("a peer that refuses a piece without choking is not asked for it again", ()
   expect(asked(effects)).toEqual([]);
   expect(download.hasSource).toBe(false);
   expect(download.missingPieces).toEqual([1]);
+});
+
+test("the origin is needed exactly while something is missing that no other peer offers", () => {
+  const download = downloadOf([1, 2]);
+  expect(download.needsOrigin(0)).toBe(true);
+  download.addPeer(peer(1, [1, 2]), 0);
+  expect(download.needsOrigin(0)).toBe(false);
+  download.addPeer(peer(2, [1]), 0);
+  download.removePeer(1, 1);
+  expect(download.needsOrigin(1)).toBe(true);
+  const requests = asked(download.addPeer(peer(3, [2]), 2));
+  expect(download.needsOrigin(2)).toBe(false);
+  answer(download, requests, 101);
+  download.removePeer(3, 102);
+  expect(download.needsOrigin(102)).toBe(true);
+  download.checked(2, "verified", 103);
+  expect(download.needsOrigin(103)).toBe(false);
 });

@@ -80,8 +80,8 @@ test("the ledger's memory is bounded", () => {
   expect(ledger.entryCount).toBeLessThanOrEqual(2 * 65_536);
 });
 
-const unoffered = { piece: 1, offerCount: 0, progressMs: undefined, isEndgame: false };
-const offered = { piece: 2, offerCount: 1, progressMs: undefined, isEndgame: false };
+const unoffered = { piece: 1, offerCount: 0, progressMs: undefined, isEndgame: false, isSuspect: false };
+const offered = { piece: 2, offerCount: 1, progressMs: undefined, isEndgame: false, isSuspect: false };
 
 test("pieces nobody offers are asked of the origin, offered ones are not", () => {
   const policy = new OriginPolicy(0);

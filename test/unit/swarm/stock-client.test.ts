@@ -76,3 +76,29 @@ test("an idle connection is closed after a minute, one with an interested peer i
   await swarm.pass(61);
   expect(closed).toBe("idle");
 });
+
+test("requests that come together and lie side by side cost one read", async () => {
+  const reads: [number, number, number][] = [];
+  class WatchedBundle extends MemoryBundle {
+    override async readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | undefined> {
+      reads.push([piece, offset, length]);
+      return await super.readBlock(piece, offset, length);
+    }
+  }
+  const swarm = new MemorySwarm(3);
+  const host = swarm.add(new WatchedBundle(CONTENT, [0, 1, 2]), { isOrigin: true });
+  const link = new SimLink(swarm.clock, { upBytesPerSecond: 1e6, downBytesPerSecond: 1e6, delayMs: 1 });
+  const [atHost, wire] = SimWire.pair(host.end, { peerId: "e".repeat(40), host: "peer", link }, 65_536);
+  const listener = host.session.join(atHost);
+  atHost.listener = listener;
+  wire.listener = silentListener();
+  listener.onInterested();
+  // One chunk of the socket: no promise settles between its frames.
+  for (let offset = 0; offset < 65_536; offset += 16_384) listener.onRequest({ piece: 1, offset, lengthBytes: 16_384 });
+  listener.onRequest({ piece: 2, offset: 0, lengthBytes: 4_000 });
+  await swarm.pass(0.1);
+  expect(reads).toEqual([
+    [1, 0, 65_536],
+    [2, 0, 4_000],
+  ]);
+});

@@ -49,6 +49,7 @@ test("an announce of a volunteer is read in full", () => {
     url: "http://mirror.example:7381",
     customersFrom: "any",
     isOnlyRedirected: false,
+    volatileQuotaBytes: undefined,
     expectedMs: undefined,
     holdings: {
       base: 0,
@@ -81,7 +82,14 @@ test("a volunteer tells whose customers it takes and what it owes them", () => {
   });
 });
 
+test("a volatile volunteer tells its quota; a role of a later version is none", () => {
+  expect(parse({ role: "volatile", quota: 50e9 }).volatileQuotaBytes).toBe(50e9);
+  expect(parse({ role: "archive", quota: 50e9 }).volatileQuotaBytes).toBeUndefined();
+  expect(parse({ role: "volatile" }).volatileQuotaBytes).toBeUndefined();
+});
+
 test.each([
+  ["a quota of nothing", { role: "volatile", quota: 0 }],
   ["customers from elsewhere", { customersFrom: "nobody" }],
   ["a sync in a year", { expect: 365 * 86_400 }],
   ["negative figure", { customers: -1 }],

@@ -2,49 +2,16 @@ import { expect, test } from "vitest";
 import { seededRandom } from "../../../src/core/clock.ts";
 import { jitteredIntervalSeconds, peerAnswerOf } from "../../../src/tracker/announce-answer.ts";
 import { choosePeers, type PeerRules } from "../../../src/tracker/choose-peers.ts";
-import type { BundleHave, HoldingsReport } from "../../../src/tracker/holdings.ts";
+import type { BundleHave } from "../../../src/tracker/holdings.ts";
 import type { LiveVolunteer } from "../../../src/tracker/live-volunteer.ts";
-import { type AnnounceOutcome, LiveVolunteers } from "../../../src/tracker/live-volunteers.ts";
+import { LiveVolunteers } from "../../../src/tracker/live-volunteers.ts";
 import { encodeRegistrySnapshot, parseRegistrySnapshot } from "../../../src/tracker/registry-snapshot.ts";
 import type { VolunteerAnnounce } from "../../../src/tracker/volunteer-announce.ts";
+import type { AnnounceOutcome } from "../../../src/tracker/volunteer-states.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { announceOf, bundles, complete } from "../../support/sample-announce.ts";
 
 const INTERVAL_MS = 60_000;
-
-const complete = (release: number): HoldingsReport => ({ base: 0, completeRelease: release, bundles: new Map() });
-const bundles = (base: number, ...rows: readonly [number, BundleHave][]): HoldingsReport => ({
-  base,
-  completeRelease: undefined,
-  bundles: new Map(rows),
-});
-
-function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}): VolunteerAnnounce {
-  return {
-    peerId: id,
-    port: 7382,
-    uploadedBytes: 0,
-    downloadedBytes: 0,
-    leftBytes: 0,
-    event: undefined,
-    repository: "0".repeat(32),
-    release: 1,
-    isSyncing: false,
-    bytesLeft: 0,
-    customers: 0,
-    customerBytesLeft: 0,
-    uploadBytesPerSecond: 0,
-    uploadCapacityBytesPerSecond: 0,
-    site: undefined,
-    url: undefined,
-    customersFrom: "any",
-    isOnlyRedirected: false,
-    expectedMs: undefined,
-    border: undefined,
-    transfers: undefined,
-    holdings: complete(1),
-    ...change,
-  };
-}
 
 class Fixture {
   readonly clock = new ManualClock();

@@ -25,6 +25,7 @@ function volunteer(
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    volatileQuotaBytes: undefined,
     expectedMs: undefined,
     isAway: false,
     release: 0,

@@ -12,6 +12,7 @@ export function sampleVolunteer(id: string, site: string): LiveVolunteer {
     url: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
+    volatileQuotaBytes: undefined,
     expectedMs: undefined,
     isAway: false,
     release: 1,

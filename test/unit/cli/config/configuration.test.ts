@@ -15,9 +15,11 @@ import { stringify } from "smol-toml";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { parseArguments, type ParsedArguments } from "../../../../src/cli/arguments.ts";
 import type { Command } from "../../../../src/cli/command.ts";
-import { COMMANDS } from "../../../../src/cli/commands.ts";
+import { loadCommands } from "../../../../src/cli/commands.ts";
 import { ConfigError } from "../../../../src/cli/config/config-error.ts";
 import { configDirectories, configure } from "../../../../src/cli/config/configuration.ts";
+
+const COMMANDS = await loadCommands();
 
 let home: string;
 let system: string;

@@ -1,0 +1,39 @@
+import type { MirrorSituation } from "../edge/mirror-situation.ts";
+
+/** Where a daemon's HTTP listens. */
+export interface ListeningPlace {
+  /** IP address; `::` and `0.0.0.0` mean all of them. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Where customers reach a daemon, and whether it is itself who answers there.
+ * @param publicUrl what `--public-url` says, without a slash at its end; undefined: the address of `--listen`, if it is one
+ */
+export function customersAt(
+  publicUrl: string | undefined,
+  place: ListeningPlace,
+): Pick<MirrorSituation, "customerUrl" | "isAskedByContent"> {
+  if (publicUrl !== undefined) return { customerUrl: publicUrl, isAskedByContent: isOwnPort(publicUrl, place) };
+  return { customerUrl: ownUrl(place), isAskedByContent: true };
+}
+
+/** A name for customers that is a real address, or none: a wildcard is no address. */
+function ownUrl({ host, port }: ListeningPlace): string | undefined {
+  return isWildcard(host) ? undefined : `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/**
+ * Plain HTTP, no path, and a port of this host that no other program can have: any other URL leads to a proxy, or to a web server that gives
+ * out DEST by name. What a router maps to that port is taken for this host's.
+ */
+function isOwnPort(publicUrl: string, { host, port }: ListeningPlace): boolean {
+  const url = new URL(publicUrl);
+  if (url.protocol !== "http:" || url.pathname !== "/" || Number(url.port || 80) !== port) return false;
+  return isWildcard(host) || url.hostname.replace(/^\[|\]$/g, "") === host;
+}
+
+function isWildcard(host: string): boolean {
+  return host === "::" || host === "0.0.0.0";
+}

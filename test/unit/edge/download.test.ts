@@ -1,0 +1,172 @@
+import { expect, test } from "vitest";
+import type { ContentId } from "../../../src/core/content-id.ts";
+import { ArrivedContents } from "../../../src/edge/arrived-contents.ts";
+import { BundleCatalog } from "../../../src/edge/bundle-catalog.ts";
+import { download, type DownloadContext, type DownloadFailure } from "../../../src/edge/download.ts";
+import { SyncError } from "../../../src/edge/errors.ts";
+import { LineRate } from "../../../src/edge/line-rate.ts";
+import { StagedTransfer, type StagedBytes } from "../../../src/edge/staged-transfer.ts";
+import { paceOf } from "../../../src/net/pace.ts";
+import { SwarmError } from "../../../src/swarm/errors.ts";
+import type { DownloadCall } from "../../../src/swarm/running-download.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { bundleRow, contentOf, MirrorDisk } from "./mirror-disk.ts";
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+/** Of one piece: no hashes are asked for. */
+const CONTENT_BYTES = 16 * MIB;
+
+/** Bytes that nobody looks at. */
+function rightBytes(content: ContentId): StagedBytes {
+  return {
+    lengthBytes: CONTENT_BYTES,
+    write: async () => undefined,
+    read: async (_offset, length) => new Uint8Array(length),
+    takePiece: async () => true,
+    hashPrefix: async () => undefined,
+    prefixDigest: async () => content,
+    forgetPrefix: async () => undefined,
+  };
+}
+
+/** A swarm that gives what the test says, when it says so. */
+class ScriptedSwarm {
+  readonly begun: number[] = [];
+  readonly #under = new Map<number, { call: DownloadCall; wantedBytes: number; end: PromiseWithResolvers<void> }>();
+
+  readonly port: DownloadContext["swarm"] = {
+    download: async ({ number }, wanted, call = {}) => {
+      const wantedBytes = wanted.values().reduce((sum, ranges) => sum + ranges.totalBytes, 0);
+      const end = Promise.withResolvers<void>();
+      call.signal?.addEventListener("abort", () => end.reject(new Error("stopped")), { once: true });
+      this.#under.set(number, { call, wantedBytes, end });
+      this.begun.push(number);
+      await end.promise;
+    },
+    fetchInfoDictionary: () => Promise.reject(new SwarmError("no-source", "nobody")),
+    announceHave: () => undefined,
+  };
+
+  /** So much of a bundle came, in all. */
+  async receive(number: number, receivedBytes: number): Promise<void> {
+    const { call, wantedBytes } = this.#under.get(number)!;
+    call.onProgress?.({ receivedBytes, wantedBytes, verifiedPieces: 0, wantedPieces: 256 });
+    await settled();
+  }
+
+  async finish(number: number): Promise<void> {
+    this.#under.get(number)!.end.resolve();
+    await settled();
+  }
+
+  async fail(number: number): Promise<void> {
+    this.#under.get(number)!.end.reject(new SwarmError("no-source", "nobody has it"));
+    await settled();
+  }
+}
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+interface Running {
+  readonly swarm: ScriptedSwarm;
+  readonly clock: ManualClock;
+  /** Received and wanted, as told last. */
+  readonly told: { now: readonly [number, number] | undefined };
+  readonly stopHttp: (reason: Error) => void;
+  readonly done: Promise<readonly DownloadFailure[]>;
+}
+
+/** A download of one bundle per release that is named; bundle numbers count from 1. Nothing but the test moves it. */
+async function downloading(releases: readonly number[], contents = 256): Promise<Running> {
+  const disk = new MirrorDisk();
+  const swarm = new ScriptedSwarm();
+  const clock = new ManualClock();
+  const objects = { object: () => Promise.reject(new Error("no objects")) };
+  const catalog = new BundleCatalog({ index: disk.index, files: { read: async () => undefined }, objects });
+  const transfers = releases.flatMap((release, at) => {
+    const names = Array.from({ length: contents }, (_, ordinal) => contentOf(`${at} ${ordinal}`));
+    const table = names.map((content) => ({ content, lengthBytes: CONTENT_BYTES }));
+    disk.index.transaction(() => {
+      disk.index.bundles.put(bundleRow(at + 1, table, { pieceLength: CONTENT_BYTES, release }));
+      disk.index.bundles.putContents(at + 1, table);
+    });
+    return names.map((content) => new StagedTransfer(content, rightBytes(content)));
+  });
+  const told: Running["told"] = { now: undefined };
+  const http = Promise.withResolvers<never>();
+  const context: DownloadContext = {
+    index: disk.index,
+    catalog,
+    arrived: new ArrivedContents(),
+    central: { contentRange: () => http.promise, infoDictionary: () => http.promise },
+    swarm: swarm.port,
+    log: disk.log,
+    signal: new AbortController().signal,
+    clock,
+    pace: paceOf(undefined, clock),
+    rate: new LineRate(() => 0, clock),
+    onProgress: (receivedBytes, wantedBytes) => (told.now = [receivedBytes, wantedBytes]),
+  };
+  const done = download(transfers, context);
+  await settled();
+  return { swarm, clock, told, stopHttp: http.reject, done };
+}
+
+test("large bundles begin one after the other, the newest release first, the next with the last GiB of one", async () => {
+  const { swarm, done } = await downloading([1, 3, 2, 3]);
+  expect(swarm.begun).toEqual([2]);
+  await swarm.receive(2, 3 * GIB);
+  expect(swarm.begun).toEqual([2]);
+  await swarm.receive(2, 3 * GIB + 1);
+  expect(swarm.begun).toEqual([2, 4]);
+  await swarm.finish(2);
+  expect(swarm.begun).toEqual([2, 4]);
+  await swarm.finish(4);
+  expect(swarm.begun).toEqual([2, 4, 3]);
+  await swarm.finish(3);
+  expect(swarm.begun).toEqual([2, 4, 3, 1]);
+  await swarm.finish(1);
+  expect(await done).toEqual([]);
+});
+
+test("what only central has holds up no other bundle", async () => {
+  const { swarm, stopHttp, done } = await downloading([2, 1]);
+  expect(swarm.begun).toEqual([1]);
+  await swarm.fail(1);
+  expect(swarm.begun).toEqual([1, 2]);
+  await swarm.finish(2);
+  stopHttp(new SyncError("content-unavailable", "central has none of it"));
+  expect((await done).length).toBe(256);
+});
+
+test("a bundle of which nothing comes for some seconds lets the next begin, up to eight at once", async () => {
+  const { swarm, clock, done } = await downloading(Array.from({ length: 10 }, () => 1));
+  expect(swarm.begun).toEqual([1]);
+  clock.advance(4_000);
+  await swarm.receive(1, MIB);
+  clock.advance(4_000);
+  await settled();
+  expect(swarm.begun).toEqual([1]);
+  clock.advance(2_000);
+  await settled();
+  expect(swarm.begun).toEqual([1, 2]);
+  clock.advance(100_000);
+  await settled();
+  expect(swarm.begun).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  for (let bundle = 1; bundle <= 10; bundle++) await swarm.finish(bundle);
+  expect(await done).toEqual([]);
+});
+
+test("progress counts from the start what bundles lack that have not begun", async () => {
+  const { swarm, told, done } = await downloading([3, 2, 1]);
+  await swarm.receive(1, MIB);
+  expect(told.now).toEqual([MIB, 12 * GIB]);
+  await swarm.receive(1, 4 * GIB);
+  await swarm.receive(2, GIB);
+  expect(told.now).toEqual([5 * GIB, 12 * GIB]);
+  for (const bundle of [1, 2, 3]) await swarm.finish(bundle);
+  expect(await done).toEqual([]);
+});
