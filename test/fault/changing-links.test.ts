@@ -53,21 +53,17 @@ describe.skipIf(needsNetwork !== "")(`a line that changes${needsNetwork}`, () =>
     changeRate(swarm.centralHost, "100mbit");
     let host!: TestHost;
     const syncing = swarm.syncOnce("mirror", { prepare: (own) => (host = own) });
+    // Where an expectation fails first, the swarm is taken down below the sync: that is told by the expectation.
+    syncing.catch(() => undefined);
     await vi.waitUntil(() => host.counters().receivedBytes > 4 * MIB, { timeout: 60_000, interval: 20 });
     const fast = await rateOf(host, 1_500);
     changeRate(swarm.centralHost, "1mbit");
-    await sleep(3_000);
-    const slow = await rateOf(host, 3_000);
+    const slow = await firstRate(host, 3_000, (rate) => rate > 0.8 * 125_000 && rate < 1.1 * 125_000);
     changeRate(swarm.centralHost, "100mbit");
-    const startMs = performance.now();
-    let again = 0;
-    while (again < 0.8 * fast && performance.now() - startMs < 20_000) again = await rateOf(host, 500);
-    const tookMs = performance.now() - startMs;
-    const rates = [fast, slow, again].map((rate) => `${((8 * rate) / 1e6).toFixed(1)} Mbit/s`).join(", ");
-    console.log(`N12: ${rates}; fast again after ${Math.round(tookMs)} ms`);
-    expect(slow).toBeGreaterThan(0.8 * 125_000);
-    expect(slow).toBeLessThan(1.1 * 125_000);
-    expect(tookMs).toBeLessThan(10_000);
+    const again = await firstRate(host, 500, (rate) => rate > 0.8 * fast);
+    const seen = [slow, again].map(({ rate, tookMs }) => `${megabits(rate)} after ${Math.round(tookMs)} ms`);
+    console.log(`N12: ${megabits(fast)}, ${seen.join(", ")}`);
+    for (const { tookMs } of [slow, again]) expect(tookMs).toBeLessThan(10_000);
     await syncing;
   });
 });
@@ -89,4 +85,22 @@ async function rateOf(host: TestHost, windowMs: number): Promise<number> {
   const [fromBytes, fromMs] = [host.counters().receivedBytes, performance.now()];
   await sleep(windowMs);
   return ((host.counters().receivedBytes - fromBytes) * 1000) / (performance.now() - fromMs);
+}
+
+/** The first rate that is as wished, of windows one after the other; the last one if none is for 20 s. */
+async function firstRate(
+  host: TestHost,
+  windowMs: number,
+  isWished: (rate: number) => boolean,
+): Promise<{ rate: number; tookMs: number }> {
+  const startMs = performance.now();
+  for (;;) {
+    const rate = await rateOf(host, windowMs);
+    const tookMs = performance.now() - startMs;
+    if (isWished(rate) || tookMs > 20_000) return { rate, tookMs };
+  }
+}
+
+function megabits(bytesPerSecond: number): string {
+  return `${((8 * bytesPerSecond) / 1e6).toFixed(1)} Mbit/s`;
 }
