@@ -35,8 +35,8 @@ export interface NamespaceSwarmOptions {
 export interface MirrorChange {
   /** Changes the host before the daemon starts there. */
   readonly prepare?: (host: TestHost) => void;
-  /** Further words of the daemon. */
-  readonly words?: readonly string[];
+  /** Further words of the daemon; those that tell its host's address are made of it. */
+  readonly words?: readonly string[] | ((host: TestHost) => readonly string[]);
 }
 
 /** A real central and real daemons, each on a host of its own. */
@@ -72,7 +72,7 @@ export class NamespaceSwarm implements AsyncDisposable {
     const host = this.network.addHost(name, this.#options.rate);
     prepare?.(host);
     const destination = join(this.#options.directory, name);
-    const start = [await this.#invite(name), destination, ...words];
+    const start = [await this.#invite(name), destination, ...wordsFor(host, words)];
     const mirror = { host, destination, daemon: await this.#startDaemon(host, start) };
     this.mirrors.push(mirror);
     return mirror;
@@ -83,7 +83,7 @@ export class NamespaceSwarm implements AsyncDisposable {
     const host = this.network.addHost(name, this.#options.rate);
     prepare?.(host);
     const destination = join(this.#options.directory, name);
-    const start = ["sync", await this.#invite(name), destination, "--verbose", "--json", ...words];
+    const start = ["sync", await this.#invite(name), destination, "--verbose", "--json", ...wordsFor(host, words)];
     const { code, stdout, stderr } = await runPrsync(start, { enter: host.enter, env: this.env });
     if (code !== 0) throw new Error(`the sync of ${name} ended with ${code}: ${stderr}`);
     return { host, destination, summary: JSON.parse(stdout) as SyncSummary, log: stderr };
@@ -115,4 +115,8 @@ export class NamespaceSwarm implements AsyncDisposable {
   #startDaemon(host: TestHost, words: readonly string[]): Promise<RunningProgram> {
     return RunningProgram.start(["daemon", ...words, "--now", "--verbose"], { enter: host.enter, env: this.env });
   }
+}
+
+function wordsFor(host: TestHost, words: NonNullable<MirrorChange["words"]>): readonly string[] {
+  return typeof words === "function" ? words(host) : words;
 }
