@@ -131,7 +131,10 @@ async function downloadBundle(
   if (wanted.size > 0 && !(await fetchFromSwarm(bundle, wanted, { ...run, report }))) {
     // Others need not wait for what only central has.
     run.turns.note(number, 0);
-    return await fetchOverHttp(bundle, group, context);
+    let receivedBytes = Math.max(0, sumBytes(wanted) - missingBytesOf(group));
+    report(receivedBytes);
+    const onBytes = (bytes: number): void => report((receivedBytes += bytes));
+    return await fetchOverHttp(bundle, group, { ...context, onBytes });
   }
   return await proveAll(group, context);
 }
@@ -266,11 +269,14 @@ function sumBytes(wanted: ReadonlyMap<number, RangeSet>): number {
   return bytes;
 }
 
+/** Told how many bytes each answer brought. */
+type HttpContext = DownloadContext & { readonly onBytes: (bytes: number) => void };
+
 /** The way that needs no swarm. A content that central lacks fails alone; if central can't be reached, all of it fails. */
 async function fetchOverHttp(
   bundle: MirrorBundle,
   group: readonly PlacedTransfer[],
-  context: DownloadContext,
+  context: HttpContext,
 ): Promise<DownloadFailure[]> {
   const failures: DownloadFailure[] = [];
   for (const placed of group) {
@@ -287,11 +293,7 @@ async function fetchOverHttp(
 }
 
 /** Every missing range, then what turned out wrong once its piece was whole: bytes of this host are hints. */
-async function fetchContentOverHttp(
-  bundle: MirrorBundle,
-  placed: PlacedTransfer,
-  context: DownloadContext,
-): Promise<void> {
+async function fetchContentOverHttp(bundle: MirrorBundle, placed: PlacedTransfer, context: HttpContext): Promise<void> {
   const { transfer } = placed;
   for (const _round of ["missing", "wrong"]) {
     for (const missing of [...transfer.present.missingIn(0, transfer.lengthBytes)]) {
@@ -304,7 +306,7 @@ async function fetchContentOverHttp(
 async function fetchRange(
   transfer: StagedTransfer,
   range: { readonly start: number; readonly end: number },
-  { central, signal, pace, rate }: DownloadContext,
+  { central, signal, pace, rate, onBytes }: DownloadContext & Partial<HttpContext>,
 ): Promise<void> {
   for (let { start } = range; start < range.end; start += HTTP_RANGE_BYTES) {
     const end = Math.min(range.end, start + HTTP_RANGE_BYTES);
@@ -313,6 +315,7 @@ async function fetchRange(
       return await central.contentRange(transfer.content, { start, end }, signal);
     });
     await transfer.write(start, bytes);
+    onBytes?.(end - start);
   }
 }
 

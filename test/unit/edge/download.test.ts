@@ -75,6 +75,8 @@ interface Running {
   readonly clock: ManualClock;
   /** Received and wanted, as told last. */
   readonly told: { now: readonly [number, number] | undefined };
+  /** So many requests of 1 MiB are answered, then none. */
+  readonly http: { answers: number };
   readonly stopHttp: (reason: Error) => void;
   readonly done: Promise<readonly DownloadFailure[]>;
 }
@@ -96,12 +98,17 @@ async function downloading(releases: readonly number[], contents = 256): Promise
     return names.map((content) => new StagedTransfer(content, rightBytes(content)));
   });
   const told: Running["told"] = { now: undefined };
-  const http = Promise.withResolvers<never>();
+  const http = { answers: 0 };
+  const never = Promise.withResolvers<never>();
   const context: DownloadContext = {
     index: disk.index,
     catalog,
     arrived: new ArrivedContents(),
-    central: { contentRange: () => http.promise, infoDictionary: () => http.promise },
+    central: {
+      contentRange: (_content, { start, end }) =>
+        http.answers-- > 0 ? Promise.resolve(new Uint8Array(end - start)) : never.promise,
+      infoDictionary: () => never.promise,
+    },
     swarm: swarm.port,
     log: disk.log,
     signal: new AbortController().signal,
@@ -112,7 +119,7 @@ async function downloading(releases: readonly number[], contents = 256): Promise
   };
   const done = download(transfers, context);
   await settled();
-  return { swarm, clock, told, stopHttp: http.reject, done };
+  return { swarm, clock, told, http, stopHttp: never.reject, done };
 }
 
 test("large bundles begin one after the other, the newest release first, the next with the last GiB of one", async () => {
@@ -169,4 +176,15 @@ test("progress counts from the start what bundles lack that have not begun", asy
   expect(told.now).toEqual([5 * GIB, 12 * GIB]);
   for (const bundle of [1, 2, 3]) await swarm.finish(bundle);
   expect(await done).toEqual([]);
+});
+
+test("what comes over HTTP counts as progress, what was dropped on the way there does not", async () => {
+  const { swarm, told, http, stopHttp, done } = await downloading([1], 2);
+  await swarm.receive(1, 5 * MIB);
+  expect(told.now).toEqual([5 * MIB, 32 * MIB]);
+  http.answers = 9;
+  await swarm.fail(1);
+  await expect.poll(() => told.now).toEqual([9 * MIB, 32 * MIB]);
+  stopHttp(new SyncError("content-unavailable", "central lacks them"));
+  expect((await done).length).toBe(2);
 });
