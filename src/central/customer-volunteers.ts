@@ -6,7 +6,6 @@ import type { OutstandingTransfers } from "../delivery/outstanding-transfers.ts"
 import { trustedShare } from "../delivery/ramp-up.ts";
 import { VolunteerPools } from "../delivery/volunteer-pools.ts";
 import { type ContentPlace, holdsContent } from "../tracker/content-holders.ts";
-import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 import type { AdmittedVolunteer } from "./admitted-volunteers.ts";
@@ -26,15 +25,11 @@ interface Loads {
   nowMs: number;
 }
 
-interface ListedAs {
-  readonly isSilent: boolean;
-  readonly auditFailure: string | undefined;
-  readonly loads: Loads;
-  /** Since it was first heard of. */
-  readonly knownForMs: number;
-  /** Of what it announced. */
-  readonly believedBytesPerSecond: number;
-}
+/** What pools sort a volunteer by; all else may change without another pool. */
+type Standing = Pick<
+  DeliveryVolunteer,
+  "id" | "name" | "site" | "url" | "consent" | "isDraining" | "isSilent" | "auditFailure"
+>;
 
 /** Why a volunteer gets no customers because of an audit, in words. */
 export interface AuditResults {
@@ -51,7 +46,10 @@ export interface VolunteerList {
 /** What the choice needs of the volunteers' state. */
 export type HeardVolunteers = Pick<VolunteerStates, "revision" | "get" | "isOutOfReach">;
 
-/** A volunteer for the choice, with what central knows of its holdings. */
+/**
+ * A volunteer for the choice, with what central knows of its holdings. Invariant: what pools sort by never changes ({@link isStill}); what
+ * announces tell besides does, so that a thousand volunteers and their pools need not be made anew for each of their announces.
+ */
 export class CustomerVolunteer implements DeliveryVolunteer {
   readonly id: string;
   readonly name: string;
@@ -61,39 +59,70 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   readonly isDraining: boolean;
   readonly isSilent: boolean;
   readonly auditFailure: string | undefined;
-  readonly isByName: boolean;
-  readonly release: number;
-  readonly isOnlyRedirected: boolean;
-  readonly #holdings: Holdings;
-  readonly #report: LoadReport;
   readonly #loads: Loads;
-  /** Looked up when it is first needed: most of a thousand are not before the list is made anew. */
+  #live: LiveVolunteer;
+  #capacityBytesPerSecond: number;
+  /** Looked up when it is first needed: most of a thousand are not between two of their announces. */
   #transfers: OutstandingTransfers | undefined;
   #load: VolunteerLoad | undefined;
   #loadMs = 0;
 
-  constructor({ name, state }: ListedVolunteer, live: LiveVolunteer, as: ListedAs) {
-    const { isSilent, auditFailure, loads, knownForMs, believedBytesPerSecond } = as;
-    this.id = live.id;
-    this.name = name;
-    this.site = live.site;
-    this.url = live.url;
-    this.consent = live.customersFrom;
-    this.isDraining = state === "draining";
-    this.isSilent = isSilent;
-    this.auditFailure = auditFailure;
-    this.isByName = live.expectedMs !== undefined;
-    this.release = live.release;
-    this.isOnlyRedirected = live.isOnlyRedirected;
-    this.#holdings = live.holdings;
-    const capacityBytesPerSecond = believedBytesPerSecond * trustedShare(knownForMs);
-    this.#report = { ...loadReportOf(live), capacityBytesPerSecond };
-    this.#loads = loads;
+  /** @param capacityBytesPerSecond as far as its word is believed */
+  constructor(
+    standing: Standing,
+    live: LiveVolunteer,
+    as: { readonly capacityBytesPerSecond: number; readonly loads: Loads },
+  ) {
+    this.id = standing.id;
+    this.name = standing.name;
+    this.site = standing.site;
+    this.url = standing.url;
+    this.consent = standing.consent;
+    this.isDraining = standing.isDraining;
+    this.isSilent = standing.isSilent;
+    this.auditFailure = standing.auditFailure;
+    this.#loads = as.loads;
+    this.#live = live;
+    this.#capacityBytesPerSecond = as.capacityBytesPerSecond;
+  }
+
+  /** Whether it stands where it stood; else another object must take its place. */
+  isStill(standing: Standing): boolean {
+    return (
+      this.name === standing.name &&
+      this.site === standing.site &&
+      this.url === standing.url &&
+      this.consent === standing.consent &&
+      this.isDraining === standing.isDraining &&
+      this.isSilent === standing.isSilent &&
+      this.auditFailure === standing.auditFailure
+    );
+  }
+
+  /** What it announced last. */
+  hear(live: LiveVolunteer, capacityBytesPerSecond: number): void {
+    if (live === this.#live && capacityBytesPerSecond === this.#capacityBytesPerSecond) return;
+    this.#live = live;
+    this.#capacityBytesPerSecond = capacityBytesPerSecond;
+    this.#transfers = undefined;
+    this.#load = undefined;
+  }
+
+  get release(): number {
+    return this.#live.release;
+  }
+
+  get isByName(): boolean {
+    return this.#live.expectedMs !== undefined;
+  }
+
+  get isOnlyRedirected(): boolean {
+    return this.#live.isOnlyRedirected;
   }
 
   /** As far as central knows ({@link holdsContent}). */
   holds(place: ContentPlace): boolean {
-    return holdsContent(this.#holdings, place);
+    return holdsContent(this.#live.holdings, place);
   }
 
   get load(): VolunteerLoad {
@@ -111,13 +140,17 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   }
 
   #ownTransfers(): OutstandingTransfers {
-    return (this.#transfers ??= this.#loads.estimates.transfersOf(this.id, this.#report));
+    if (this.#transfers !== undefined) return this.#transfers;
+    const report = { ...loadReportOf(this.#live), capacityBytesPerSecond: this.#capacityBytesPerSecond };
+    this.#transfers = this.#loads.estimates.transfersOf(this.id, report);
+    return this.#transfers;
   }
 }
 
 /**
  * The volunteers as a customer's request finds them: what the operator says, what they announced, what was sent there since.
- * One list and its pools (`VolunteerPools`), made anew after announces and changes of the registry, not per request.
+ * One list, brought up to date after announces and changes of the registry, not per request; its pools (`VolunteerPools`) are made anew only
+ * if somebody came, went or stands elsewhere.
  */
 export class CustomerVolunteers {
   readonly #admitted: VolunteerList;
@@ -129,6 +162,10 @@ export class CustomerVolunteers {
   /** When each was first heard of; who was there before the first customer came is not new. Bounded by those enrolled. */
   readonly #knownSinceMs = new Map<string, number>();
   #listed: readonly CustomerVolunteer[] = [];
+  #byId: ReadonlyMap<string, CustomerVolunteer> = new Map();
+  /** As announced, and what is believed of it: in the order of {@link #listed}. */
+  #announced: readonly number[] = [];
+  #believed: readonly number[] = [];
   #pools: VolunteerPools<CustomerVolunteer>;
   #liveRevision = -1;
   #hasListed = false;
@@ -167,30 +204,59 @@ export class CustomerVolunteers {
     if (ageMs <= (isChanged ? NEWEST_LIST_MS : OLDEST_LIST_MS)) return;
     this.#listedMs = nowMs;
     this.#liveRevision = this.#live.revision;
-    this.#listed = this.#list();
-    this.#pools = new VolunteerPools(this.#listed, this.#random);
+    const listed = this.#list();
+    const isSame = listed.length === this.#listed.length && listed.every((one, index) => one === this.#listed[index]);
+    if (isSame) return;
+    this.#listed = listed;
+    this.#byId = new Map(listed.map((one) => [one.id, one]));
+    this.#pools = new VolunteerPools(listed, this.#random);
   }
 
   #list(): readonly CustomerVolunteer[] {
     const nowMs = this.#listedMs;
     const newSinceMs = this.#hasListed ? nowMs : -Infinity;
     this.#hasListed = true;
-    const heard = [...this.#admitted.byId.values()].flatMap((row) => {
+    const heard: { readonly row: ListedVolunteer; readonly live: LiveVolunteer }[] = [];
+    for (const row of this.#admitted.byId.values()) {
       const live = this.#live.get(row.id);
-      return live === undefined ? [] : [{ row, live }];
-    });
-    const capacities = believedCapacities(heard.map(({ live }) => live.uploadCapacityBytesPerSecond));
+      if (live !== undefined) heard.push({ row, live });
+    }
+    const believed = this.#believedOf(heard.map(({ live }) => live.uploadCapacityBytesPerSecond));
     return heard.map(({ row, live }, index) => {
       const sinceMs = this.#knownSinceMs.get(row.id) ?? newSinceMs;
       this.#knownSinceMs.set(row.id, sinceMs);
-      return new CustomerVolunteer(row, live, {
-        isSilent: this.#live.isOutOfReach(live),
-        auditFailure: this.#audits.reasonAgainst(row.id),
-        loads: this.#loads,
-        knownForMs: nowMs - sinceMs,
-        believedBytesPerSecond: capacities[index]!,
-      });
+      const capacityBytesPerSecond = believed[index]! * trustedShare(nowMs - sinceMs);
+      const standing = this.#standingOf(row, live);
+      const known = this.#byId.get(row.id);
+      if (known?.isStill(standing) !== true)
+        return new CustomerVolunteer(standing, live, { capacityBytesPerSecond, loads: this.#loads });
+      known.hear(live, capacityBytesPerSecond);
+      return known;
     });
+  }
+
+  #standingOf({ id, name, state }: ListedVolunteer, live: LiveVolunteer): Standing {
+    return {
+      id,
+      name,
+      site: live.site,
+      url: live.url,
+      consent: live.customersFrom,
+      isDraining: state === "draining",
+      isSilent: this.#live.isOutOfReach(live),
+      auditFailure: this.#audits.reasonAgainst(id),
+    };
+  }
+
+  /** Lines seldom change. */
+  #believedOf(announced: readonly number[]): readonly number[] {
+    const isSame =
+      announced.length === this.#announced.length && announced.every((each, index) => each === this.#announced[index]);
+    if (!isSame) {
+      this.#announced = announced;
+      this.#believed = believedCapacities(announced);
+    }
+    return this.#believed;
   }
 }
 
