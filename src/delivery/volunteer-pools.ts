@@ -10,13 +10,19 @@ import { reachOf } from "./host-reach.ts";
  * (Mitzenmacher), the best of 16 is among the best 13 % nine times of ten, and a choice then costs the same with 1,000 volunteers.
  */
 export const MOST_CANDIDATES = 16;
+/**
+ * Of more than so many these are drawn from first, and per request two of them change places with two others. To look at 16 of a thousand
+ * that lie anywhere in memory took as long as all the rest of a choice; those that were looked at a moment ago are at hand.
+ */
+const MOST_AT_HAND = 64;
+const CHANGED_PER_DRAW = 2;
 
-/** Volunteers that may serve one kind of customer whatever it asks for. Their order means nothing: drawing changes it. */
+/** Volunteers that may serve one kind of customer whatever it asks for. */
 interface Pool<V> {
   /** Those that take anybody's customers. */
-  readonly open: V[];
+  readonly open: Urn<V>;
   /** All that take the customers of a site, by that site; only sites where somebody stands. */
-  readonly bySite: Map<string, V[]>;
+  readonly bySite: ReadonlyMap<string, Urn<V>>;
 }
 
 /**
@@ -41,10 +47,10 @@ export class VolunteerPools<V extends DeliveryVolunteer> implements VolunteerSou
     const most = needsAll ? Infinity : MOST_CANDIDATES;
     const { site } = customer;
     const near = site === undefined ? undefined : bySite.get(site);
-    if (near === undefined) return draw(open, passes, { most, random: this.#random });
-    const candidates = draw(near, passes, { most, random: this.#random });
+    if (near === undefined) return open.draw(passes, most);
+    const candidates = near.draw(passes, most);
     const isFar = (volunteer: V): boolean => volunteer.site !== site && passes(volunteer);
-    candidates.push(...draw(open, isFar, { most, random: this.#random }));
+    candidates.push(...open.draw(isFar, most));
     return candidates;
   }
 
@@ -69,27 +75,61 @@ export class VolunteerPools<V extends DeliveryVolunteer> implements VolunteerSou
       if (there === undefined) bySite.set(volunteer.site, [volunteer]);
       else there.push(volunteer);
     }
-    return { open, bySite };
+    const urnOf = (volunteers: V[]): Urn<V> => new Urn(volunteers, this.#random);
+    return { open: urnOf(open), bySite: new Map([...bySite].map(([site, there]) => [site, urnOf(there)])) };
   }
 }
 
-/**
- * Up to `most` that pass, each as likely as any other (a Fisher-Yates shuffle in place that ends early). Looks at all only where
- * few pass: whoever is the only holder is found.
- */
-function draw<V>(
-  from: V[],
-  passes: (volunteer: V) => boolean,
-  { most, random }: { readonly most: number; readonly random: Random },
-): V[] {
-  if (from.length <= most) return from.filter(passes);
-  const drawn: V[] = [];
-  for (let at = 0; at < from.length && drawn.length < most; at++) {
-    const picked = at + Math.floor(random() * (from.length - at));
-    const volunteer = from[picked]!;
-    from[picked] = from[at]!;
-    from[at] = volunteer;
-    if (passes(volunteer)) drawn.push(volunteer);
+/** What is drawn from. The first {@link MOST_AT_HAND} are those at hand; order means nothing else: drawing changes it. */
+class Urn<V> {
+  readonly #all: V[];
+  readonly #random: Random;
+  /** Whose place is taken next of those at hand, and from where on nobody had a turn lately of the others. */
+  #leaving = 0;
+  #coming = MOST_AT_HAND;
+
+  /** @param all is the urn's from now on */
+  constructor(all: V[], random: Random) {
+    this.#all = all;
+    this.#random = random;
   }
-  return drawn;
+
+  /**
+   * Up to `most` that pass, drawn from those at hand and then from the others (a Fisher-Yates shuffle in place that ends early); in the
+   * long run each as likely as any other. Looks at all only where few pass: whoever is the only holder is found.
+   */
+  draw(passes: (volunteer: V) => boolean, most: number): V[] {
+    const all = this.#all;
+    const { length } = all;
+    if (length <= most) return all.filter(passes);
+    if (length > MOST_AT_HAND) this.#change();
+    const drawn: V[] = [];
+    for (let at = 0; at < length && drawn.length < most; at++) {
+      const end = at < MOST_AT_HAND ? Math.min(MOST_AT_HAND, length) : length;
+      const volunteer = this.#swap(at, at + Math.floor(this.#random() * (end - at)));
+      if (passes(volunteer)) drawn.push(volunteer);
+    }
+    return drawn;
+  }
+
+  /** All others have had their turn, in an order drawn anew, before one has it again. */
+  #change(): void {
+    const { length } = this.#all;
+    for (let changed = 0; changed < CHANGED_PER_DRAW; changed++) {
+      if (this.#coming >= length) this.#coming = MOST_AT_HAND;
+      this.#swap(this.#coming, this.#coming + Math.floor(this.#random() * (length - this.#coming)));
+      this.#swap(this.#leaving, this.#coming);
+      this.#coming++;
+      this.#leaving = (this.#leaving + 1) % MOST_AT_HAND;
+    }
+  }
+
+  /** @returns who stands at the first place now */
+  #swap(at: number, other: number): V {
+    const all = this.#all;
+    const volunteer = all[other]!;
+    all[other] = all[at]!;
+    all[at] = volunteer;
+    return volunteer;
+  }
 }
