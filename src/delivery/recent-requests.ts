@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { ContentId } from "../core/content-id.ts";
 
 /** What a customer did about a content within the last seconds. */
 export interface RecentRequest {
@@ -18,6 +19,7 @@ const REPEATS_BEFORE_ORIGIN = 2;
 const MOST_REQUESTS = 65_536;
 const MAX_TRIED = 8;
 const NOBODY = -1;
+const DIGEST_BYTES = 32;
 /** Longer ones are kept as their hash. */
 const MAX_RANGE_LENGTH = 64;
 
@@ -30,11 +32,14 @@ const NOTHING_YET: RecentRequest = { tried: [], isRepeated: false, isOriginDue: 
  *
  * The last redirect of each of 65,536 keys is remembered. Each one writes here, so all lies in columns that are made once, with nothing for
  * the garbage collector to find: places in the order of their redirects, and chains of those whose keys hash alike. In a `Map` of objects,
- * where what is forgotten had become old to the collector, they took 11 % of a choice and most of its collections.
+ * where what is forgotten had become old to the collector, they took 11 % of a choice and most of its collections. Contents lie here as bytes: a
+ * string that is kept outlives the request that brought it, and each collection, for which all customers wait, moves it on.
  */
 export class RecentRequests {
   readonly #customers: string[];
-  readonly #contents: string[];
+  /** Digests, 32 bytes each. */
+  readonly #contents: Buffer;
+  readonly #hashes: Int32Array;
   readonly #ranges: (string | undefined)[];
   readonly #tried: (readonly string[])[];
   readonly #repeats: Uint8Array;
@@ -51,13 +56,16 @@ export class RecentRequests {
   readonly #older: Int32Array;
   /** Lists of one, which most are: one for each volunteer. */
   readonly #alone = new Map<string, readonly string[]>();
+  /** The digest that is looked for. */
+  readonly #wanted: Buffer = Buffer.alloc(DIGEST_BYTES);
 
   /** @param seed any integer, best one that nobody knows; @param places a power of two */
   constructor(seed = 0, places: number = MOST_REQUESTS) {
     this.#seed = seed;
     this.#mask = places - 1;
     this.#customers = Array<string>(places).fill("");
-    this.#contents = Array<string>(places).fill("");
+    this.#contents = Buffer.alloc(DIGEST_BYTES * places);
+    this.#hashes = new Int32Array(places);
     this.#ranges = Array<undefined>(places).fill(undefined);
     this.#tried = Array<readonly string[]>(places).fill(NOTHING_YET.tried);
     this.#repeats = new Uint8Array(places);
@@ -98,10 +106,12 @@ export class RecentRequests {
   /** The place of what is forgotten for this one. */
   #takeOldest(asked: AskedContent): number {
     const place = this.#newer[this.#mask + 1]!;
-    if (this.#contents[place] !== "") this.#remove(place);
+    if (this.#customers[place] !== "") this.#remove(place);
     this.#customers[place] = asked.customer;
-    this.#contents[place] = asked.content;
-    const chain = this.#chainOf(asked);
+    this.#contents.write(asked.content, DIGEST_BYTES * place, DIGEST_BYTES, "hex");
+    const hashed = this.#hashOf(asked);
+    this.#hashes[place] = hashed;
+    const chain = hashed & this.#mask;
     this.#next[place] = this.#first[chain]!;
     this.#first[chain] = place;
     return place;
@@ -129,18 +139,23 @@ export class RecentRequests {
   }
 
   #find(asked: AskedContent): number {
-    let place = this.#first[this.#chainOf(asked)]!;
-    while (
-      place !== NOBODY &&
-      !(this.#contents[place] === asked.content && this.#customers[place] === asked.customer)
-    ) {
+    const hashed = this.#hashOf(asked);
+    let place = this.#first[hashed & this.#mask]!;
+    while (place !== NOBODY && !(this.#hashes[place] === hashed && this.#isOf(place, asked))) {
       place = this.#next[place]!;
     }
     return place;
   }
 
+  #isOf(place: number, { customer, content }: AskedContent): boolean {
+    if (this.#customers[place] !== customer) return false;
+    this.#wanted.write(content, "hex");
+    const start = DIGEST_BYTES * place;
+    return this.#contents.compare(this.#wanted, 0, DIGEST_BYTES, start, start + DIGEST_BYTES) === 0;
+  }
+
   #remove(place: number): void {
-    const chain = this.#chainOf({ customer: this.#customers[place]!, content: this.#contents[place]! });
+    const chain = this.#hashes[place]! & this.#mask;
     const after = this.#next[place]!;
     if (this.#first[chain] === place) this.#first[chain] = after;
     else {
@@ -149,18 +164,17 @@ export class RecentRequests {
       this.#next[before] = after;
     }
     this.#customers[place] = "";
-    this.#contents[place] = "";
     this.#ranges[place] = undefined;
   }
 
   /** Contents are hashes already: their first half is enough. */
-  #chainOf({ customer, content }: Pick<AskedContent, "customer" | "content">): number {
+  #hashOf({ customer, content }: AskedContent): number {
     let hash = this.#seed;
     for (let at = 0; at < customer.length; at++) hash = Math.imul(hash ^ customer.charCodeAt(at), 0x01000193);
     const end = Math.min(content.length, 16);
     for (let at = 0; at < end; at++) hash = Math.imul(hash ^ content.charCodeAt(at), 0x01000193);
     hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    return (hash ^ (hash >>> 13)) & this.#mask;
+    return hash ^ (hash >>> 13);
   }
 
   #listOf(volunteer: string): readonly string[] {
@@ -174,9 +188,9 @@ export class RecentRequests {
 }
 
 export interface AskedContent {
-  readonly customer: string;
   /** Not empty. */
-  readonly content: string;
+  readonly customer: string;
+  readonly content: ContentId;
   readonly range: string | undefined;
 }
 
