@@ -130,12 +130,17 @@ export class CustomerChoice {
     return explain({ path: file.path, content, lengthBytes, release, customer }, choice, origin);
   }
 
-  /** Base URLs of the volunteers that could serve this customer now, best first; not those that want a signature, which would not last. */
-  places(demand: FileDemand): readonly string[] {
+  /**
+   * Base URLs of the volunteers that could serve this customer now, best first; not those that want a signature, which would not last.
+   *
+   * @param isByName the URLs will not say which content is meant: only who shows the newest release has it under this name for sure
+   */
+  places(demand: FileDemand, { isByName }: { readonly isByName: boolean }): readonly string[] {
     if (this.#options === undefined) return [];
     const { demand: needed, rules } = this.#question(demand, this.#context.clock.monotonicMs());
     const lasting = {
       ...needed,
+      neededRelease: isByName ? needed.newestRelease : needed.neededRelease,
       isHeldBy: (volunteer: CustomerVolunteer) => !volunteer.isOnlyRedirected && needed.isHeldBy(volunteer),
     };
     return chooseQuickly(this.#context.volunteers.pools(), lasting, rules).map(({ url }) => url!);

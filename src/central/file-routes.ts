@@ -3,7 +3,7 @@ import type { ContentId } from "../core/content-id.ts";
 import { addressGroup } from "../core/remote-address.ts";
 import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
 import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
-import { type DescribedFile, describedPath, type DescriptionKind } from "../delivery/described-file.ts";
+import { type DescribedFile, describedPath, type DescriptionKind, isNamePlain } from "../delivery/described-file.ts";
 import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { renderExplanation } from "../delivery/explanation.ts";
 import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
@@ -128,7 +128,8 @@ async function describe(context: CustomerRouteContext, asked: CustomerRequest, e
   if (decision.kind !== "file") return false;
   const { entry, served } = decision;
   const demand = demandOf(context, { asked: { ...asked, path }, entry, served }, exchange.request);
-  const bases = [...context.choice.places(demand), ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
+  const places = context.choice.places(demand, { isByName: isNamePlain(kind) });
+  const bases = [...places, ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
   await sendDescribed(context, { ...served, mtimeNs: entry.mtimeNs, path, bases }, { kind, exchange });
   return true;
 }
@@ -138,12 +139,13 @@ async function describeInstead(context: CustomerRouteContext, file: AskedFile, e
   const { asked, entry, served } = file;
   const wanted = wantedMetalink(exchange.request.raw.headers.accept, served.mediaType);
   if (wanted === undefined || asked.isOriginWanted || asked.wantedContent !== undefined) return false;
-  const places = context.choice.places(demandOf(context, file, exchange.request));
+  const { kind } = wanted;
+  const places = context.choice.places(demandOf(context, file, exchange.request), { isByName: isNamePlain(kind) });
   const own = context.publicUrl === undefined ? [] : [context.publicUrl];
   const bases = [...places, ...own];
   if (places.length === 0 && (!wanted.isOnly || own.length === 0)) return false;
   const described = { ...served, mtimeNs: entry.mtimeNs, path: asked.path!, bases };
-  await sendDescribed(context, described, { kind: wanted.kind, exchange });
+  await sendDescribed(context, described, { kind, exchange });
   return true;
 }
 

@@ -29,6 +29,11 @@ export const SIGNATURE_ENDING = ".asc";
 export const DESCRIPTIONS = ["meta4", "metalink", "sha256", "mirrorlist"] as const;
 export type DescriptionKind = (typeof DESCRIPTIONS)[number];
 
+/** Whether its URLs name the path alone and not the content; whoever is asked so gives what its own release has there. */
+export function isNamePlain(kind: DescriptionKind): boolean {
+  return kind === "metalink" || kind === "mirrorlist";
+}
+
 /** Of a path that the release does not have: the file it may describe, and how. A real file of such a name was found before. */
 export function describedPath(path: RepoPath): { readonly path: RepoPath; readonly kind: DescriptionKind } | undefined {
   const name = baseNameOf(path);

@@ -261,11 +261,33 @@ test("a file is described as metalinks, as sha256sum reads it and as a page; a r
   expect((await described("/pool/b%20c.deb.sha256"))[1]).toBe(`${sha256(DEB)}  b c.deb\n`);
   expect((await described("/odd%5C&%22%3C%0A.iso.sha256"))[1]).toBe(`\\${sha256(ISO)}  odd\\\\&"<\\n.iso\n`);
   expect((await described("/odd%5C&%22%3C%0A.iso.mirrorlist"))[1]).not.toMatch(/<\n|"</);
-  expect((await described("/a.iso.mirrorlist"))[1]).toContain('<a href="http://127.0.0.1:1/one/a.iso">');
   expect((await described("/a.iso.sha256"))[1]).toBe("the real one");
   for (const nothing of ["/gone.iso.meta4", "/pool.meta4", "/.meta4", "/.prsync/status.meta4", "/a.iso.meta4/"]) {
     expect((await fixture.get(nothing)).status).toBe(404);
   }
+});
+
+test("descriptions whose URLs name no content name only who shows the newest release, others whoever has the content", async () => {
+  const fixture = await served({ publicUrl: "http://central.example.org" });
+  const one = await mirror(fixture, "one");
+  fixture.write("a.iso", DEB);
+  fixture.write("pool/b c.deb", ISO);
+  await fixture.publish();
+  await fixture.program.refreshNow();
+  await mirror(fixture, "two", { release: 2, holdings: { base: 0, complete: 2 } });
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(2);
+  const mirrorsIn = async (path: string, headers: Record<string, string> = {}): Promise<readonly string[]> => {
+    const text = await (await fixture.get(path, headers)).text();
+    return [...new Set(text.matchAll(/http:\/\/127\.0\.0\.1:1\/(\w+)/g).map(([, name]) => name!))].sort();
+  };
+  // "one" has both contents, each under the other name.
+  expect(await mirrorsIn("/a.iso.meta4")).toEqual(["one", "two"]);
+  for (const described of ["/a.iso.metalink", "/a.iso.mirrorlist", "/pool/b%20c.deb.metalink"])
+    expect(await mirrorsIn(described), described).toEqual(["two"]);
+  expect(await mirrorsIn("/a.iso", { accept: "application/metalink+xml" })).toEqual(["two"]);
+  await one.announce({ body: { url: "http://127.0.0.1:1/one", release: 2, holdings: { base: 0, complete: 2 } } });
+  await expect.poll(() => mirrorsIn("/a.iso.mirrorlist"), PATIENCE).toEqual(["one", "two"]);
+  expect(await (await fixture.get("/a.iso.mirrorlist")).text()).toContain('<a href="http://127.0.0.1:1/one/a.iso">');
 });
 
 test("a metalink comes at the path itself for who names it in Accept, and for nobody else", async () => {
