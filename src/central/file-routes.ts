@@ -13,7 +13,7 @@ import { evaluatePreconditions } from "../delivery/preconditions.ts";
 import { redirectHeaders } from "../delivery/redirect-answer.ts";
 import type { FileEntry } from "../manifest/entry.ts";
 import { respondWithContent } from "../net/file-response.ts";
-import { FILES_ROUTE } from "../net/http-server.ts";
+import { type ChargeRequests, FILES_ROUTE } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import type { Pace } from "../net/pace.ts";
 import { StoreError } from "../store/errors.ts";
@@ -49,6 +49,8 @@ export interface CustomerRouteContext extends FileRouteContext {
   readonly siteTable: SiteTable;
   /** Base URL by which the world reaches central; its protocol is the customers' behind a proxy that does not tell. */
   readonly publicUrl: string | undefined;
+  /** For what costs more than a file. */
+  readonly charge: ChargeRequests;
 }
 
 /** The current release for customers: request → decision → a volunteer, or the bytes. */
@@ -158,7 +160,8 @@ async function sendDescribed(
   const { reply, request } = exchange;
   const signature = await signatureOf(context, file.path);
   const isSeen = kind === "meta4" && request.method !== "HEAD";
-  const pieces = isSeen ? await pieceHashesOf(context.tree, file) : undefined;
+  const charge = (requests: number): void => context.charge(request, requests);
+  const pieces = isSeen ? await pieceHashesOf(context.tree, file, charge) : undefined;
   sendDescription(reply, kind, { ...file, signature, pieces });
 }
 

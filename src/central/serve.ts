@@ -194,8 +194,8 @@ class Central {
       ...(front === undefined ? {} : { front: front.answer.bind(front), plainFront: front }),
       ...(ports.onAnswered === undefined ? {} : { onAnswered: ports.onAnswered }),
     };
-    return await listenHttp(http, (app) => {
-      registerFileRoutes(app, context);
+    return await listenHttp(http, (app, charge) => {
+      registerFileRoutes(app, { ...context, charge });
       registerMetadataRoutes(app, context);
       registerAnnounceRoutes(app, context);
       registerEnrolmentRoute(app, context);
@@ -205,7 +205,7 @@ class Central {
     });
   }
 
-  #routeContext(): Parameters<typeof registerFileRoutes>[1] &
+  #routeContext(): Omit<Parameters<typeof registerFileRoutes>[1], "charge"> &
     Parameters<typeof registerMetadataRoutes>[1] &
     Parameters<typeof registerAnnounceRoutes>[1] &
     Parameters<typeof registerEnrolmentRoute>[1] {

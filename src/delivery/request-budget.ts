@@ -45,16 +45,16 @@ export class RequestBudget {
     return Math.max(0, Math.max(0, fullAtMs - nowMs) + this.#msPerRequest - this.#burstMs);
   }
 
-  /** Counts a request that was let in. */
-  spend(places: number, nowMs: number): void {
+  /** Counts a request that was let in. @param requests as so many: a debt is never more than a burst */
+  spend(places: number, nowMs: number, requests = 1): void {
     const [first, second] = this.#fullAtMs;
     const [at, beside] = [places & (PLACES - 1), places >>> 16];
-    first[at] = this.#after(first[at]!, nowMs);
-    second[beside] = this.#after(second[beside]!, nowMs);
+    first[at] = this.#after(first[at]!, nowMs, requests);
+    second[beside] = this.#after(second[beside]!, nowMs, requests);
   }
 
   /** Never more than a whole bucket owed: who shares one place with another pays for it in the other row. */
-  #after(fullAtMs: number, nowMs: number): number {
-    return Math.min(Math.max(fullAtMs, nowMs) + this.#msPerRequest, nowMs + this.#burstMs);
+  #after(fullAtMs: number, nowMs: number, requests: number): number {
+    return Math.min(Math.max(fullAtMs, nowMs) + requests * this.#msPerRequest, nowMs + this.#burstMs);
   }
 }

@@ -52,8 +52,9 @@ export class RequestLimit {
     return Math.ceil(waitMs / 1000);
   }
 
-  note(places: number): void {
-    this.#budget.spend(places, performance.now());
+  /** @param requests as how many it counts */
+  note(places: number, requests = 1): void {
+    this.#budget.spend(places, performance.now(), requests);
   }
 
   /** Counts a request; 0, or the seconds to be told if it may not come now. */

@@ -55,6 +55,9 @@ export interface HttpServer extends AsyncDisposable {
   readonly connectionCount: number;
 }
 
+/** Counts a request, which was counted once when it came, as so many more against the rate of its address. */
+export type ChargeRequests = (request: FastifyRequest, requests: number) => void;
+
 /** Where the program's own addresses begin; every other target, however odd, is a path of the release. */
 export const OWN_PREFIX = "/.prsync/";
 /** Milliseconds and bytes (rows H08–H10). */
@@ -78,7 +81,7 @@ export const MAX_BODY_BYTES: number = 1024 * 1024;
  */
 export async function listenHttp(
   options: HttpServerOptions,
-  register: (app: FastifyInstance) => void,
+  register: (app: FastifyInstance, charge: ChargeRequests) => void,
 ): Promise<HttpServer> {
   const limit = requestLimit(options);
   const app = createApp(options, limit);
@@ -91,7 +94,7 @@ export async function listenHttp(
     if (caps.admit(socket)) guard.watch(socket);
     else socket.destroy();
   });
-  register(app);
+  register(app, (request, requests) => limit?.note(limit.placesOf(request.ip), requests));
   await listen(app, options);
   const { port } = app.server.address() as AddressInfo;
   return {

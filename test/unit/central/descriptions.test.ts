@@ -74,6 +74,22 @@ test("for a metalink nothing is read of a file of one piece, and the table of a 
   expect(await describedPieces(fixture, "/large.bin")).toEqual(pieces);
 });
 
+test("hashes of pieces count as requests of their address by their number, who looks at the head alone pays for none", async () => {
+  const fixture = new CentralFixture();
+  // 129 pieces, the last of one byte: 3 requests for the hashes, 1 for the piece, and the one that every request counts.
+  fixture.write("large.bin", randomBytesOf(1, 128 * PIECE_BYTES + 1));
+  fixture.write("small.bin", randomBytesOf(2, PIECE_BYTES));
+  await fixture.publish();
+  await fixture.serve({ requestRate: { perSecond: 0.001, burst: 9 } });
+  const statusOf = async (path: string, method = "GET"): Promise<number> =>
+    (await fetch(`${fixture.program.httpUrl}${path}`, { method })).status;
+  expect(await statusOf("/large.bin.meta4", "HEAD")).toBe(200);
+  expect(await statusOf("/small.bin.meta4")).toBe(200);
+  expect(await statusOf("/large.bin.meta4")).toBe(200);
+  expect([await statusOf("/small.bin"), await statusOf("/small.bin")]).toEqual([200, 200]);
+  expect(await statusOf("/small.bin")).toBe(429);
+});
+
 test("a metalink is to be saved under a name of its own, whatever the file is called", async () => {
   const odd = Buffer.from("a b'(\u00e9)\".iso").toString("latin1");
   const fixture = await served({ "plain-1.0_a~b+c.iso": randomBytesOf(1, 10), [odd]: randomBytesOf(2, 10) });

@@ -44,6 +44,18 @@ test("in any stretch of time no more are let in than burst and rate allow, and a
   );
 });
 
+test("a request that counts as many takes as much of the burst as these, and leaves no debt beyond one burst", () => {
+  const budget = new RequestBudget({ perSecond: 10, burst: 20 }, SEED);
+  const places = budget.placesOf("192.0.2.1");
+  budget.spend(places, 0, 15);
+  expect(Array.from({ length: 6 }, () => asks(budget, "192.0.2.1", 0))).toEqual([
+    ...Array<boolean>(5).fill(true),
+    false,
+  ]);
+  budget.spend(places, 0, 1_000);
+  expect(budget.waitMs(places, 0)).toBeCloseTo(100);
+});
+
 test("a million other addresses neither hold up who asks seldom nor let go who is at the limit", () => {
   const budget = new RequestBudget({ perSecond: 100, burst: 1_000 }, SEED);
   for (let request = 0; request < 1_000; request++) expect(asks(budget, "192.0.2.66", 0)).toBe(true);
