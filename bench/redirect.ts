@@ -5,6 +5,7 @@
 // 1, 64 connections. A working set is how many different files are asked for, in scattered order, each as often as the others: 70,000 stands for the popular
 // files, all of them for the worst case. Every round runs all servers in turn; medians are shown, ratios are medians of each round's. Latencies at
 // half the rate: connections that pause between requests, so many that they come to half of what the server reached.
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -80,6 +81,8 @@ interface Round {
 }
 
 async function main(): Promise<void> {
+  // The announces come from this process: on the server's core they would take from it what they are to measure.
+  execFileSync("taskset", ["-a", "-c", "-p", String(LOAD_CORE), String(process.pid)]);
   const repository = await fillRepository(values.repository ?? join(scratch, "repository"), contents);
   const members = enrolFleet(repository.stateDirectory, Math.max(...fleetSizes));
   const runs = new Map<string, Round[]>();
