@@ -36,7 +36,7 @@ const NOTHING_YET: RecentRequest = { tried: [], isRepeated: false, isOriginDue: 
  * string that is kept outlives the request that brought it, and each collection, for which all customers wait, moves it on.
  */
 export class RecentRequests {
-  readonly #customers: string[];
+  readonly #customers: (string | undefined)[];
   /** Digests, 32 bytes each. */
   readonly #contents: Buffer;
   readonly #hashes: Int32Array;
@@ -63,7 +63,7 @@ export class RecentRequests {
   constructor(seed = 0, places: number = MOST_REQUESTS) {
     this.#seed = seed;
     this.#mask = places - 1;
-    this.#customers = Array<string>(places).fill("");
+    this.#customers = Array<undefined>(places).fill(undefined);
     this.#contents = Buffer.alloc(DIGEST_BYTES * places);
     this.#hashes = new Int32Array(places);
     this.#ranges = Array<undefined>(places).fill(undefined);
@@ -106,7 +106,7 @@ export class RecentRequests {
   /** The place of what is forgotten for this one. */
   #takeOldest(asked: AskedContent): number {
     const place = this.#newer[this.#mask + 1]!;
-    if (this.#customers[place] !== "") this.#remove(place);
+    if (this.#customers[place] !== undefined) this.#remove(place);
     this.#customers[place] = asked.customer;
     this.#contents.write(asked.content, DIGEST_BYTES * place, DIGEST_BYTES, "hex");
     const hashed = this.#hashOf(asked);
@@ -163,7 +163,7 @@ export class RecentRequests {
       while (this.#next[before] !== place) before = this.#next[before]!;
       this.#next[before] = after;
     }
-    this.#customers[place] = "";
+    this.#customers[place] = undefined;
     this.#ranges[place] = undefined;
   }
 

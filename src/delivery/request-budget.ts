@@ -45,7 +45,7 @@ export class RequestBudget {
     return Math.max(0, Math.max(0, fullAtMs - nowMs) + this.#msPerRequest - this.#burstMs);
   }
 
-  /** Counts a request that was let in. @param requests as so many: a debt is never more than a burst */
+  /** Counts a request that was let in. @param requests as so many; what the bucket lacks for them is owed */
   spend(places: number, nowMs: number, requests = 1): void {
     const [first, second] = this.#fullAtMs;
     const [at, beside] = [places & (PLACES - 1), places >>> 16];
@@ -53,8 +53,13 @@ export class RequestBudget {
     second[beside] = this.#after(second[beside]!, nowMs, requests);
   }
 
-  /** Never more than a whole bucket owed: who shares one place with another pays for it in the other row. */
+  /**
+   * Never more than a whole bucket owed, and what the heaviest of these counts beyond one: who shares one place with another pays for
+   * it in the other row.
+   */
   #after(fullAtMs: number, nowMs: number, requests: number): number {
-    return Math.min(Math.max(fullAtMs, nowMs) + requests * this.#msPerRequest, nowMs + this.#burstMs);
+    const fromMs = Math.max(fullAtMs, nowMs);
+    const mostMs = nowMs + this.#burstMs + (requests - 1) * this.#msPerRequest;
+    return Math.min(fromMs + requests * this.#msPerRequest, Math.max(fromMs, mostMs));
   }
 }

@@ -92,6 +92,9 @@ class Urn<V> {
   constructor(all: V[], random: Random) {
     this.#all = all;
     this.#random = random;
+    // Pools are made anew whenever somebody comes or goes: who enrolled first must not be at hand each time.
+    const atHand = all.length > MOST_AT_HAND ? MOST_AT_HAND : 0;
+    for (let at = 0; at < atHand; at++) this.#swap(at, at + Math.floor(random() * (all.length - at)));
   }
 
   /**

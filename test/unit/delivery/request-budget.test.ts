@@ -44,7 +44,7 @@ test("in any stretch of time no more are let in than burst and rate allow, and a
   );
 });
 
-test("a request that counts as many takes as much of the burst as these, and leaves no debt beyond one burst", () => {
+test("a request that counts as many takes as much of the burst as these, and what it lacks is waited for", () => {
   const budget = new RequestBudget({ perSecond: 10, burst: 20 }, SEED);
   const places = budget.placesOf("192.0.2.1");
   budget.spend(places, 0, 15);
@@ -52,8 +52,26 @@ test("a request that counts as many takes as much of the burst as these, and lea
     ...Array<boolean>(5).fill(true),
     false,
   ]);
-  budget.spend(places, 0, 1_000);
-  expect(budget.waitMs(places, 0)).toBeCloseTo(100);
+  budget.spend(places, 1_000, 30);
+  expect(budget.waitMs(places, 1_000)).toBeCloseTo(2_100);
+});
+
+test("whatever requests count as, they come to no more than the burst, the rate and one request", () => {
+  const request = fc.record({ gapMs: fc.integer({ min: 0, max: 400 }), weight: fc.integer({ min: 1, max: 200 }) });
+  fc.assert(
+    fc.property(fc.array(request, { maxLength: 300 }), fc.integer({ min: 1, max: 50 }), (requests, burst) => {
+      const budget = new RequestBudget({ perSecond: 100, burst }, SEED);
+      const places = budget.placesOf("192.0.2.1");
+      let [nowMs, letIn] = [0, 0];
+      for (const { gapMs, weight } of requests) {
+        nowMs += gapMs;
+        if (budget.waitMs(places, nowMs) > 0) continue;
+        budget.spend(places, nowMs, weight);
+        letIn += weight;
+        expect(letIn).toBeLessThanOrEqual(burst + nowMs / 10 + weight + 1e-6);
+      }
+    }),
+  );
 });
 
 test("a million other addresses neither hold up who asks seldom nor let go who is at the limit", () => {

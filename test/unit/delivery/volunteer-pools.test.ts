@@ -76,6 +76,17 @@ test("of a thousand volunteers customers go to idle ones, as evenly as by chance
   expect(new Set(chosen).size).toBeGreaterThan(460);
 });
 
+test("pools that are made anew for each request prefer nobody: neither who stands first nor any other", () => {
+  const all = Array.from({ length: 1000 }, (_, index) => volunteer(String(index), { site: "far" }));
+  const chosen = Array.from({ length: 2000 }, (_, seed) =>
+    Number(chooseQuickly(new VolunteerPools(all, seededRandom(seed)), demand(), near(seed))[0]!.id),
+  );
+  // 64 of a thousand are 128 of 2,000, give or take eleven.
+  expect(chosen.filter((index) => index < 64).length).toBeLessThan(200);
+  // 2,000 throws into 1,000 boxes leave about 1,000·e⁻² ≈ 135 empty.
+  expect(new Set(chosen).size).toBeGreaterThan(820);
+});
+
 test("round robin sees all and takes turns also among many", () => {
   const all = Array.from({ length: 100 }, (_, index) => volunteer(String(index).padStart(3, "0")));
   const pools = new VolunteerPools(all, seededRandom(9));
