@@ -4,10 +4,13 @@ import { RateMeter } from "./rate-meter.ts";
 import { RequestRoom } from "./request-room.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
-/** Enough to keep a link of 10 Mbit/s and 100 ms busy before anything was measured. */
-export const MIN_PIPELINE_DEPTH = 8;
-/** Once a peer was measured: a piece of 64 KiB. More would keep pieces of a slow peer from being spread for seconds. */
-export const MEASURED_MIN_DEPTH = 4;
+/** Enough to keep a link of 10 Mbit/s and 50 ms busy before anything was measured, and then it grows; a piece of 64 KiB. */
+export const MIN_PIPELINE_DEPTH = 4;
+/**
+ * Once a peer was measured: one block on its way, one waiting. Twenty peers with a piece waiting at each of them fill the queues
+ * of lines until those drop packets, and all pieces come late together (docs/decisions/0044).
+ */
+export const MEASURED_MIN_DEPTH = 2;
 /** 4 MiB under way, or as many small files; what other clients' request queues certainly take. */
 export const MAX_PIPELINE_DEPTH = 256;
 /** Requests kept waiting at the peer on top of what the delay needs: covers pauses of both event loops and disks. */

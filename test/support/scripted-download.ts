@@ -7,12 +7,27 @@ import type { DownloadEffect } from "../../src/swarm/download-effect.ts";
 import type { DownloadPeer } from "../../src/swarm/download-peer.ts";
 import { PeerPipeline } from "../../src/swarm/peer-pipeline.ts";
 import { NO_SITES, type SiteView } from "../../src/swarm/site-view.ts";
+import { RequestRoom } from "../../src/swarm/request-room.ts";
 import type { BlockRequest } from "../../src/swarm/wire/peer-wire.ts";
 
 /** A volunteer without a site. */
 export const NOWHERE: { readonly ownId: string; readonly sites: SiteView } = { ownId: "0".repeat(40), sites: NO_SITES };
 /** A request and the connection it was made of. */
 export type Asked = { peer: number; request: BlockRequest };
+
+/** Always room for two pieces of 64 KiB at first and then for one: these scripts are about which blocks are asked for, not how many. */
+class RoomyPipeline extends PeerPipeline {
+  #requests = 8;
+
+  override arrived(piece: number, offset: number, nowMs: number): BlockRequest | undefined {
+    this.#requests = 4;
+    return super.arrived(piece, offset, nowMs);
+  }
+
+  override room(nowMs: number): RequestRoom {
+    return this.isDoubtful ? super.room(nowMs) : new RequestRoom(this.#requests - this.openCount, Infinity);
+  }
+}
 
 /** A connected peer that holds these pieces and does not choke. */
 export function peer(key: number, pieces: Iterable<number>, change: Partial<DownloadPeer> = {}): DownloadPeer {
@@ -22,7 +37,7 @@ export function peer(key: number, pieces: Iterable<number>, change: Partial<Down
     key,
     peerId: `peer-${key}`,
     isOrigin: false,
-    pipeline: new PeerPipeline(0),
+    pipeline: new RoomyPipeline(0),
     isNear: true,
     held,
     isChoking: false,

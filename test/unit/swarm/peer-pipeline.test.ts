@@ -41,6 +41,13 @@ test("the depth follows rate × (delay + reserve)", () => {
   expect(pipeline.depth(nowMs)).toBeLessThanOrEqual(55);
 });
 
+test("of a peer that gives slowly little is asked ahead, else all pieces come late together", () => {
+  const pipeline = new PeerPipeline(0);
+  expect(roomFor(pipeline, BLOCK, 0)).toBe(4);
+  const nowMs = runSteady(pipeline, { perSecond: 2, delayMs: 10, seconds: 10 });
+  expect(roomFor(pipeline, BLOCK, nowMs)).toBe(2);
+});
+
 test("the depth stays within its bounds", () => {
   const fast = new PeerPipeline(0);
   expect(fast.depth(runSteady(fast, { perSecond: 5_000, delayMs: 200, seconds: 3 }))).toBe(MAX_PIPELINE_DEPTH);
