@@ -2,28 +2,36 @@
 // lines: a seed its port, at SIGTERM its CPU seconds; a fetcher its wall and CPU seconds. Admission, passes, storage and
 // hashing are those of the real programs: origin over OpenContents, mirror over its staging area.
 import { randomBytes } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { fstatSync, readFileSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { once } from "node:events";
 import { performance } from "node:perf_hooks";
-import { OpenContents } from "../../src/central/open-contents.ts";
-import { Bitfield } from "../../src/core/bitfield.ts";
-import { BundleLayout } from "../../src/core/bundle-layout.ts";
-import { RangeSet } from "../../src/core/byte-range.ts";
-import { seededRandom } from "../../src/core/clock.ts";
-import { MirrorBundle } from "../../src/edge/mirror-bundle.ts";
-import { StagedTransfer } from "../../src/edge/staged-transfer.ts";
-import { infoHashOf, parseInfoDictionary, type TorrentFile } from "../../src/manifest/torrent.ts";
-import { PassAdmission } from "../../src/net/pass-admission.ts";
-import { realClock } from "../../src/net/real-clock.ts";
-import { createSwarmNode, type SwarmNode } from "../../src/net/swarm-node.ts";
-import { DEFAULT_SWARM_LIMITS } from "../../src/net/swarm-options.ts";
-import { ConfinedDirectory } from "../../src/store/confined-directory.ts";
-import { StagingArea } from "../../src/store/staging.ts";
+import type { TorrentFile } from "../../src/manifest/torrent.ts";
+import type { SwarmNode } from "../../src/net/swarm-node.ts";
 import type { SwarmBundle, WantedRanges } from "../../src/swarm/ports.ts";
-import { DEFAULT_SOURCE_PATIENCE } from "../../src/swarm/running-download.ts";
-import { issuePass, PASS_VALIDITY_MS } from "../../src/trust/pass.ts";
-import { SigningKey, volunteerIdOf } from "../../src/trust/signing-key.ts";
+import type { SigningKey as AnySigningKey } from "../../src/trust/signing-key.ts";
+
+const { OpenContents } = await built<typeof import("../../src/central/open-contents.ts")>("central/open-contents");
+const { Bitfield } = await built<typeof import("../../src/core/bitfield.ts")>("core/bitfield");
+const { BundleLayout } = await built<typeof import("../../src/core/bundle-layout.ts")>("core/bundle-layout");
+const { RangeSet } = await built<typeof import("../../src/core/byte-range.ts")>("core/byte-range");
+const { seededRandom } = await built<typeof import("../../src/core/clock.ts")>("core/clock");
+const { MirrorBundle } = await built<typeof import("../../src/edge/mirror-bundle.ts")>("edge/mirror-bundle");
+const { StagedTransfer } = await built<typeof import("../../src/edge/staged-transfer.ts")>("edge/staged-transfer");
+const { infoHashOf, parseInfoDictionary } =
+  await built<typeof import("../../src/manifest/torrent.ts")>("manifest/torrent");
+const { PassAdmission } = await built<typeof import("../../src/net/pass-admission.ts")>("net/pass-admission");
+const { realClock } = await built<typeof import("../../src/net/real-clock.ts")>("net/real-clock");
+const { createSwarmNode } = await built<typeof import("../../src/net/swarm-node.ts")>("net/swarm-node");
+const { DEFAULT_SWARM_LIMITS } = await built<typeof import("../../src/net/swarm-options.ts")>("net/swarm-options");
+const { ConfinedDirectory } =
+  await built<typeof import("../../src/store/confined-directory.ts")>("store/confined-directory");
+const { SmallReads } = await built<typeof import("../../src/store/small-reads.ts")>("store/small-reads");
+const { StagingArea } = await built<typeof import("../../src/store/staging.ts")>("store/staging");
+const { DEFAULT_SOURCE_PATIENCE } =
+  await built<typeof import("../../src/swarm/running-download.ts")>("swarm/running-download");
+const { issuePass, PASS_VALIDITY_MS } = await built<typeof import("../../src/trust/pass.ts")>("trust/pass");
+const { SigningKey, volunteerIdOf } = await built<typeof import("../../src/trust/signing-key.ts")>("trust/signing-key");
 
 const REPOSITORY = "0123456789abcdef0123456789abcdef";
 /** Both processes are of one repository without a central: its key is made from this. */
@@ -41,11 +49,20 @@ else await fetch(path!, content, Number(port));
 
 async function seed(file: string, { content, lengthBytes }: TorrentFile): Promise<void> {
   const handle = await open(file);
+  const smallReads = new SmallReads();
+  const stat = fstatSync(handle.fd, { bigint: true });
+  // As store/retained-contents-reader.ts does.
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const bytes = Buffer.allocUnsafe(length);
+    let filled = smallReads.fill(handle.fd, bytes, offset);
+    while (filled < length) filled += (await handle.read(bytes, filled, length - filled, offset + filled)).bytesRead;
+    if (fstatSync(handle.fd, { bigint: true }).mtimeNs !== stat.mtimeNs) throw new Error("the file was changed");
+    return bytes;
+  };
   await using contents = new OpenContents({
     openContent: async () => ({
       lengthBytes: statSync(file).size,
-      read: async (offset: number, length: number) =>
-        (await handle.read(Buffer.allocUnsafe(length), 0, length, offset)).buffer,
+      read,
       [Symbol.asyncDispose]: () => handle.close(),
     }),
   });
@@ -117,7 +134,7 @@ async function fetch(destination: string, { content, lengthBytes }: TorrentFile,
   );
 }
 
-async function openNode(bundle: SwarmBundle, key: SigningKey, isOrigin: boolean): Promise<SwarmNode> {
+async function openNode(bundle: SwarmBundle, key: AnySigningKey, isOrigin: boolean): Promise<SwarmNode> {
   const subject = { repository: REPOSITORY, publicKey: key.publicKey, origin: isOrigin };
   const pass = issuePass(PASS_SIGNER, subject, Date.now() + PASS_VALIDITY_MS);
   const nobody = (): boolean => false;
@@ -148,4 +165,9 @@ async function openNode(bundle: SwarmBundle, key: SigningKey, isOrigin: boolean)
 function cpuSecondsSince(before: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1e6;
+}
+
+/** What people run: types stripped as the modules are loaded, in each thread, would count as the transfer's time. */
+async function built<Module>(name: string): Promise<Module> {
+  return (await import(new URL(`../../dist/src/${name}.js`, import.meta.url).href)) as Module;
 }
