@@ -115,7 +115,8 @@ export class MetadataBundle implements SwarmBundle, PieceStorage, AsyncDisposabl
     return await this.#read(piece * this.layout.pieceLength + offset, length);
   }
 
-  async writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> {
+  async writeBlock(piece: number, offset: number, received: Uint8Array): Promise<void> {
+    const bytes = Buffer.from(received);
     const position = piece * this.layout.pieceLength + offset;
     for (let done = 0; done < bytes.length;) {
       done += (await this.#pieces.write(bytes, done, bytes.length - done, position + done)).bytesWritten;

@@ -73,9 +73,9 @@ export class FrameWire extends Wire {
     return true;
   }
 
-  /** @param frame whole and judged by the gate */
+  /** @param frame whole and judged by the gate; the bytes of a block are told as a part of it, and last as long as it does */
   receive(frame: Uint8Array): void {
-    if (!this.#hear(frame)) this._write(frame, noop);
+    if (!this.#hear(frame)) this._write(Buffer.from(frame), noop); // of which it keeps parts
   }
 
   override have(piece: number): void {

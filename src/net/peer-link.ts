@@ -91,6 +91,11 @@ export class PeerLink {
     });
   }
 
+  /** What the socket gave, if it is one that does not say so by itself; the chunk is the caller's again afterwards. */
+  receive(chunk: Uint8Array): void {
+    this.#guard(() => this.#endOn(this.gate.receive(chunk)));
+  }
+
   close(reason: string): void {
     if (this.#closeReason !== undefined) return;
     this.#closeReason = reason;
@@ -106,7 +111,7 @@ export class PeerLink {
     this.socket.once("connect", () => {
       this.#hasConnected = true;
     });
-    this.socket.on("data", (chunk: Buffer) => this.#guard(() => this.#endOn(this.gate.receive(chunk))));
+    this.socket.on("data", (chunk: Buffer) => this.receive(chunk));
     this.socket.on("error", (error) => this.close(error.message));
     this.socket.on("end", () => this.close("closed by the peer"));
     this.socket.on("close", () => this.close("closed by the peer"));

@@ -10,8 +10,11 @@ import { addressGroup } from "../core/remote-address.ts";
 export interface PieceStorage {
   /** Undefined if the bytes are not (or no longer) held: the piece is then withdrawn. "busy": held, but not to be had now. */
   readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | "busy" | undefined>;
-  /** Keeps received bytes; not yet trusted. */
-  writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Keeps received bytes; not yet trusted. They are the caller's again once the call returns: they lie in memory that many blocks
+   * pass through. Undefined: done, and there is room for more; else there is once the promise is kept.
+   */
+  writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> | undefined;
   /** Called once all content bytes of a piece are there: checks its hash; afterwards it may be given to others. */
   completePiece(piece: number): Promise<"verified" | "mismatch">;
 }

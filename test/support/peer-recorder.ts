@@ -50,7 +50,7 @@ export class PeerRecorder implements PeerWireListener {
     this.#add(`cancel ${request.piece}`);
   }
   onBlock(piece: number, offset: number, bytes: Uint8Array): void {
-    this.blocks.push(bytes);
+    this.blocks.push(Buffer.from(bytes));
     this.#add(`block ${piece} ${offset} ${bytes.length}`);
   }
   onReject(request: BlockRequest): void {

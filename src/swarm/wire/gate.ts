@@ -99,11 +99,15 @@ export class FrameGate {
     return this.#assembler.waitingBytes + this.#heldBytes;
   }
 
-  /** Takes what the socket gave. The refusal, once there is one, is final. */
+  /** Takes what the socket gave; the chunk is the caller's again afterwards. The refusal, once there is one, is final. */
   receive(chunk: Uint8Array): WireRefusal | undefined {
     if (this.#stage === "closed") return this.#refusal;
     this.#assembler.push(chunk);
-    return this.#pump();
+    try {
+      return this.#pump();
+    } finally {
+      this.#assembler.detach();
+    }
   }
 
   /** Lets nothing through until {@link resume}; the caller stops reading meanwhile. */
@@ -219,7 +223,7 @@ export class FrameGate {
   #judgeExtendedHandshake(payload: Uint8Array): Verdict {
     if (this.#stage === "pass") return refusal("early-frame", "a second extended handshake before the pass");
     if (++this.#extendedHandshakes > EXTENDED_HANDSHAKES) return refusal("flood", "too many extended handshakes");
-    this.#extendedHandshake = parseExtendedHandshake(payload);
+    this.#extendedHandshake = parseExtendedHandshake(new Uint8Array(payload)); // of which it keeps parts
     return "deliver";
   }
 
@@ -242,7 +246,7 @@ export class FrameGate {
     this.#heldBytes += frame.length;
     const most = Math.ceil(geometry.pieceCount / 8) + HELD_BYTES;
     if (this.#heldBytes > most) return refusal("early-frame", `more than ${most} bytes before the extended handshake`);
-    this.#held.push(frame);
+    this.#held.push(new Uint8Array(frame));
     return "drop";
   }
 }

@@ -19,7 +19,10 @@ export interface PeerWireListener {
   onUninterested(): void;
   onRequest(request: BlockRequest): void;
   onCancel(request: BlockRequest): void;
-  /** Only for requests that were sent and are still open; anything else is dropped (and counted) by the wire. */
+  /**
+   * Only for requests that were sent and are still open; anything else is dropped (and counted) by the wire. The bytes last until
+   * the call returns.
+   */
   onBlock(piece: number, offset: number, bytes: Uint8Array): void;
   /** BEP 6: this request will not be answered. Also called when a peer without BEP 6 chokes. */
   onReject(request: BlockRequest): void;
