@@ -6,6 +6,7 @@ import type { BundleRow } from "../manifest/bundle-list.ts";
 import type { TableContent } from "../manifest/content-table.ts";
 import { parseInfoDictionary } from "../manifest/torrent.ts";
 import { StoreError } from "../store/errors.ts";
+import { copyIntoShared, PieceMemory } from "../store/piece-memory.ts";
 import { SMALL_FILE_BYTES } from "../store/small-file-batch.ts";
 import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
 import { SyncError } from "./errors.ts";
@@ -39,13 +40,12 @@ class PieceBuffer {
   readonly bytes: Uint8Array;
   readonly ranges: RangeSet = new RangeSet();
 
-  constructor(lengthBytes: number) {
-    // Of no pool: it moves to the thread that checks it.
-    this.bytes = Buffer.allocUnsafeSlow(lengthBytes);
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
   }
 
   put(offset: number, bytes: Uint8Array): void {
-    this.bytes.set(bytes, offset);
+    copyIntoShared(this.bytes, offset, bytes);
     this.ranges.add(offset, offset + bytes.length);
   }
 }
@@ -63,6 +63,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   readonly #sources: MirrorBundleSources;
   #pieceHashes: Buffer | undefined;
   readonly #buffers = new Map<number, PieceBuffer>();
+  #memory: PieceMemory;
   /** Contents that came in one block, as they came. */
   readonly #wholes = new Map<number, Uint8Array>();
   #checkingBytes = 0;
@@ -76,6 +77,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
       row.pieceLength,
     );
     this.held = sources.held;
+    this.#memory = new PieceMemory(row.pieceLength);
     this.#contents = contents;
     this.#sources = sources;
   }
@@ -101,8 +103,9 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     this.#pieceHashes = Buffer.from(buffer, byteOffset, length);
   }
 
-  /** Forgets blocks of pieces that an ended download left unfinished. */
+  /** Forgets blocks of pieces that an ended download left unfinished, and the memory for them. */
   dropUnfinished(): void {
+    this.#memory = new PieceMemory(this.layout.pieceLength);
     this.#buffers.clear();
     this.#wholes.clear();
   }
@@ -126,18 +129,18 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return await this.#sources.files.read(content, from, length);
   }
 
-  async writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> {
+  writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> | undefined {
     if (this.#isWholeSmall(piece, bytes)) {
-      this.#wholes.set(piece, bytes);
-      return await this.#roomForMore();
+      this.#wholes.set(piece, Buffer.from(bytes));
+      return this.#roomForMore();
     }
     const buffer = this.#buffers.get(piece) ?? this.#createBuffer(piece);
     if (buffer !== undefined) {
       buffer.put(offset, bytes);
-      return await this.#roomForMore();
+      return this.#roomForMore();
     }
     const { content, start } = this.#place(piece);
-    await this.#transferOf(content).write(start + offset, bytes);
+    return this.#transferOf(content).write(start + offset, Buffer.from(bytes));
   }
 
   async completePiece(piece: number): Promise<"verified" | "mismatch"> {
@@ -145,10 +148,15 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     const transfer = this.#transferOf(content);
     const lengthBytes = this.layout.dataLengthOfPiece(piece);
     const expected = this.#expectedHash(piece, placed);
-    const received = this.#takeReceived(piece, start);
+    const buffer = this.#takeBuffer(piece);
+    const received = this.#received(piece, { buffer, start });
+    const memory = this.#memory;
     this.#checkingBytes += lengthBytes;
     try {
-      return (await transfer.takePiece({ start, lengthBytes, received, expected })) ? "verified" : "mismatch";
+      const isRight = await transfer.takePiece({ start, lengthBytes, received, expected });
+      // After an error a thread may still be looking at it.
+      if (buffer !== undefined) memory.giveBack(buffer.bytes);
+      return isRight ? "verified" : "mismatch";
     } finally {
       this.#checkingBytes -= lengthBytes;
       if (this.#checkingBytes <= MAX_CHECKING_BYTES) for (const go of this.#waitingForRoom.splice(0)) go();
@@ -161,28 +169,36 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return this.layout.contentOfPiece(piece).pieceCount === 1;
   }
 
-  async #roomForMore(): Promise<void> {
-    if (this.#checkingBytes > MAX_CHECKING_BYTES) await new Promise<void>((go) => this.#waitingForRoom.push(go));
+  #roomForMore(): Promise<void> | undefined {
+    if (this.#checkingBytes <= MAX_CHECKING_BYTES) return undefined;
+    return new Promise<void>((go) => this.#waitingForRoom.push(go));
   }
 
   #createBuffer(piece: number): PieceBuffer | undefined {
     if (this.layout.pieceLength > MAX_BUFFERED_PIECE || this.#buffers.size >= MAX_BUFFERS) return undefined;
-    const buffer = new PieceBuffer(this.layout.dataLengthOfPiece(piece));
+    const buffer = new PieceBuffer(this.#memory.take(this.layout.dataLengthOfPiece(piece)));
     this.#buffers.set(piece, buffer);
     return buffer;
   }
 
-  /** What was held in memory, at its place in the content. */
-  #takeReceived(piece: number, start: number): ArrivedPiece["received"] {
+  #takeBuffer(piece: number): PieceBuffer | undefined {
+    const buffer = this.#buffers.get(piece);
+    this.#buffers.delete(piece);
+    return buffer;
+  }
+
+  /** What was held in memory, at its place in the content, which begins the piece at `start`. */
+  #received(
+    piece: number,
+    at: { readonly buffer: PieceBuffer | undefined; readonly start: number },
+  ): ArrivedPiece["received"] {
+    const { buffer, start } = at;
     const whole = this.#wholes.get(piece);
     if (whole !== undefined) {
       this.#wholes.delete(piece);
-      this.#buffers.delete(piece);
       return [{ offset: start, bytes: whole }];
     }
-    const buffer = this.#buffers.get(piece);
     if (buffer === undefined) return [];
-    this.#buffers.delete(piece);
     return Array.from(buffer.ranges, (range) => ({
       offset: start + range.start,
       bytes: buffer.bytes.subarray(range.start, range.end),

@@ -24,9 +24,9 @@ export interface StagedBytes {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Writes what was received and tells whether the piece is right. */
   takePiece(piece: ArrivedPiece): Promise<boolean>;
-  /** Goes on with the SHA-256 of the beginning; one call at a time. */
-  hashPrefix(from: number, to: number): Promise<void>;
-  /** In hex, of what {@link hashPrefix} saw. */
+  /** Goes on with the SHA-256 of the beginning up to there; one call at a time. */
+  hashPrefix(to: number): Promise<void>;
+  /** In hex, of all up to where {@link hashPrefix} was called last. */
   prefixDigest(): Promise<string>;
   forgetPrefix(): Promise<void>;
 }
@@ -131,7 +131,8 @@ export class StagedTransfer {
       return true;
     }
     while (this.#hashing !== undefined) await this.#hashing;
-    if (this.#hashedBytes < this.lengthBytes) await this.bytes.hashPrefix(this.#hashedBytes, this.lengthBytes);
+    // Also if it was there already: what was written since made it begin anew.
+    await this.bytes.hashPrefix(this.lengthBytes);
     this.#hashedBytes = this.lengthBytes;
     await this.#observeTo(this.lengthBytes);
     this.#isProved = (await this.bytes.prefixDigest()) === this.content;
@@ -149,7 +150,7 @@ export class StagedTransfer {
 
   async #hashTo(end: number): Promise<void> {
     try {
-      await this.bytes.hashPrefix(this.#hashedBytes, end);
+      await this.bytes.hashPrefix(end);
       await this.#observeTo(end);
       this.#hashedBytes = end;
       if (end === this.lengthBytes) await this.#proveByPrefix();

@@ -29,7 +29,7 @@ export interface ReceivedPiece {
   /** Offset in the content. */
   readonly start: number;
   readonly lengthBytes: number;
-  /** Disjoint. Their memory is given away, but for a whole content of at most {@link SMALL_FILE_BYTES}. */
+  /** Disjoint. Their memory is given away, but for shared memory and a whole content of at most {@link SMALL_FILE_BYTES}. */
   readonly received: readonly ReceivedBytes[];
   readonly expected: ExpectedHash;
 }
@@ -45,7 +45,9 @@ export class StagedContent {
   readonly #smallReads: SmallReads;
   readonly #isSparse: boolean;
   readonly #attributes: PartAttributes | undefined;
-  readonly #key = nextKey++;
+  #key = nextKey++;
+  /** Where the piece begins with which the growing SHA-256 goes on. */
+  #nextStart = 0;
 
   constructor(
     content: ContentId,
@@ -72,6 +74,8 @@ export class StagedContent {
   /** @throws StoreError `staged-missing` if the part was placed or discarded; system errors of the disk */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#assertInside(offset, bytes.length);
+    // What the SHA-256 went over may be no longer there.
+    if (offset < this.#nextStart) await this.forgetPrefix();
     using part = this.#part.pinForWriting();
     if (this.#isSparse) return await writeSparse(part.descriptor, bytes, offset);
     for (let done = 0; done < bytes.length;) {
@@ -107,7 +111,11 @@ export class StagedContent {
     const { descriptor } = part;
     const isSparse = this.#isSparse;
     const task = { kind: "piece", descriptor, start, lengthBytes, received, expected, isSparse } as const;
-    return (await this.#threads.run(task)) === true;
+    if (start !== this.#nextStart || first?.bytes.length !== lengthBytes)
+      return (await this.#threads.run(task)) === true;
+    // Its SHA-256 goes on with it where that grows.
+    this.#nextStart += lengthBytes;
+    return (await this.#threads.runPrefix({ ...task, key: this.#key }, this.lengthBytes)) === true;
   }
 
   async #takeWhole(bytes: Uint8Array, expected: ExpectedHash): Promise<boolean> {
@@ -119,11 +127,15 @@ export class StagedContent {
     return result === true || result === BARE;
   }
 
-  /** Goes on with the SHA-256 of the beginning, bytes [from, to), which must be there. One call at a time. */
-  async hashPrefix(from: number, to: number): Promise<void> {
-    this.#assertInside(from, to - from);
+  /** Goes on with the SHA-256 of the beginning up to there, which must be there. One call at a time. */
+  async hashPrefix(to: number): Promise<void> {
+    this.#assertInside(0, to);
+    this.#nextStart = Math.max(this.#nextStart, to);
     using part = this.#part.pin();
-    await this.#threads.runPrefix({ kind: "prefix", key: this.#key, descriptor: part.descriptor, from, to }, to - from);
+    await this.#threads.runPrefix(
+      { kind: "prefix", key: this.#key, descriptor: part.descriptor, to },
+      this.lengthBytes,
+    );
   }
 
   /** SHA-256, in hex, of what {@link hashPrefix} has seen so far. */
@@ -132,7 +144,11 @@ export class StagedContent {
   }
 
   async forgetPrefix(): Promise<void> {
-    await this.#threads.runPrefix({ kind: "forget", key: this.#key }, 0);
+    const key = this.#key;
+    // What is under way for the old one counts no more.
+    this.#key = nextKey++;
+    this.#nextStart = 0;
+    await this.#threads.runPrefix({ kind: "forget", key }, 0);
   }
 
   async fsync(): Promise<void> {

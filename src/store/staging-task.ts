@@ -49,13 +49,14 @@ export type StagingTask =
       readonly received: readonly ReceivedBytes[];
       readonly expected: ExpectedHash;
       readonly isSparse: boolean;
+      /** Of the growing SHA-256 of its part, if it comes next in it and that grows on the same thread. */
+      readonly key?: number | undefined;
     }
-  /** Goes on with the SHA-256 of a part's beginning, which is kept under `key`. */
+  /** Goes on with the SHA-256 of a part's beginning, which is kept under `key`, up to `to`. */
   | {
       readonly kind: "prefix";
       readonly key: number;
       readonly descriptor: number;
-      readonly from: number;
       readonly to: number;
     }
   /** Tells the SHA-256 of what "prefix" has seen, in hex. */
@@ -70,9 +71,15 @@ export const BARE = "bare";
 const CREATE = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
 const READ_LENGTH = 256 * 1024;
 
+/** The SHA-256 of the first bytes of a part. */
+interface Prefix {
+  readonly hash: Hash;
+  lengthBytes: number;
+}
+
 /** Does the tasks of one thread, one after the other. All calls are synchronous: the thread has nothing else to do. */
 export class StagingTaskRunner {
-  readonly #prefixes = new Map<number, Hash>();
+  readonly #prefixes = new Map<number, Prefix>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_LENGTH);
 
   /** @throws system errors of the disk */
@@ -81,47 +88,76 @@ export class StagingTaskRunner {
       case "whole":
         return isRight(task.bytes, task.expected) && createFile(task);
       case "piece":
-        return runPiece(task);
+        return this.#runPiece(task);
       case "prefix":
         return this.#advance(task);
       case "digest":
-        return this.#prefix(task.key).copy().digest("hex");
+        return this.#prefix(task.key).hash.copy().digest("hex");
       case "forget":
-        this.#prefixes.delete(task.key);
+        this.forget(task.key);
         return undefined;
     }
   }
 
-  #prefix(key: number): Hash {
+  /**
+   * Whether a piece is right; then it goes into the SHA-256 of its part, if that has come so far, while it is in the processor's cache.
+   * @param place `start` in the part
+   */
+  takePiece(
+    bytes: Uint8Array,
+    expected: ExpectedHash,
+    { key, start }: { readonly key: number | undefined; readonly start: number },
+  ): boolean {
+    if (!isRight(bytes, expected)) return false;
+    if (key === undefined) return true;
+    const prefix = this.#prefix(key);
+    if (prefix.lengthBytes !== start) return true;
+    prefix.hash.update(bytes);
+    prefix.lengthBytes += bytes.length;
+    return true;
+  }
+
+  #runPiece(task: Extract<StagingTask, { kind: "piece" }>): boolean {
+    const { descriptor, start, lengthBytes, received, expected, isSparse, key } = task;
+    const write = isSparse ? writeSparseSync : writeExactly;
+    const [first] = received;
+    // Wrong bytes of a peer do not even get to the disk.
+    if (first?.bytes.length === lengthBytes) {
+      if (!this.takePiece(first.bytes, expected, { key, start })) return false;
+      try {
+        write(descriptor, first.bytes, first.offset);
+      } catch (error) {
+        if (key !== undefined) this.forget(key);
+        throw error;
+      }
+      return true;
+    }
+    for (const { offset, bytes } of received) write(descriptor, bytes, offset);
+    const whole = Buffer.allocUnsafe(lengthBytes);
+    readExactly(descriptor, whole, start);
+    return isRight(whole, expected);
+  }
+
+  forget(key: number): void {
+    this.#prefixes.delete(key);
+  }
+
+  #prefix(key: number): Prefix {
     let prefix = this.#prefixes.get(key);
-    if (prefix === undefined) this.#prefixes.set(key, (prefix = createHash("sha256")));
+    if (prefix === undefined) this.#prefixes.set(key, (prefix = { hash: createHash("sha256"), lengthBytes: 0 }));
     return prefix;
   }
 
-  #advance({ key, descriptor, from, to }: Extract<StagingTask, { kind: "prefix" }>): undefined {
+  /** From where it stands, whatever the caller thinks: pieces may have brought it further, a failed write back to the beginning. */
+  #advance({ key, descriptor, to }: Extract<StagingTask, { kind: "prefix" }>): undefined {
     const prefix = this.#prefix(key);
-    for (let offset = from; offset < to; offset += READ_LENGTH) {
-      const bytes = this.#buffer.subarray(0, Math.min(READ_LENGTH, to - offset));
-      readExactly(descriptor, bytes, offset);
-      prefix.update(bytes);
+    while (prefix.lengthBytes < to) {
+      const bytes = this.#buffer.subarray(0, Math.min(READ_LENGTH, to - prefix.lengthBytes));
+      readExactly(descriptor, bytes, prefix.lengthBytes);
+      prefix.hash.update(bytes);
+      prefix.lengthBytes += bytes.length;
     }
   }
-}
-
-function runPiece(task: Extract<StagingTask, { kind: "piece" }>): boolean {
-  const { descriptor, start, lengthBytes, received, expected, isSparse } = task;
-  const write = isSparse ? writeSparseSync : writeExactly;
-  const [first] = received;
-  // Wrong bytes of a peer do not even get to the disk.
-  if (first?.bytes.length === lengthBytes) {
-    if (!isRight(first.bytes, expected)) return false;
-    write(descriptor, first.bytes, first.offset);
-    return true;
-  }
-  for (const { offset, bytes } of received) write(descriptor, bytes, offset);
-  const whole = Buffer.allocUnsafe(lengthBytes);
-  readExactly(descriptor, whole, start);
-  return isRight(whole, expected);
 }
 
 function isRight(bytes: Uint8Array, { algorithm, digest, paddedLength }: ExpectedHash): boolean {
@@ -167,7 +203,7 @@ function openAnew(path: string): number {
   }
 }
 
-function writeExactly(descriptor: number, bytes: Uint8Array, offset: number): void {
+export function writeExactly(descriptor: number, bytes: Uint8Array, offset: number): void {
   for (let done = 0; done < bytes.length;) {
     done += fs.writeSync(descriptor, bytes, done, bytes.length - done, offset + done);
   }

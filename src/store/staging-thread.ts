@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads";
+import { type PieceBatch, type PieceOutcomes, runPieces } from "./piece-batch.ts";
 import { runSmallFiles, type SmallFileBatch, type SmallFileOutcomes } from "./small-file-batch.ts";
 import { StagingTaskRunner, type StagingTask, type StagingTaskResult } from "./staging-task.ts";
 
@@ -14,11 +15,13 @@ export type StagingAnswer = { readonly result: StagingTaskResult } | { readonly 
 /** What a thread is given at a time. */
 export interface StagingWork {
   readonly small: SmallFileBatch | undefined;
+  readonly pieces: PieceBatch | undefined;
   readonly tasks: readonly StagingTask[];
 }
 
 export interface StagingAnswers {
   readonly small: SmallFileOutcomes<StagingTaskFailure> | undefined;
+  readonly pieces: PieceOutcomes<StagingTaskFailure> | undefined;
   readonly tasks: readonly StagingAnswer[];
 }
 
@@ -37,9 +40,10 @@ function answer(task: StagingTask): StagingAnswer {
   }
 }
 
-parentPort?.on("message", ({ small, tasks }: StagingWork) => {
+parentPort?.on("message", ({ small, pieces, tasks }: StagingWork) => {
   const answers: StagingAnswers = {
     small: small && runSmallFiles(small, runner, failureOf),
+    pieces: pieces && runPieces(pieces, runner, failureOf),
     tasks: tasks.map(answer),
   };
   parentPort?.postMessage(answers);

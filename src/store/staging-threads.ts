@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { StoreError } from "./errors.ts";
 import { StagingTaskRunner, type StagingTask, type StagingTaskResult } from "./staging-task.ts";
+import { isSharedPiece, packPieces, PIECE_BATCH_BYTES, unpackPieceOutcomes } from "./piece-batch.ts";
 import { BATCH_BYTES, isSmallWhole, packSmallFiles, unpackOutcomes } from "./small-file-batch.ts";
 import type { StagingAnswers, StagingWork } from "./staging-thread.ts";
 
@@ -17,19 +18,28 @@ interface Waiting {
 }
 
 type SmallWaiting = Waiting & { readonly task: Extract<StagingTask, { kind: "whole" }> };
+type PieceWaiting = Waiting & { readonly task: Extract<StagingTask, { kind: "piece" }> };
+
+/** One is worked on while the answer to the other comes and the next is made… */
+const MESSAGES_UNDER_WAY = 2;
+/** …if so much waits; little of it waits for more. */
+const WORTH_A_MESSAGE_BYTES: number = 512 * 1024;
 
 /**
  * One thread. What comes while it is busy waits and then travels together: a message wakes the thread, which costs more
- * than many of the tasks. Small files go before the rest, which keeps its order; answers come in the order of what was sent.
+ * than many of the tasks. Small files go first, then whole pieces, then the rest, each in order; answers come in the order of what was sent.
  */
 class StagingThread {
   readonly #worker: Worker;
-  #sent: readonly Waiting[] | undefined;
+  /** By message. */
+  readonly #sent: (readonly Waiting[])[] = [];
   #waiting: Waiting[] = [];
   #isScheduled = false;
   readonly #waitingSmall: SmallWaiting[] = [];
-  /** Only one batch is on its way. */
+  readonly #waitingPieces: PieceWaiting[] = [];
+  /** Of small files: only one batch of them is on its way. */
   #memory: SharedArrayBuffer | undefined;
+  #isMemoryUsed = false;
   #failure: StoreError | undefined;
   pendingCount = 0;
   /** Called when the last pending task is done. */
@@ -48,8 +58,9 @@ class StagingThread {
       if (this.#failure !== undefined) return reject(this.#failure);
       if (this.pendingCount++ === 0) this.#worker.ref();
       if (isSmallWhole(task)) this.#waitingSmall.push({ task, resolve, reject });
+      else if (isSharedPiece(task)) this.#waitingPieces.push({ task, resolve, reject });
       else this.#waiting.push({ task, resolve, reject });
-      if (this.#sent !== undefined || this.#isScheduled) return;
+      if (this.#isBusy || this.#isScheduled) return;
       this.#isScheduled = true;
       setImmediate(() => this.#send());
     });
@@ -57,9 +68,8 @@ class StagingThread {
 
   fail(cause: unknown): void {
     this.#failure ??= new StoreError("staging-thread-failed", "a thread that stages contents died", { cause });
-    const lost = [...(this.#sent ?? []), ...this.#waitingSmall.splice(0), ...this.#waiting];
-    for (const { reject } of lost) reject(this.#failure);
-    this.#sent = undefined;
+    const unsent = [...this.#waitingSmall.splice(0), ...this.#waitingPieces.splice(0), ...this.#waiting];
+    for (const { reject } of [...this.#sent.splice(0).flat(), ...unsent]) reject(this.#failure);
     this.#waiting = [];
     this.pendingCount = 0;
     this.onIdle();
@@ -70,40 +80,46 @@ class StagingThread {
     void this.#worker.terminate();
   }
 
+  get #isBusy(): boolean {
+    if (this.#sent.length === 0 || this.#sent.length === MESSAGES_UNDER_WAY) return this.#sent.length > 0;
+    return this.#waitingPieces.length * (this.#waitingPieces[0]?.task.lengthBytes ?? 0) < WORTH_A_MESSAGE_BYTES;
+  }
+
   #send(): void {
     this.#isScheduled = false;
-    if (this.#waiting.length + this.#waitingSmall.length === 0) return;
-    const small = this.#takeSmall();
+    if (this.#isBusy) return;
+    const small = this.#isMemoryUsed ? [] : takeUpTo(BATCH_BYTES, this.#waitingSmall, ({ bytes }) => bytes.length);
+    const pieces = takeUpTo(PIECE_BATCH_BYTES, this.#waitingPieces, ({ lengthBytes }) => lengthBytes);
     const others = this.#waiting;
+    if (small.length + pieces.length + others.length === 0) return;
     this.#waiting = [];
-    this.#sent = [...small, ...others];
+    this.#isMemoryUsed ||= small.length > 0;
+    this.#sent.push([...small, ...pieces, ...others]);
     const tasks = others.map(({ task }) => task);
     const packed = (): StagingWork["small"] =>
       packSmallFiles(
         small.map(({ task }) => task),
         (this.#memory ??= new SharedArrayBuffer(BATCH_BYTES)),
       );
-    const work: StagingWork = { small: small.length === 0 ? undefined : packed(), tasks };
+    const work: StagingWork = {
+      small: small.length === 0 ? undefined : packed(),
+      pieces: pieces.length === 0 ? undefined : packPieces(pieces.map(({ task }) => task)),
+      tasks,
+    };
     this.#worker.postMessage(work, tasks.flatMap(ownMemoryOf));
   }
 
-  /** As many small files as fit into a batch. */
-  #takeSmall(): readonly SmallWaiting[] {
-    let [count, room] = [0, BATCH_BYTES];
-    for (; count < this.#waitingSmall.length; count++) {
-      room -= this.#waitingSmall[count]!.task.bytes.length;
-      if (room < 0) break;
-    }
-    return this.#waitingSmall.splice(0, count);
-  }
-
-  #settle({ small, tasks }: StagingAnswers): void {
-    const batch = this.#sent ?? [];
-    this.#sent = undefined;
+  #settle({ small, pieces, tasks }: StagingAnswers): void {
+    const batch = this.#sent.shift() ?? [];
+    if (small !== undefined) this.#isMemoryUsed = false;
     this.#send();
     this.pendingCount -= batch.length;
     if (this.pendingCount === 0) this.#worker.unref();
-    const answers = [...(small === undefined ? [] : unpackOutcomes(small)), ...tasks];
+    const answers = [
+      ...(small === undefined ? [] : unpackOutcomes(small)),
+      ...(pieces === undefined ? [] : unpackPieceOutcomes(pieces)),
+      ...tasks,
+    ];
     batch.forEach(({ resolve, reject }, index) => {
       const answer = answers[index]!;
       if ("result" in answer) resolve(answer.result);
@@ -113,10 +129,20 @@ class StagingThread {
   }
 }
 
+/** Takes out the first ones, as many as fit. */
+function takeUpTo<Of extends Waiting>(bytes: number, waiting: Of[], lengthOf: (task: Of["task"]) => number): Of[] {
+  let [count, room] = [0, bytes];
+  for (; count < waiting.length; count++) {
+    room -= lengthOf(waiting[count]!.task);
+    if (room < 0) break;
+  }
+  return waiting.splice(0, count);
+}
+
 /**
  * Hashes and writes staged contents on other threads, so that neither a slow disk nor a hash holds the event loop. What
  * is little is done at once, on the spot. The memory of bytes that are handed over moves to the other thread, but for whole
- * small contents: it must not be shared (as that of a pool is), nor be used afterwards.
+ * small contents and shared memory: it must not be that of a pool, nor be used afterwards; shared memory not before the answer.
  */
 export class StagingThreads {
   readonly #threads: StagingThread[] = [];
@@ -131,9 +157,9 @@ export class StagingThreads {
     return thread === undefined ? this.#onTheSpot.run(task) : thread.run(task);
   }
 
-  /** Tasks of one key run in order. @param lengthBytes of the whole content */
+  /** Tasks of one key run in order, but for pieces, which go before. @param lengthBytes of the whole content */
   async runPrefix(
-    task: Extract<StagingTask, { readonly key: number }>,
+    task: Extract<StagingTask, { readonly key: number }> | (PieceWaiting["task"] & { readonly key: number }),
     lengthBytes: number,
   ): Promise<StagingTaskResult> {
     if (!this.#homes.has(task.key)) {
@@ -174,9 +200,9 @@ export class StagingThreads {
 
 /** Memory that moves to the other thread. */
 function ownMemoryOf(task: StagingTask): ArrayBuffer[] {
-  if (task.kind === "whole") return [task.bytes.buffer as ArrayBuffer];
-  if (task.kind === "piece") return [...new Set(task.received.map(({ bytes }) => bytes.buffer as ArrayBuffer))];
-  return [];
+  const handedOver =
+    task.kind === "whole" ? [task.bytes] : task.kind === "piece" ? task.received.map((r) => r.bytes) : [];
+  return [...new Set(handedOver.map(({ buffer }) => buffer))].filter((memory) => memory instanceof ArrayBuffer);
 }
 
 /** `.ts` where types are stripped in development, `.js` in dist. */

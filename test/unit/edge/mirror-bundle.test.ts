@@ -51,10 +51,18 @@ function open(): Opened {
   return { bundle, transfers, fromFiles };
 }
 
+/** Two blocks that come through memory which serves for something else afterwards. */
 async function receive(bundle: MirrorBundle, piece: number, bytes: Uint8Array): Promise<"verified" | "mismatch"> {
   const half = bytes.length >> 1;
-  await bundle.writeBlock(piece, half, bytes.subarray(half));
-  await bundle.writeBlock(piece, 0, bytes.subarray(0, half));
+  for (const [start, end] of [
+    [half, bytes.length],
+    [0, half],
+  ] as const) {
+    const block = Buffer.from(bytes.subarray(start, end));
+    const pending = bundle.writeBlock(piece, start, block);
+    block.fill(0xee);
+    await pending;
+  }
   return await bundle.completePiece(piece);
 }
 
@@ -63,6 +71,28 @@ test("pieces that arrive in any order make up exactly the content", async () => 
   bundle.usePieceHashes(infoOf(PIECES));
   for (const piece of [2, 0, 3, 1]) expect(await receive(bundle, piece, PIECES[piece]!)).toBe("verified");
   for (const transfer of transfers.values()) expect(await transfer.isExact()).toBe(true);
+});
+
+test("a small content that comes in one block is kept, whatever becomes of the memory it came in", async () => {
+  const { bundle } = open();
+  const block = Buffer.from(SMALL);
+  const pending = bundle.writeBlock(3, 0, block);
+  block.fill(0xee);
+  await pending;
+  expect(await bundle.completePiece(3)).toBe("verified");
+});
+
+test("memory of pieces that are done serves for the next ones, several at a time", async () => {
+  const { bundle, transfers } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  const all = async (): Promise<string[]> =>
+    await Promise.all([0, 1, 2].map(async (piece) => await receive(bundle, piece, PIECES[piece]!)));
+  expect(await all()).toEqual(["verified", "verified", "verified"]);
+  await receive(bundle, 0, Buffer.alloc(PIECE, 1));
+  expect(await all()).toEqual(["verified", "verified", "verified"]);
+  const transfer = transfers.get(CONTENTS[0]!.content)!;
+  expect(await transfer.isExact()).toBe(true);
+  expect(Buffer.from(await transfer.bytes.read(0, LARGE.length)).equals(LARGE)).toBe(true);
 });
 
 test("a wrong piece is a mismatch, all of it is missing again and nothing of it is given to others", async () => {

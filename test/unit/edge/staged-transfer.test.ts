@@ -66,6 +66,64 @@ test("a large content that is checked on other threads, pieces at the same time,
   expect(Buffer.from(read).equals(large)).toBe(true);
 });
 
+/** The same in memory that all threads see. */
+function sharedPieceAt(bytes: Uint8Array, start: number): ArrivedPiece {
+  const piece = pieceAt(bytes, start);
+  const memory = new Uint8Array(new SharedArrayBuffer(3 * PIECE), PIECE, piece.lengthBytes);
+  memory.set(piece.received[0]!.bytes);
+  return { ...piece, received: [{ offset: start, bytes: memory }] };
+}
+
+const ORDERS: readonly (readonly [string, (index: number, count: number) => number])[] = [
+  ["in order", (index) => index],
+  ["backwards", (index, count) => count - 1 - index],
+  ["every third first", (index, count) => ((index * 3) % count) + Math.floor((index * 3) / count)],
+];
+
+test.each(ORDERS)(
+  "pieces in shared memory, %s, wrong ones among them, make up exactly the content",
+  async (_, order) => {
+    // A multiple of three pieces, so that every third is a permutation.
+    const large = randomBytesOf(11, 600 * PIECE - 7);
+    const transfer = transferOf(large);
+    const starts = startsOf(large).map((_start, index, all) => order(index, all.length) * PIECE);
+    expect(new Set(starts).size).toBe(600);
+    const isWrong = (index: number): boolean => index % 50 === 7;
+    const wrong = (start: number): ArrivedPiece => ({
+      ...sharedPieceAt(large, start),
+      received: [{ offset: start, bytes: new Uint8Array(new SharedArrayBuffer(pieceAt(large, start).lengthBytes)) }],
+    });
+    const pieces = starts.map((start, index) => (isWrong(index) ? wrong(start) : sharedPieceAt(large, start)));
+    const outcomes = await Promise.all(pieces.map((piece) => transfer.takePiece(piece)));
+    expect(outcomes).toEqual(starts.map((_start, index) => !isWrong(index)));
+    const again = starts.filter((_start, index) => isWrong(index));
+    for (const start of again) expect(await transfer.takePiece(sharedPieceAt(large, start))).toBe(true);
+    expect(await transfer.isExact()).toBe(true);
+    expect(Buffer.from(await transfer.bytes.read(0, large.length)).equals(large)).toBe(true);
+  },
+);
+
+test("bytes that are written over pieces which the SHA-256 has seen are seen by it", async () => {
+  const large = randomBytesOf(12, 320 * PIECE);
+  const transfer = transferOf(large);
+  for (const start of startsOf(large)) await transfer.takePiece(sharedPieceAt(large, start));
+  await transfer.write(5, Buffer.of(large[5]! ^ 1));
+  expect(await transfer.isExact()).toBe(false);
+  await transfer.write(5, large.subarray(5, 6));
+  expect(await transfer.isExact()).toBe(true);
+});
+
+test("a content that begins anew is judged by what came then", async () => {
+  const large = randomBytesOf(13, 320 * PIECE);
+  const other = randomBytesOf(14, 320 * PIECE);
+  const transfer = transferOf(large);
+  for (const start of startsOf(large)) await transfer.takePiece(sharedPieceAt(other, start));
+  expect(await transfer.isExact()).toBe(false);
+  await transfer.restart();
+  await Promise.all(startsOf(large).map((start) => transfer.takePiece(sharedPieceAt(large, start))));
+  expect(await transfer.isExact()).toBe(true);
+});
+
 test("wrong pieces are found on other threads too, and are not written", async () => {
   const large = randomBytesOf(9, 9_000_001);
   const transfer = transferOf(large);
