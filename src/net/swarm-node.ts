@@ -98,7 +98,7 @@ class TcpSwarmNode implements SwarmNode {
   constructor(server: Server, options: SwarmNodeOptions) {
     this.#options = options;
     this.#server = server;
-    this.#sessions = new SwarmSessions(options, this.#traffic);
+    this.#sessions = new SwarmSessions(options, this.#traffic, () => this.#known.every((peer) => peer.isOrigin));
     this.#places = new ConnectionPlaces(options.limits);
     this.#turns = new TurnQueue(options.limits.activeBundles);
     server.on("connection", (socket) => void this.#welcome(socket));

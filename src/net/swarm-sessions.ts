@@ -29,9 +29,12 @@ export class SwarmSessions {
   readonly #active = new Map<string, ActiveBundle>();
   readonly #options: SwarmNodeOptions;
   readonly #traffic: SwarmTraffic;
+  readonly #isAlone: () => boolean;
 
-  constructor(options: SwarmNodeOptions, traffic: SwarmTraffic) {
+  /** @param isAlone whether nobody but the origin is known of */
+  constructor(options: SwarmNodeOptions, traffic: SwarmTraffic, isAlone: () => boolean) {
     this.#options = options;
+    this.#isAlone = isAlone;
     this.offences = new PeerOffences(options.clock);
     this.#traffic = traffic;
   }
@@ -68,7 +71,8 @@ export class SwarmSessions {
     };
     const bandwidth = this.#options.bandwidth?.forSession();
     const limited = bandwidth === undefined ? {} : { bandwidth };
-    const shared = { offences: this.offences, ownId: this.#options.ownId, sites: this.sites };
+    const { ownId } = this.#options;
+    const shared = { offences: this.offences, ownId, sites: this.sites, isAlone: this.#isAlone };
     const options = { clock, random, log, isOrigin, patience, ...limited, ...traffic, ...shared };
     const { pieceCount, pieceLength } = bundle.layout;
     const active = {

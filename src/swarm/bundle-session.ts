@@ -40,6 +40,8 @@ export interface BundleSessionOptions {
   /** This program's peer id. */
   readonly ownId: string;
   readonly sites: SiteView;
+  /** Nobody but the origin is known of. */
+  readonly isAlone?: () => boolean;
 }
 
 /**
@@ -126,9 +128,9 @@ export class BundleSession {
     if (this.#running !== undefined) throw new SwarmError("busy", `bundle ${number} is being downloaded already`);
     const lacking = new Map([...wanted].filter(([piece, ranges]) => !held.has(piece) && !ranges.isEmpty));
     if (lacking.size === 0) return;
-    const { random, patience, bandwidth, ownId } = this.#options;
+    const { random, patience, bandwidth, ownId, isAlone } = this.#options;
     const facts = { layout, wanted: lacking, random, patience, ownId, bundleNumber: number, nowMs: this.#nowMs };
-    const options = { ...facts, sites: this.#sites, budget: bandwidth?.download, ...call };
+    const options = { ...facts, sites: this.#sites, isAlone, budget: bandwidth?.download, ...call };
     const running = new RunningDownload(options);
     this.#running = running;
     const abort = (): void => this.#finish(running, { error: call.signal?.reason });
@@ -246,7 +248,7 @@ export class BundleSession {
 
   #run(effects: readonly DownloadEffect[] = []): void {
     for (const effect of effects) {
-      if (effect.kind === "write") void this.#write(effect);
+      if (effect.kind === "write") this.#write(effect);
       else if (effect.kind === "check") void this.#check(effect.piece);
       else if (effect.kind === "offence") this.#offence(effect.peerId);
       else this.#say(effect);
@@ -262,14 +264,21 @@ export class BundleSession {
     else peer.wire.sendUninterested();
   }
 
-  async #write({ progress, offset, bytes }: Extract<DownloadEffect, { kind: "write" }>): Promise<void> {
+  #write({ progress, offset, bytes }: Extract<DownloadEffect, { kind: "write" }>): void {
     const running = this.#running;
-    try {
-      await this.bundle.storage.writeBlock(progress.piece, offset, bytes);
-      if (running?.isSettled !== false) return;
-      this.#run(running.state.written(progress, bytes.length, this.#nowMs));
-    } catch (error) {
+    const lengthBytes = bytes.length;
+    const written = (): void => {
+      if (running?.isSettled === false) this.#run(running.state.written(progress, lengthBytes, this.#nowMs));
+    };
+    const failed = (error: unknown): void => {
       if (running !== undefined) this.#finish(running, { error });
+    };
+    try {
+      const pending = this.bundle.storage.writeBlock(progress.piece, offset, bytes);
+      if (pending === undefined) written();
+      else pending.then(written).catch(failed);
+    } catch (error) {
+      failed(error);
     }
   }
 

@@ -15,8 +15,12 @@ import { SourceRules } from "./source-rules.ts";
 import { type DownloadProgress, WantedPieces } from "./wanted-pieces.ts";
 import type { BlockRequest } from "./wire/peer-wire.ts";
 
-/** Received bytes that the disk has not taken yet; beyond this nothing more is asked for. */
-const MAX_UNWRITTEN_BYTES: number = 32 * 1024 * 1024;
+/**
+ * Received bytes that the disk has not taken yet; beyond this nothing more is asked for. With what is under way it stays below what a
+ * mirror keeps in memory of begun pieces (`edge/mirror-bundle.ts`): where the disk was slow, blocks beyond that were written one by one
+ * and read again, and made it slower.
+ */
+const MAX_UNWRITTEN_BYTES: number = 8 * 1024 * 1024;
 /** Interest outlasts the last useful piece: haves come five times a second, and each change is a message. */
 const INTEREST_MS = 5_000;
 
@@ -30,6 +34,8 @@ export interface DownloadOptions {
   /** This volunteer's peer id. */
   readonly ownId: string;
   readonly sites: SiteView;
+  /** Nobody but the origin is known of; false if it is not told. */
+  readonly isAlone?: (() => boolean) | undefined;
 }
 
 /** The decisions of one bundle's download: event in, effects out; no I/O, no timers. */
@@ -45,7 +51,7 @@ export class Download {
   #progressMs: number;
   #effects: DownloadEffect[] = [];
 
-  constructor({ layout, wanted, random, nowMs, budget, ownId, sites }: DownloadOptions) {
+  constructor({ layout, wanted, random, nowMs, budget, ownId, sites, isAlone }: DownloadOptions) {
     this.#budget = new RequestBudget(budget);
     this.#pieces = new WantedPieces(layout, wanted);
     this.#border = new BorderPolicy({
@@ -66,6 +72,7 @@ export class Download {
       originPolicy: this.#originPolicy,
       suspects: this.#pieces.suspects,
       random,
+      isAlone: () => this.#peers.size === 1 && isAlone?.() === true,
       mayAsk: (peer, piece, nowMs) => this.#sources.mayAsk(peer, piece, nowMs),
       hasUrgent: () => this.#border.sharesWork,
       isUrgent: (piece) => this.#border.isUrgent(piece),
@@ -192,7 +199,7 @@ export class Download {
     if (progress !== undefined && block?.request.lengthBytes === bytes.length) {
       this.#receive(peer, { progress, block, bytes, nowMs });
     }
-    this.#fill(peer, nowMs);
+    if (peer.pipeline.isDue) this.#fill(peer, nowMs);
     return this.#takeEffects();
   }
 

@@ -27,6 +27,12 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 const FIRST_REST_MS = 50;
 const LONGEST_REST_MS = 1_600;
 
+/**
+ * Who has so many requests open for each that was answered need not be asked for the next one at once: a fast peer is asked for several
+ * pieces by one message, which it reads in one go, and for so little of its pipeline that it never runs dry.
+ */
+const ASKED_PER_ANSWERED = 16;
+
 interface OpenRequest {
   readonly request: BlockRequest;
   readonly sentMs: number;
@@ -49,6 +55,8 @@ export class PeerPipeline {
   /** Since the last block. */
   #refusals = 0;
   #restsUntilMs = -Infinity;
+  /** Since its room was looked at last. */
+  #answered = 0;
 
   constructor(nowMs: number) {
     this.#rate = new RateMeter(nowMs);
@@ -89,8 +97,14 @@ export class PeerPipeline {
     return Math.min(MAX_QUEUE_MS, Math.max(this.#openBytes / rate, this.#open.size / requestRate) * 1000);
   }
 
+  /** Enough was answered to look for more to ask for; a slow peer is asked after each answer. */
+  get isDue(): boolean {
+    return this.#answered * ASKED_PER_ANSWERED >= this.#open.size;
+  }
+
   /** What may be asked for on top of what is open. */
   room(nowMs: number): RequestRoom {
+    this.#answered = 0;
     if (nowMs < this.#restsUntilMs) return new RequestRoom(0, 0);
     return new RequestRoom(this.depth(nowMs) - this.#open.size, this.#depthBytes(nowMs) - this.#openBytes);
   }
@@ -116,6 +130,7 @@ export class PeerPipeline {
     this.#isSnubbed = false;
     this.#refusals = 0;
     this.#isMeasured = true;
+    this.#answered++;
     return open.request;
   }
 

@@ -13,6 +13,8 @@ export class PieceAvailability {
   readonly #position: Int32Array;
   readonly #buckets: number[][] = [[]];
   #openCount = 0;
+  /** No open piece lies below. */
+  #lowest = 0;
   /** Wanted pieces that nobody but the origin offers. */
   #unofferedCount = 0;
 
@@ -70,6 +72,7 @@ export class PieceAvailability {
     this.#position[piece] = bucket.length;
     bucket.push(piece);
     this.#openCount++;
+    this.#lowest = Math.min(this.#lowest, piece);
   }
 
   close(piece: number): void {
@@ -83,6 +86,16 @@ export class PieceAvailability {
     }
     this.#position[piece] = NOT_OPEN;
     this.#openCount--;
+  }
+
+  /** The first open piece that is acceptable. */
+  pickFirst(isAcceptable: (piece: number) => boolean): number | undefined {
+    const { length } = this.#position;
+    while (this.#lowest < length && !this.isOpen(this.#lowest)) this.#lowest++;
+    for (let piece = this.#lowest; piece < length; piece++) {
+      if (this.isOpen(piece) && isAcceptable(piece)) return piece;
+    }
+    return undefined;
   }
 
   /**

@@ -28,6 +28,8 @@ export interface PickerView {
   hasUrgent(): boolean;
   isUrgent(piece: number): boolean;
   readonly random: Random;
+  /** The peer is the only one connected, and nobody but the origin is known of. */
+  isAlone(): boolean;
   /** Begins work on an open piece. */
   begin(piece: number, owner: number): PieceProgress;
 }
@@ -92,6 +94,8 @@ function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): numb
     return originPolicy.mayAsk({ piece, offerCount: availability.countOf(piece), ...facts }, nowMs);
   };
   for (const piece of view.suspects.pieces) if (availability.isOpen(piece) && isAcceptable(piece)) return piece;
+  // With nobody to share with, in order: the disks of both read and write on, and the SHA-256 of contents grows with them.
+  if (view.isAlone()) return availability.pickFirst(isAcceptable);
   const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
   return availability.pickRarest(isAcceptable, view.random, counts);
 }

@@ -55,6 +55,25 @@ test("the depth stays within its bounds", () => {
   expect(slow.depth(runSteady(slow, { perSecond: 2, delayMs: 10, seconds: 10 }))).toBe(MEASURED_MIN_DEPTH);
 });
 
+test("a slow peer is asked after each answer, a fast one for several at once", () => {
+  const open = (count: number): PeerPipeline => {
+    const pipeline = new PeerPipeline(0);
+    for (let index = 0; index < count; index++) pipeline.sent(request(index), 0);
+    pipeline.room(0);
+    return pipeline;
+  };
+  const slow = open(8);
+  slow.arrived(0, 0, 1);
+  expect(slow.isDue).toBe(true);
+  const fast = open(160);
+  for (let index = 0; index < 9; index++) fast.arrived(index, 0, 1);
+  expect(fast.isDue).toBe(false);
+  fast.arrived(9, 0, 1);
+  expect(fast.isDue).toBe(true);
+  fast.room(1);
+  expect(fast.isDue).toBe(false);
+});
+
 /** Blocks of this length that may be asked for now. */
 function roomFor(pipeline: PeerPipeline, lengthBytes: number, nowMs: number): number {
   const room = pipeline.room(nowMs);

@@ -16,6 +16,19 @@ test("the rarest acceptable piece is picked", () => {
   expect(availability.pickRarest(() => true, random, { from: 4, to: Infinity })).toBeUndefined();
 });
 
+test("the first acceptable piece is picked, also one that became open again", () => {
+  const availability = new PieceAvailability(5);
+  for (const piece of [1, 2, 4]) availability.open(piece);
+  expect(availability.pickFirst(() => true)).toBe(1);
+  expect(availability.pickFirst((piece) => piece !== 1)).toBe(2);
+  for (const piece of [1, 2]) availability.close(piece);
+  expect(availability.pickFirst(() => true)).toBe(4);
+  availability.open(0);
+  expect(availability.pickFirst(() => true)).toBe(0);
+  for (const piece of [0, 4]) availability.close(piece);
+  expect(availability.pickFirst(() => true)).toBeUndefined();
+});
+
 test("among equally rare pieces each has about the same chance", () => {
   const availability = new PieceAvailability(8);
   for (let piece = 0; piece < 8; piece++) availability.open(piece);
