@@ -30,10 +30,9 @@ export interface AnnouncerContext {
 const FIRST_INTERVAL_MS = 60_000;
 /**
  * While bytes are on their way others appear and grow: ask again sooner than the interval, and soonest at the beginning, when
- * all that heard of a release start together and know nobody (in simulation 2.5 s of 30 for 20 mirrors). Later less often: who
- * comes late calls the others itself, and every 3 s to the end was 5 % of what central sent to 20 mirrors (16 MiB, 3 Mbit/s).
+ * all that heard of a release start together and know nobody (in simulation 2.5 s of 30 for 20 mirrors).
  */
-const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
+const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 /** Whatever central says: neither a storm of announces nor a mirror that is forgotten. */
 const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 3_600_000;

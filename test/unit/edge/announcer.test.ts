@@ -172,19 +172,6 @@ test("while bytes are on their way it announces more often", async () => {
   });
 });
 
-test("… less often the longer that takes, but never later than every 10 s", async () => {
-  const state = await tracker();
-  state.situation.load = { isSyncing: true, bytesLeft: 5, customers: 0, customerBytesLeft: 0 };
-  await state.announcer.announceNow();
-  const waits = [500, 1_000, 2_000, 3_000, 5_000, 10_000, 10_000];
-  for (const [index, waitMs] of waits.entries()) {
-    expect(await afterAdvancing(state, waitMs - 1)).toBe(0);
-    // The next timer stands only once this answer was read: time must not go on before.
-    state.clock.advance(1);
-    await expect.poll(() => state.peers.length).toBe(index + 2);
-  }
-});
-
 test.each([
   ["any", { url: "http://mirror.example" }, ["customersFrom", "onlyRedirected"]],
   ["site", { url: "http://mirror.example", customersFrom: "site" }, []],
