@@ -258,8 +258,10 @@ async function fetchFromSwarm(
       { bundle: bundle.number, reason: messageOf(error) },
       "the swarm has no source, asking central over HTTP",
     );
-    bundle.dropUnfinished();
     return false;
+  } finally {
+    // Peers may hold the bundle for long after; its memory for pieces need not stay with it.
+    bundle.dropUnfinished();
   }
 }
 

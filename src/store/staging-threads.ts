@@ -134,7 +134,8 @@ function takeUpTo<Of extends Waiting>(bytes: number, waiting: Of[], lengthOf: (t
   let [count, room] = [0, bytes];
   for (; count < waiting.length; count++) {
     room -= lengthOf(waiting[count]!.task);
-    if (room < 0) break;
+    // One that is larger than all room goes alone.
+    if (room < 0 && count > 0) break;
   }
   return waiting.splice(0, count);
 }

@@ -72,7 +72,7 @@ export class Download {
       originPolicy: this.#originPolicy,
       suspects: this.#pieces.suspects,
       random,
-      isAlone: () => this.#peers.size === 1 && isAlone?.() === true,
+      isAlone: () => this.#peers.size === 1 && !this.#originPolicy.hasDeferred && isAlone?.() === true,
       mayAsk: (peer, piece, nowMs) => this.#sources.mayAsk(peer, piece, nowMs),
       hasUrgent: () => this.#border.sharesWork,
       isUrgent: (piece) => this.#border.isUrgent(piece),

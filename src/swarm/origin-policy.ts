@@ -77,6 +77,11 @@ export class OriginPolicy {
     this.#wereDeferred.add(piece);
   }
 
+  /** Somebody else is getting the same, whether or not the tracker named them yet. */
+  get hasDeferred(): boolean {
+    return this.#wereDeferred.size > 0;
+  }
+
   /** How fast the origin gives, and whether it has requests to answer; call about ten times a second. */
   noteOriginRate(bytesPerSecond: number, isBusy: boolean, nowMs: number): void {
     if (!isBusy) this.#originBusySinceMs = nowMs;

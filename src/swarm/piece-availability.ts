@@ -1,6 +1,8 @@
 import type { Random } from "../core/clock.ts";
 
 const NOT_OPEN = -1;
+/** Pieces that are looked at beyond the lowest open one: more than are under way at a time on a fast line. */
+const MOST_AHEAD = 1_024;
 
 /**
  * How many peers other than the origin offer each wanted piece, and the pieces not yet begun in order of rarity.
@@ -88,11 +90,12 @@ export class PieceAvailability {
     this.#openCount--;
   }
 
-  /** The first open piece that is acceptable. */
+  /** The first open piece that is acceptable; undefined, too, if it is not among the next hundreds: no look at all of them for each pick. */
   pickFirst(isAcceptable: (piece: number) => boolean): number | undefined {
     const { length } = this.#position;
     while (this.#lowest < length && !this.isOpen(this.#lowest)) this.#lowest++;
-    for (let piece = this.#lowest; piece < length; piece++) {
+    const end = Math.min(length, this.#lowest + MOST_AHEAD);
+    for (let piece = this.#lowest; piece < end; piece++) {
       if (this.isOpen(piece) && isAcceptable(piece)) return piece;
     }
     return undefined;

@@ -95,7 +95,8 @@ function pickNewPiece(view: PickerView, peer: DownloadPeer, nowMs: number): numb
   };
   for (const piece of view.suspects.pieces) if (availability.isOpen(piece) && isAcceptable(piece)) return piece;
   // With nobody to share with, in order: the disks of both read and write on, and the SHA-256 of contents grows with them.
-  if (view.isAlone()) return availability.pickFirst(isAcceptable);
+  const next = view.isAlone() ? availability.pickFirst(isAcceptable) : undefined;
+  if (next !== undefined) return next;
   const counts = { from: 0, to: originPolicy.arePeersSlow(nowMs) ? Infinity : 0 };
   return availability.pickRarest(isAcceptable, view.random, counts);
 }

@@ -99,3 +99,16 @@ test("what a choked peer asks for is not told", () => {
   for (const frame of [HANDSHAKE, ...frames]) wire.receive(frame);
   expect(heard).toEqual([]);
 });
+
+test("what the library keeps of a frame outlasts the memory in which it came", () => {
+  const wire = new FrameWire("tcpOutgoing", () => undefined);
+  const told: Uint8Array[] = [];
+  wire.on("bitfield", (field: { readonly buffer: Uint8Array }) => told.push(field.buffer));
+  const memory = Buffer.alloc(HANDSHAKE.length);
+  for (const frame of [HANDSHAKE, Buffer.from([0, 0, 0, 2, 5, 0b1010_0000])]) {
+    memory.set(frame);
+    wire.receive(memory.subarray(0, frame.length));
+    memory.fill(0);
+  }
+  expect(told.map((bytes) => [...bytes])).toEqual([[0b1010_0000]]);
+});

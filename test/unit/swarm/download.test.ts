@@ -18,8 +18,16 @@ test("a peer is asked for whole pieces, one after the other, and interest is tol
   expect(new Set(pieces.slice(4)).size).toBe(1);
 });
 
-/** In which an origin is asked for 64 pieces. @param others how many offer nothing beside it */
-function orderFromOrigin(isAlone: boolean, others = 0): number[] {
+interface Surroundings {
+  readonly isAlone: boolean;
+  /** How many offer nothing beside the origin. */
+  readonly others?: number;
+  /** The origin defers the first request. */
+  readonly isDeferred?: boolean;
+}
+
+/** In which an origin is asked for 64 pieces. */
+function orderFromOrigin({ isAlone, others = 0, isDeferred = false }: Surroundings): number[] {
   const layout = new BundleLayout([64 * 65_536], 65_536);
   const wanted = new Map([...Array(64).keys()].map((piece) => [piece, RangeSet.of({ start: 0, end: 65_536 })]));
   const options = { layout, wanted, random: seededRandom(1), nowMs: 0, ...NOWHERE, isAlone: () => isAlone };
@@ -27,7 +35,10 @@ function orderFromOrigin(isAlone: boolean, others = 0): number[] {
   for (let key = 2; key < 2 + others; key++) download.addPeer(peer(key, []), 0);
   const order = new Set<number>();
   let open = asked(download.addPeer(peer(1, wanted.keys(), { isOrigin: true }), 0));
-  for (let round = 1; open.length > 0; round++) {
+  if (isDeferred) open = [...open.slice(1), ...asked(download.rejected(1, open[0]!.request, 0))];
+  // A piece that was deferred rests for two seconds.
+  for (let round = 1; order.size < 64 || open.length > 0; round++) {
+    if (open.length === 0) open = asked(download.tick(3_000));
     for (const { request } of open) order.add(request.piece);
     open = asked(answer(download, open, round));
   }
@@ -36,8 +47,9 @@ function orderFromOrigin(isAlone: boolean, others = 0): number[] {
 
 test("pieces come in order while nobody but the origin is known of, else at random", () => {
   const inOrder = [...Array(64).keys()];
-  expect(orderFromOrigin(true)).toEqual(inOrder);
-  for (const order of [orderFromOrigin(false), orderFromOrigin(true, 1)]) {
+  expect(orderFromOrigin({ isAlone: true })).toEqual(inOrder);
+  const shared = [{ isAlone: false }, { isAlone: true, others: 1 }, { isAlone: true, isDeferred: true }];
+  for (const order of shared.map(orderFromOrigin)) {
     expect(order).not.toEqual(inOrder);
     expect(order.toSorted((a, b) => a - b)).toEqual(inOrder);
   }
