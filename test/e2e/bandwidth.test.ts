@@ -25,7 +25,8 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
   const tree = join(directory, "tree");
   const env = { PRSYNC_STATE_HOME: join(directory, "state") };
   let network: TestNetwork;
-  let mirrors = 0;
+  /** A second try of a test needs other names. */
+  let hosts = 0;
 
   beforeAll(async () => {
     network = new TestNetwork();
@@ -40,7 +41,7 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
   });
 
   test("a mirror receives no faster than its limit, and not much slower", async () => {
-    const centralHost = network.addHost("free");
+    const centralHost = addHost("free");
     await using _central = await serve(centralHost, []);
     const mirror = await startMirror(centralHost, ["--bwlimit", `0:${LIMIT}`]);
     const rate = await rateOf(() => mirror.host.counters().receivedBytes);
@@ -49,8 +50,8 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
   });
 
   test("central sends no faster than its limit, to mirrors, to customers and to both together", async () => {
-    const centralHost = network.addHost("limited");
-    const customerHost = network.addHost("customer");
+    const centralHost = addHost("limited");
+    const customerHost = addHost("customer");
     await using _central = await serve(centralHost, ["--bwlimit", `${LIMIT}:0`]);
     const mirror = await startMirror(centralHost, []);
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));
@@ -59,12 +60,17 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));
     const swarmBytes = mirror.host.counters().receivedBytes - before[0];
     const customerBytes = customerHost.counters().receivedBytes - before[1];
-    expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.08);
+    // A tenth is theirs; in one window that is ten blocks, and one or two more or less (seen: 0.095 to 0.155).
+    expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.05);
     expect(customerBytes).toBeGreaterThan(2 * swarmBytes);
     await mirror.end();
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));
     await customer.end();
   });
+
+  function addHost(name: string): TestHost {
+    return network.addHost(`${name}${++hosts}`);
+  }
 
   function serve(host: TestHost, words: readonly string[]): Promise<RunningProgram> {
     return RunningProgram.start(["serve", tree, ...words], { enter: host.enter, env });
@@ -75,8 +81,8 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
     centralHost: TestHost,
     words: readonly string[],
   ): Promise<{ readonly host: TestHost; readonly end: () => Promise<void> }> {
-    const name = `mirror${++mirrors}`;
-    const host = network.addHost(name);
+    const host = addHost("mirror");
+    const { name } = host;
     const url = `http://${centralHost.address}:7380`;
     const ticket = (await runPrsync(["invite", tree, name, "--url", url], { env })).stdout.trim();
     const child = start(["sync", ticket, join(directory, name), ...words], { enter: host.enter, env });
