@@ -57,11 +57,11 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));
     const customer = startCustomer(customerHost, centralHost);
     const before = [mirror.host.counters().receivedBytes, customerHost.counters().receivedBytes] as const;
-    expectLimit(await rateOf(() => centralHost.counters().sentBytes));
+    // The swarm's tenth is ten blocks in one window: one or two more or less would be a fifth of it.
+    expectLimit(await rateOf(() => centralHost.counters().sentBytes, 2 * WINDOW_MS));
     const swarmBytes = mirror.host.counters().receivedBytes - before[0];
     const customerBytes = customerHost.counters().receivedBytes - before[1];
-    // A tenth is theirs; in one window that is ten blocks, and one or two more or less (seen: 0.095 to 0.155).
-    expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.05);
+    expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.08);
     expect(customerBytes).toBeGreaterThan(2 * swarmBytes);
     await mirror.end();
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));
@@ -103,11 +103,11 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
   }
 
   /** Bytes per second by a counter that is on its way, over some seconds. */
-  async function rateOf(count: () => number): Promise<number> {
+  async function rateOf(count: () => number, windowMs = WINDOW_MS): Promise<number> {
     const begin = count();
     while (count() - begin < WARM_UP_BYTES) await sleep(50);
     const [fromBytes, fromMs] = [count(), performance.now()];
-    await sleep(WINDOW_MS);
+    await sleep(windowMs);
     return ((count() - fromBytes) * 1000) / (performance.now() - fromMs);
   }
 
