@@ -78,7 +78,7 @@ export class ReleasedFiles {
     if (young !== undefined) return young;
     const old = this.#old.get(target);
     if (old === undefined) this.#check(nowMs);
-    const found = old ?? this.#look(target, nowMs);
+    const found = old ?? this.#look(target);
     if (found !== undefined && isWorthKeeping(target)) this.#keep(target, found);
     return found;
   }
@@ -105,17 +105,18 @@ export class ReleasedFiles {
     if (this.#shownRelease !== shownRelease) this.#forget(shownRelease);
   }
 
-  #look(target: string, nowMs: number): ReleasedFile | undefined {
+  #look(target: string): ReleasedFile | undefined {
     const asked = this.#tree.release === undefined ? "no release" : parseCustomerRequest(target);
     if (typeof asked === "string" || !isPlain(asked)) return undefined;
     const { path, endsWithSlash, wantedContent } = asked;
     const tabled = path === undefined || endsWithSlash ? undefined : this.#table.current?.find(path);
     if (tabled !== undefined && (wantedContent ?? tabled.content) === tabled.content) return fileOfTable(path!, tabled);
-    this.#table.noteLookup(nowMs);
-    const decision = decideCustomerRequest(asked, (path) => this.#tree.entry(path));
-    if (decision.kind !== "file") return undefined;
-    const { entry, served } = decision;
-    return releasedFile(path!, served, { entryPath: entry.path, place: this.#tree.placeOf(served.content) });
+    return this.#table.lookUp(() => {
+      const decision = decideCustomerRequest(asked, (path) => this.#tree.entry(path));
+      if (decision.kind !== "file") return undefined;
+      const { entry, served } = decision;
+      return releasedFile(path!, served, { entryPath: entry.path, place: this.#tree.placeOf(served.content) });
+    });
   }
 
   #keep(target: string, found: ReleasedFile): void {

@@ -10,15 +10,17 @@ const SILENT = { debug: () => undefined, info: () => undefined, warn: () => unde
 const FIRST = Buffer.alloc(20_000, "first");
 const SECOND = Buffer.alloc(20_000, "second");
 
-/** Counts look-ups in the index. */
+/** Counts look-ups in the index, and readings of all of it. */
 class CountedTree {
   lookups = 0;
+  readings = 0;
   readonly port: PublishedTree;
 
   constructor(tree: PublishedTree) {
     this.port = new Proxy(tree, {
       get: (_, name: keyof PublishedTree) => {
         if (name === "entry") this.lookups++;
+        if (name === "readFileTable") this.readings++;
         const value: unknown = Reflect.get(tree, name);
         return typeof value === "function" ? (value.bind(tree) as unknown) : value;
       },
@@ -34,14 +36,22 @@ test("files of a release that is asked for often come from memory, and those of 
   await fixture.publish();
   using tree = await fixture.open();
   const counted = new CountedTree(tree);
-  const files = new ReleasedFiles({ tree: counted.port, clock: realClock, log: SILENT });
+  // By this clock each look takes a millisecond.
+  let nowMs = 0;
+  const clock = { ...realClock, monotonicMs: () => ++nowMs };
+  const infos: Readonly<Record<string, unknown>>[] = [];
+  const log = { ...SILENT, info: (fields: Readonly<Record<string, unknown>>) => void infos.push(fields) };
+  const files = new ReleasedFiles({ tree: counted.port, clock, log });
   const find = (target: string): ReturnType<ReleasedFiles["find"]> => files.find(target, realClock.monotonicMs());
 
   const targets = ["/pool/lib+x_1.deb", "/pool/lib%2Bx_1.deb", `/pool/lib%2bx_1.deb?sha256=${sha256(FIRST)}`];
   const fromIndex = targets.map(find);
   expect(fromIndex.map((file) => file?.served.content)).toEqual(targets.map(() => sha256(FIRST)));
-  for (let missing = 0; missing < 20_000; missing++) find(`/missing-${missing}`);
+  for (let missing = 0; missing < 1_000 - 2 * targets.length; missing++) find(`/missing-${missing}`);
+  expect(counted.readings).toBe(0);
+  for (let missing = 0; missing < 10; missing++) find(`/missing-${missing}`);
   await expect.poll(isFromMemory, { timeout: 20_000 }).toBe(true);
+  expect(infos).toMatchObject([{ release: 1 }]);
   expect(targets.map(find)).toEqual(fromIndex);
 
   // What only the index knows is the same as before.
