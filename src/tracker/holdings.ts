@@ -49,7 +49,9 @@ export function applyHoldings(
 
 /** True if there is anything a peer could ask for. */
 export function holdsSomething(holdings: Holdings): boolean {
-  return holdings.completeRelease > 0 || bundlesHeld(holdings).length > 0;
+  if (holdings.completeRelease > 0) return true;
+  for (const have of holdings.bundles.values()) if (isSome(have)) return true;
+  return false;
 }
 
 /** Numbers of the bundles of which something is held beyond the complete release, ascending. */
