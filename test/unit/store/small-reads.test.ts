@@ -68,6 +68,26 @@ test("reads that wait for the processor now and then are no sign of a slow disk"
   expect(heldShare(8, { rounds: 1_000, gapMs: 16 })).toBeCloseTo(8.02 / 40.02, 6);
 });
 
+test("what was read from a disk some time before a slow read does not explain it", () => {
+  let nowMs = 0;
+  let diskReads = 0;
+  const reads = new SmallReads(
+    () => nowMs,
+    () => diskReads,
+  );
+  reads.run(() => (nowMs += 0.05));
+  diskReads++;
+  nowMs += 2;
+  reads.run(() => (nowMs += 5));
+  expect(reads.isQuick).toBe(true);
+  reads.run(() => (nowMs += 0.05));
+  reads.run(() => {
+    diskReads++;
+    nowMs += 5;
+  });
+  expect(reads.isQuick).toBe(false);
+});
+
 test("slow reads between quick ones take a quarter of the time at most, though the kernel counts none of them", () => {
   expect(heldShare(40, { rounds: 10_000, gapMs: 1 })).toBeLessThan(0.26);
   expect(heldShare(300, { rounds: 10_000, gapMs: 1 })).toBeLessThan(0.26);
