@@ -69,10 +69,11 @@ async function measure(): Promise<void> {
   using index = MirrorIndex.open(path);
   using destination = ConfinedDirectory.open(directory!);
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
-  await using files = new HeldContents({ destination, index, log, onChanged: () => {} });
+  const arrived = new ArrivedContents();
+  await using files = new HeldContents({ destination, index, log, arrived, onChanged: () => {} });
   const objects = { object: () => Promise.reject(new Error("nothing is fetched")) };
   const catalog = new BundleCatalog({ index, files, objects });
-  const holdings = new HoldingsReporter(index, { arrived: new ArrivedContents() });
+  const holdings = new HoldingsReporter(index, { arrived });
   holdings.isComplete = true;
   const key = SigningKey.fromSeed(randomBytes(32));
   const nobody = (): boolean => false;

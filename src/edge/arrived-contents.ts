@@ -66,6 +66,11 @@ export class ArrivedContents {
     }
   }
 
+  /** Writes the records of files that were placed just now, if any wait. */
+  recordPlaced(): void {
+    this.#recordPlaced();
+  }
+
   /** Until disposed, files are placed whose records wait for `record`, which writes them. */
   whilePlacing(record: () => void): Disposable {
     this.#recordPlaced = record;

@@ -8,6 +8,7 @@ import { StoreError } from "../store/errors.ts";
 import { fileStatOf, isSameFileStat, type FileStat } from "../store/file-stat.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { SmallReads } from "../store/small-reads.ts";
+import type { ArrivedContents } from "./arrived-contents.ts";
 import type { HeldContentReader } from "./mirror-bundle.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -32,6 +33,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
   readonly #index: MirrorIndex;
   readonly #log: SyncLog;
   readonly #onChanged: (path: RepoPath) => void;
+  readonly #recordPlaced: () => void;
   readonly #smallReads = new SmallReads();
   readonly #open = new Map<ContentId, OpenFile>();
   /** Paths that this program itself is changing: their records follow in a moment. */
@@ -43,11 +45,14 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     readonly log: SyncLog;
     /** A file is not what was recorded any more; its record is gone already. */
     readonly onChanged: (path: RepoPath) => void;
+    /** Of files that have their place just now: their records are written before a content counts as not there. */
+    readonly arrived: Pick<ArrivedContents, "recordPlaced">;
   }) {
     this.#destination = context.destination;
     this.#index = context.index;
     this.#log = context.log;
     this.#onChanged = context.onChanged;
+    this.#recordPlaced = () => context.arrived.recordPlaced();
   }
 
   async read(content: ContentId, offset: number, length: number): Promise<Uint8Array | undefined> {
@@ -92,6 +97,19 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
   }
 
   async #openContent(content: ContentId, failed: ReadonlySet<RepoPath>): Promise<OpenFile | undefined> {
+    const recorded = await this.#openRecorded(content, failed);
+    if (recorded !== undefined) return recorded;
+    try {
+      this.#recordPlaced();
+    } catch (error) {
+      // The sync fails by it; who reads has other sources.
+      this.#log.warn({ reason: messageOf(error) }, "what was placed can't be recorded");
+      return undefined;
+    }
+    return await this.#openRecorded(content, failed);
+  }
+
+  async #openRecorded(content: ContentId, failed: ReadonlySet<RepoPath>): Promise<OpenFile | undefined> {
     for (const path of this.#index.files.pathsOf(content)) {
       const record = this.#index.files.get(path);
       if (record?.isVerified !== true || failed.has(path)) continue;

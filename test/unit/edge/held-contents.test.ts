@@ -1,6 +1,7 @@
 import { linkSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { RepoPath } from "../../../src/core/repo-path.ts";
+import { ArrivedContents } from "../../../src/edge/arrived-contents.ts";
 import { HeldContents } from "../../../src/edge/held-contents.ts";
 import { fileStatOf } from "../../../src/store/file-stat.ts";
 import { contentOf, MirrorDisk, pathOf } from "./mirror-disk.ts";
@@ -8,6 +9,7 @@ import { contentOf, MirrorDisk, pathOf } from "./mirror-disk.ts";
 interface Held {
   readonly disk: MirrorDisk;
   readonly held: HeldContents;
+  readonly arrived: ArrivedContents;
   /** Paths reported as changed. */
   readonly changed: RepoPath[];
 }
@@ -15,9 +17,10 @@ interface Held {
 function open(): Held {
   const disk = new MirrorDisk();
   const changed: RepoPath[] = [];
-  const held = new HeldContents({ ...disk, log: disk.log, onChanged: (path) => changed.push(path) });
+  const arrived = new ArrivedContents();
+  const held = new HeldContents({ ...disk, arrived, log: disk.log, onChanged: (path) => changed.push(path) });
   onTestFinished(async () => held[Symbol.asyncDispose]());
-  return { disk, held, changed };
+  return { disk, held, arrived, changed };
 }
 
 async function textOf(held: HeldContents, text: string): Promise<string | undefined> {
@@ -37,6 +40,15 @@ test("what is not recorded, or was only believed by size and time, is not given"
   disk.write("a", "adopted");
   disk.record("a", contentOf("adopted"), false);
   expect([await textOf(held, "adopted"), await textOf(held, "unknown"), changed]).toEqual([undefined, undefined, []]);
+});
+
+test("a file that has its place and waits for its record is given", async () => {
+  const { disk, held, arrived } = open();
+  disk.write("a", "placed");
+  const placing = arrived.whilePlacing(() => disk.record("a", contentOf("placed")));
+  expect([await textOf(held, "placed"), await textOf(held, "unknown")]).toEqual(["placed", undefined]);
+  placing[Symbol.dispose]();
+  expect(await textOf(held, "placed")).toBe("placed");
 });
 
 test("a file edited in place is withdrawn with the next read and noted once, size and time restored or not", async () => {
