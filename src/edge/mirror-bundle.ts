@@ -32,6 +32,8 @@ const SHA1_LENGTH = 20;
 const MAX_BUFFERED_PIECE: number = 1024 * 1024;
 /** Together at most 256 MiB, and 16 MiB with pieces of 64 KiB. */
 const MAX_BUFFERS = 256;
+/** A content that comes in one block lies in the smallest of these: with one size, files of 10 kB would keep six times their room. */
+const WHOLE_SLOTS: readonly number[] = [16 * 1024, SMALL_FILE_BYTES];
 /** Bytes that are being checked and written, beyond which received blocks wait: so the disk slows the peers down. */
 const MAX_CHECKING_BYTES: number = 16 * 1024 * 1024;
 
@@ -64,8 +66,9 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   #pieceHashes: Buffer | undefined;
   readonly #buffers = new Map<number, PieceBuffer>();
   #memory: PieceMemory;
-  /** Contents that came in one block, as they came. */
+  /** Contents that came in one block, as they came; in memory that serves again. */
   readonly #wholes = new Map<number, Uint8Array>();
+  #wholeMemories: readonly PieceMemory[] = WHOLE_SLOTS.map((bytes) => new PieceMemory(bytes));
   #checkingBytes = 0;
   #waitingForRoom: (() => void)[] = [];
 
@@ -106,6 +109,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   /** Forgets blocks of pieces that an ended download left unfinished, and the memory for them. */
   dropUnfinished(): void {
     this.#memory = new PieceMemory(this.layout.pieceLength);
+    this.#wholeMemories = WHOLE_SLOTS.map((bytes) => new PieceMemory(bytes));
     this.#buffers.clear();
     this.#wholes.clear();
   }
@@ -131,7 +135,9 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
 
   writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> | undefined {
     if (this.#isWholeSmall(piece, bytes)) {
-      this.#wholes.set(piece, Buffer.from(bytes));
+      const whole = this.#wholeMemory(bytes.length)!.take(bytes.length);
+      copyIntoShared(whole, 0, bytes);
+      this.#wholes.set(piece, whole);
       return this.#roomForMore();
     }
     const buffer = this.#buffers.get(piece) ?? this.#createBuffer(piece);
@@ -148,14 +154,18 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     const transfer = this.#transferOf(content);
     const lengthBytes = this.layout.dataLengthOfPiece(piece);
     const expected = this.#expectedHash(piece, placed);
+    const whole = this.#wholes.get(piece);
+    this.#wholes.delete(piece);
     const buffer = this.#takeBuffer(piece);
-    const received = this.#received(piece, { buffer, start });
+    const received = whole === undefined ? receivedOf(buffer, start) : [{ offset: start, bytes: whole }];
     const memory = this.#memory;
+    const wholeMemory = this.#wholeMemory(lengthBytes);
     this.#checkingBytes += lengthBytes;
     try {
       const isRight = await transfer.takePiece({ start, lengthBytes, received, expected });
       // After an error a thread may still be looking at it.
       if (buffer !== undefined) memory.giveBack(buffer.bytes);
+      if (whole !== undefined) wholeMemory?.giveBack(whole);
       return isRight ? "verified" : "mismatch";
     } finally {
       this.#checkingBytes -= lengthBytes;
@@ -187,22 +197,9 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return buffer;
   }
 
-  /** What was held in memory, at its place in the content, which begins the piece at `start`. */
-  #received(
-    piece: number,
-    at: { readonly buffer: PieceBuffer | undefined; readonly start: number },
-  ): ArrivedPiece["received"] {
-    const { buffer, start } = at;
-    const whole = this.#wholes.get(piece);
-    if (whole !== undefined) {
-      this.#wholes.delete(piece);
-      return [{ offset: start, bytes: whole }];
-    }
-    if (buffer === undefined) return [];
-    return Array.from(buffer.ranges, (range) => ({
-      offset: start + range.start,
-      bytes: buffer.bytes.subarray(range.start, range.end),
-    }));
+  /** Undefined for what does not come in one block. */
+  #wholeMemory(lengthBytes: number): PieceMemory | undefined {
+    return this.#wholeMemories[WHOLE_SLOTS.findIndex((slotBytes) => lengthBytes <= slotBytes)];
   }
 
   /** A content of one piece is checked by its SHA-256 alone, others by BEP 3's SHA-1 of the piece. */
@@ -228,4 +225,13 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     if (transfer === undefined) throw new Error(`content ${content} of bundle ${this.number} is not being transferred`);
     return transfer;
   }
+}
+
+/** What was held in memory of a piece, at its place in the content, which begins the piece at `start`. */
+function receivedOf(buffer: PieceBuffer | undefined, start: number): ArrivedPiece["received"] {
+  if (buffer === undefined) return [];
+  return Array.from(buffer.ranges, (range) => ({
+    offset: start + range.start,
+    bytes: buffer.bytes.subarray(range.start, range.end),
+  }));
 }

@@ -1,3 +1,4 @@
+import { copyIntoShared } from "./piece-memory.ts";
 import type { StagingTask, StagingTaskResult, StagingTaskRunner } from "./staging-task.ts";
 import { BARE } from "./staging-task.ts";
 
@@ -44,7 +45,7 @@ export function packSmallFiles(tasks: readonly WholeTask[], memory: SharedArrayB
   const bytes = new Uint8Array(memory);
   let offset = 0;
   for (const task of tasks) {
-    bytes.set(task.bytes, offset);
+    copyIntoShared(bytes, offset, task.bytes);
     offset += task.bytes.length;
   }
   return {

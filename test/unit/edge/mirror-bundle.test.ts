@@ -30,14 +30,15 @@ interface Opened {
   readonly fromFiles: string[];
 }
 
-/** A bundle whose contents are both on their way. */
-function open(): Opened {
+/** A bundle whose contents are all on their way. */
+function open(contents = CONTENTS): Opened {
   const disk = new MirrorDisk();
-  const staged = CONTENTS.map(({ content, lengthBytes }) => disk.staging.stage(content, lengthBytes));
+  const staged = contents.map(({ content, lengthBytes }) => disk.staging.stage(content, lengthBytes));
   const transfers = new Map(staged.map((bytes) => [bytes.content, new StagedTransfer(bytes.content, bytes)]));
-  const layout = new BundleLayout([LARGE.length, SMALL.length], PIECE);
+  const lengths = contents.map(({ lengthBytes }) => lengthBytes);
+  const layout = new BundleLayout(lengths, PIECE);
   const fromFiles: string[] = [];
-  const bundle = new MirrorBundle(bundleRow(1, CONTENTS), CONTENTS, {
+  const bundle = new MirrorBundle(bundleRow(1, contents), contents, {
     held: new Bitfield(layout.pieceCount),
     files: {
       read: async (content, offset, length) => {
@@ -80,6 +81,21 @@ test("a small content that comes in one block is kept, whatever becomes of the m
   block.fill(0xee);
   await pending;
   expect(await bundle.completePiece(3)).toBe("verified");
+});
+
+test("small contents that come in one block share memory one after the other, never at a time", async () => {
+  const blocks = Array.from({ length: 40 }, (_, index) => randomBytesOf(index, 200 * index + 1));
+  const { bundle, transfers } = open(blocks.map((block) => ({ content: contentOf(block), lengthBytes: block.length })));
+  const takeAll = async (spoiled: (block: Uint8Array) => Uint8Array): Promise<string[]> => {
+    for (const [piece, block] of blocks.entries()) void bundle.writeBlock(piece, 0, spoiled(block));
+    return await Promise.all(blocks.map(async (_, piece) => await bundle.completePiece(piece)));
+  };
+  expect(new Set(await takeAll((block) => block.map((byte) => byte ^ 1)))).toEqual(new Set(["mismatch"]));
+  expect(new Set(await takeAll((block) => block))).toEqual(new Set(["verified"]));
+  for (const block of blocks) {
+    const { bytes } = transfers.get(contentOf(block))!;
+    expect(Buffer.from(await bytes.read(0, block.length)).equals(block)).toBe(true);
+  }
 });
 
 test("memory of pieces that are done serves for the next ones, several at a time", async () => {
