@@ -135,7 +135,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
 
   writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> | undefined {
     if (this.#isWholeSmall(piece, bytes)) {
-      const whole = this.#wholeMemory(bytes.length)!.take(bytes.length);
+      const whole = this.#wholes.get(piece) ?? this.#wholeMemory(bytes.length)!.take(bytes.length);
       copyIntoShared(whole, 0, bytes);
       this.#wholes.set(piece, whole);
       return this.#roomForMore();
