@@ -11,6 +11,7 @@ import { acquireLock } from "../store/lock.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
 import { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { HostBandwidth } from "../swarm/host-bandwidth.ts";
+import { viewOfOrigin } from "../swarm/site-view.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import { DEFAULT_STOCK_SWARM_LIMITS, StockSwarms } from "../tracker/stock-swarms.ts";
@@ -238,6 +239,7 @@ class Central {
       stockSwarms: options.allowStockClients ? new StockSwarms(ports.clock, limits) : undefined,
       assignments: new VolatileAssignments(ports.tree),
       origin: () => ({ id: origin.id, port: origin.node.port }),
+      noteBorder: (plan) => origin.node.setPeers([], viewOfOrigin(plan)),
       checkPort: (address) => checks.start(address),
       refreshNow: () => this.refreshNow(),
       pace: paceOf(bandwidth.customers, ports.clock),

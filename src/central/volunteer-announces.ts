@@ -28,6 +28,8 @@ export interface AnnounceContext {
   /** Do sites share the work at their borders (`serve --fair-sites`)? */
   readonly areSitesFair: boolean;
   readonly origin: () => { readonly id: string; readonly port: number };
+  /** What sites share is told to the origin, too: it serves one volunteer of each beside its slots. */
+  readonly noteBorder: (plan: BorderPlan) => void;
   /** Connects to an announced address; the result goes to {@link VolunteerStateStore.notePort}. */
   readonly checkPort: (address: { readonly id: string; readonly host: string; readonly port: number }) => void;
   /** Looks for a new release; the number of the current one, 0 if there is none. */
@@ -73,6 +75,7 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
   const plan = context.areSitesFair
     ? borderPlanFor(outcome.volunteer, context.live.all(), peerRules(context))
     : NO_BORDER_PLAN;
+  if (context.areSitesFair) context.noteBorder(plan);
   const { site } = outcome.volunteer;
   return {
     interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),

@@ -2,6 +2,7 @@ import type { BundleLayout } from "../core/bundle-layout.ts";
 import { RangeSet } from "../core/byte-range.ts";
 import { seededRandom, type Random } from "../core/clock.ts";
 import { kumarRossSeconds } from "../model/kumar-ross.ts";
+import { viewOfOrigin } from "../swarm/site-view.ts";
 import type { LinkSpeed } from "./network.ts";
 import { contentBytes, corrupted, type DiskSpeed, SimBundle } from "./sim-bundle.ts";
 import { SimHost } from "./sim-host.ts";
@@ -257,6 +258,7 @@ class ScenarioRun {
       ...(event === undefined ? {} : { event }),
     });
     host.setPeers(answer.peers, answer.news, (id) => this.#hosts.get(id));
+    this.#origin.sites.note([], viewOfOrigin(answer.news.border));
     return { intervalMs: answer.intervalMs, isComplete: leftPieces === 0 };
   }
 

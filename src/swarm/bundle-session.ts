@@ -243,7 +243,7 @@ export class BundleSession {
     this.#uploads.disconnected(peer.key);
     this.#metadata.disconnected(peer);
     if (this.#running !== undefined) this.#run(this.#running.state.removePeer(peer.key, this.#nowMs));
-    this.#slots.fill(this.#nowMs);
+    this.#slots.left(peer, this.#nowMs);
   }
 
   #run(effects: readonly DownloadEffect[] = []): void {
@@ -314,10 +314,12 @@ export class BundleSession {
 
   /** The other site that the peer may bring pieces to. */
   #siteServed(peer: SessionPeer): string | undefined {
+    if (peer.isOrigin || peer.wire.isStockClient) return undefined;
     const { isOrigin } = this.#options;
-    if (isOrigin || peer.isOrigin || peer.wire.isStockClient) return undefined;
-    const isServed = this.sharesWork && !this.#sites.isNear(peer.peerId);
-    return isServed ? this.#sites.siteOf(peer.peerId) : undefined;
+    const site = this.#sites.siteOf(peer.peerId);
+    const isServed = isOrigin || !this.#sites.isNear(peer.peerId);
+    // Only sites that the tracker named: of what volunteers call their site there may be any number.
+    return isServed && PieceHomes.isHome(site, this.bundle.layout.pieceCount, this.#sites.border) ? site : undefined;
   }
 
   #interestChanged(peer: SessionPeer, isInterested: boolean): void {

@@ -8,6 +8,10 @@ const MIN_SLOTS = 4;
 const MAX_SLOTS = 30;
 /** A piece should pass through a slot in this time: it is of use to others only when it is whole. */
 const PIECE_MS = 2_000;
+/** One peer of each other site is served beside the slots, as long as a piece passes in this time: nobody waits for much longer, */
+const GATEWAY_PIECE_MS = 8_000;
+/** of so many sites at the most: all that an answer of the tracker names (`tracker/border-plan.ts`). */
+const MAX_GATEWAYS = 200;
 /** How often the choice is made anew, */
 export const CHOKE_ROUND_MS = 10_000;
 /** but soon at first, and then after twice the time: what the line carries is not known yet, and whoever came late has no slot. */
@@ -33,6 +37,12 @@ export interface ChokerPeer {
 export function slotsFor(bytesPerSecond: number, pieceLength: number): number {
   const slots = Math.floor((bytesPerSecond * PIECE_MS) / 1000 / pieceLength);
   return Math.min(MAX_SLOTS, Math.max(MIN_SLOTS, slots));
+}
+
+/** Places beside the slots for peers that bring pieces to other sites. @param bytesPerSecond as of {@link slotsFor} */
+export function gatewaysFor(bytesPerSecond: number, pieceLength: number): number {
+  const places = Math.floor((bytesPerSecond * GATEWAY_PIECE_MS) / 1000 / pieceLength);
+  return Math.min(MAX_GATEWAYS, Math.max(MIN_SLOTS, places));
 }
 
 /**

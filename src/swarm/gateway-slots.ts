@@ -1,32 +1,92 @@
-/** A connection that asks for something. */
-export interface InterestedPeer {
+/** Who has a place gives it up after this time if others wait that have none: a round of the choker. */
+const PLACE_MS = 10_000;
+
+/** A connection. */
+export interface GatewayPeer {
   readonly key: number;
+  readonly isInterested: boolean;
   /** The other site it may bring pieces to; undefined: none. */
   readonly site: string | undefined;
 }
 
+interface Place {
+  readonly key: number;
+  readonly sinceMs: number;
+}
+
 /**
  * Who is served beside the slots: of each other site one peer that brings pieces there. It asks for few, and its whole
- * site waits for them.
+ * site waits for them. Where many ask, the place of a site passes from one to the next, and so do the places from site to site:
+ * who has one and takes nothing costs nobody more than some seconds.
  */
 export class GatewaySlots {
-  #keyOf = new Map<string, number>();
+  /** By site. */
+  readonly #places = new Map<string, Place>();
+  /** When who is connected, and each site, last gave up a place. */
+  readonly #leftMs = new Map<number | string, number>();
 
-  /** One more wants something. */
-  interested({ key, site }: InterestedPeer): void {
-    if (site !== undefined && !this.#keyOf.has(site)) this.#keyOf.set(site, key);
+  /** All places are taken. @param count how many there are */
+  areFull(count: number): boolean {
+    return this.#places.size >= count;
   }
 
-  /** Who has a place keeps it while it wants something; what sites are known to be may have changed. */
-  review(peers: readonly InterestedPeer[]): void {
-    const before = new Set(this.#keyOf.values());
-    this.#keyOf = new Map();
-    for (const peer of peers) if (before.has(peer.key)) this.interested(peer);
-    for (const peer of peers) this.interested(peer);
+  /** One more wants something. @param count how many places there are */
+  interested({ key, site }: Pick<GatewayPeer, "key" | "site">, count: number, nowMs: number): void {
+    if (site === undefined || this.#places.has(site) || this.areFull(count)) return;
+    this.#places.set(site, { key, sinceMs: nowMs });
+  }
+
+  /** It wants nothing any more, or is gone. */
+  left(key: number, nowMs: number): void {
+    for (const [site, place] of this.#places) if (place.key === key) this.#giveUp(site, key, nowMs);
+  }
+
+  /**
+   * Who has a place keeps it while it wants something, for {@link PLACE_MS} at the least; what sites are known to be may have changed.
+   * @param peers all that are connected
+   */
+  review(peers: readonly GatewayPeer[], count: number, nowMs: number): void {
+    const waiting = Map.groupBy(
+      peers.filter(({ isInterested, site }) => isInterested && site !== undefined),
+      ({ site }) => site!,
+    );
+    let lackingCount = waiting
+      .keys()
+      .filter((site) => !this.#places.has(site))
+      .toArray().length;
+    lackingCount -= count - this.#places.size;
+    // In order of age.
+    for (const [site, { key, sinceMs }] of this.#places) {
+      const members = waiting.get(site) ?? [];
+      const isOver = nowMs - sinceMs >= PLACE_MS && (members.length > 1 || lackingCount > 0);
+      if (!isOver && members.some((one) => one.key === key)) continue;
+      this.#giveUp(site, key, nowMs);
+      lackingCount--;
+    }
+    this.#forget(peers);
+    for (const [site, members] of [...waiting].sort(([a], [b]) => this.#compare(a, b))) {
+      const [next] = members.toSorted((a, b) => this.#compare(a.key, b.key));
+      this.interested({ key: next!.key, site }, count, nowMs);
+    }
   }
 
   has(key: number): boolean {
-    for (const holder of this.#keyOf.values()) if (holder === key) return true;
+    for (const place of this.#places.values()) if (place.key === key) return true;
     return false;
+  }
+
+  #giveUp(site: string, key: number, nowMs: number): void {
+    this.#places.delete(site);
+    this.#leftMs.set(key, nowMs).set(site, nowMs);
+  }
+
+  /** Who had a place longest ago goes first, before all who never had one. */
+  #compare(a: number | string, b: number | string): number {
+    return (this.#leftMs.get(a) ?? -Infinity) - (this.#leftMs.get(b) ?? -Infinity) || 0;
+  }
+
+  #forget(peers: readonly GatewayPeer[]): void {
+    const known = new Set(peers.flatMap(({ key, site }) => (site === undefined ? [key] : [key, site])));
+    for (const name of this.#leftMs.keys()) if (!known.has(name)) this.#leftMs.delete(name);
   }
 }

@@ -59,8 +59,13 @@ export class PieceHomes {
   }
 
   /** Do pieces of a bundle this long have homes now? */
-  static exist(pieceCount: number, { site, border: { homes } }: SiteView): boolean {
-    return site !== undefined && homes.length > 1 && pieceCount >= MIN_PIECES_PER_SITE * homes.length;
+  static exist(pieceCount: number, { site, border }: SiteView): boolean {
+    return site !== undefined && areEnough(pieceCount, border);
+  }
+
+  /** Do other sites wait for what this one brings? */
+  static isHome(site: string | undefined, pieceCount: number, border: BorderTasks): site is string {
+    return site !== undefined && areEnough(pieceCount, border) && border.homes.includes(site);
   }
 
   /** Do homes count at the moment? */
@@ -142,4 +147,8 @@ export class PieceHomes {
     const { homes } = this.#border!;
     return homes[piece % homes.length]!;
   }
+}
+
+function areEnough(pieceCount: number, { homes }: BorderTasks): boolean {
+  return homes.length > 1 && pieceCount >= MIN_PIECES_PER_SITE * homes.length;
 }

@@ -63,6 +63,11 @@ export interface SiteNews {
   readonly border: BorderTasks;
 }
 
+/** What the origin learns of its own tracker: it stands nowhere and has no tasks, but serves those who have. */
+export function viewOfOrigin({ homes, slices }: Omit<BorderTasks, "tasks">): SiteNews {
+  return { site: undefined, neighbourCount: 0, border: { homes, slices, tasks: [] } };
+}
+
 /** Bounds the memory. */
 const MAX_REMEMBERED = 4_096;
 

@@ -1,5 +1,5 @@
 import type { Random } from "../core/clock.ts";
-import { CHOKE_ROUND_MS, chooseUnchoked, FIRST_ROUND_MS, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
+import { CHOKE_ROUND_MS, chooseUnchoked, FIRST_ROUND_MS, gatewaysFor, slotsFor, UNCHOKE_SLOTS } from "./choker.ts";
 import { GatewaySlots } from "./gateway-slots.ts";
 import type { SessionPeer } from "./session-peer.ts";
 
@@ -20,6 +20,7 @@ export class UnchokeSlots {
   #roundAtMs = -Infinity;
   #roundMs = FIRST_ROUND_MS;
   #measured: number | undefined;
+  #measuredGateways: number | undefined;
   /** The most this side gave to all together. */
   #capacityBytesPerSecond = 0;
 
@@ -30,14 +31,15 @@ export class UnchokeSlots {
 
   interestChanged(peer: SessionPeer, isInterested: boolean, nowMs: number): void {
     peer.isInterested = isInterested;
-    if (!isInterested) return this.fill(nowMs);
-    this.#gateways.interested({ key: peer.key, site: this.#options.siteServed(peer) });
+    if (!isInterested) return this.left(peer, nowMs);
+    this.#gateways.interested({ key: peer.key, site: this.#options.siteServed(peer) }, this.#gatewayCount, nowMs);
     const hasPlace = this.#gateways.has(peer.key) || this.#servedCount < this.#count;
     if (peer.isChoked && hasPlace) unchoke(peer);
   }
 
-  /** A slot may have become free for somebody who waits. */
-  fill(nowMs: number): void {
+  /** It wants nothing any more, or its connection ended: what it had may be free for somebody who waits. */
+  left(peer: SessionPeer, nowMs: number): void {
+    this.#gateways.left(peer.key, nowMs);
     const isSomebodyWaiting = [...this.#peers.values()].some((peer) => peer.isInterested && peer.isChoked);
     if (isSomebodyWaiting) this.#choose(nowMs);
   }
@@ -57,6 +59,10 @@ export class UnchokeSlots {
     return Math.max(least, this.#measured ?? UNCHOKE_SLOTS);
   }
 
+  get #gatewayCount(): number {
+    return this.#measuredGateways ?? UNCHOKE_SLOTS;
+  }
+
   get #servedCount(): number {
     let count = 0;
     for (const peer of this.#peers.values()) if (!peer.isChoked && !this.#gateways.has(peer.key)) count++;
@@ -67,8 +73,8 @@ export class UnchokeSlots {
     this.#measure(nowMs);
     const { siteServed, random } = this.#options;
     const all = [...this.#peers.values()];
-    const interested = all.filter((peer) => peer.isInterested);
-    this.#gateways.review(interested.map((peer) => ({ key: peer.key, site: siteServed(peer) })));
+    const asking = all.map((peer) => ({ key: peer.key, isInterested: peer.isInterested, site: siteServed(peer) }));
+    this.#gateways.review(asking, this.#gatewayCount, nowMs);
     const inNeed = all.filter((peer) => !this.#gateways.has(peer.key));
     const rated = inNeed.map((peer) => ({
       key: peer.key,
@@ -82,7 +88,7 @@ export class UnchokeSlots {
       if (chosen.has(peer.key) && peer.isChoked) unchoke(peer);
       else if (!chosen.has(peer.key) && !peer.isChoked) this.#choke(peer);
     }
-    for (const peer of interested) if (peer.isChoked && this.#gateways.has(peer.key)) unchoke(peer);
+    for (const peer of all) if (peer.isChoked && this.#gateways.has(peer.key)) unchoke(peer);
   }
 
   #measure(nowMs: number): void {
@@ -90,8 +96,9 @@ export class UnchokeSlots {
     for (const { uploadRate } of this.#peers.values()) bytesPerSecond += uploadRate.bytesPerSecond(nowMs);
     this.#capacityBytesPerSecond = Math.max(this.#capacityBytesPerSecond, bytesPerSecond);
     // A line that was not full yet says nothing about what it carries.
-    if (this.#servedCount < this.#count) return;
+    if (this.#servedCount < this.#count && !this.#gateways.areFull(this.#gatewayCount)) return;
     this.#measured = slotsFor(this.#capacityBytesPerSecond, this.#options.pieceLength);
+    this.#measuredGateways = gatewaysFor(this.#capacityBytesPerSecond, this.#options.pieceLength);
   }
 
   #choke(peer: SessionPeer): void {
