@@ -239,7 +239,7 @@ class Central {
       stockSwarms: options.allowStockClients ? new StockSwarms(ports.clock, limits) : undefined,
       assignments: new VolatileAssignments(ports.tree),
       origin: () => ({ id: origin.id, port: origin.node.port }),
-      noteBorder: (plan) => origin.node.setPeers([], viewOfOrigin(plan)),
+      noteBorder: (homes) => origin.node.setPeers([], viewOfOrigin(homes)),
       checkPort: (address) => checks.start(address),
       refreshNow: () => this.refreshNow(),
       pace: paceOf(bandwidth.customers, ports.clock),

@@ -2,7 +2,7 @@ import type { Clock, Random } from "../core/clock.ts";
 import type { RegisteredVolunteer } from "../store/volunteer-rows.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { jitteredIntervalSeconds, peerAnswerOf, type VolunteerAnswer } from "../tracker/announce-answer.ts";
-import { type BorderPlan, borderPlanFor, NO_BORDER_PLAN } from "../tracker/border-plan.ts";
+import { type BorderPlan, borderHomes, borderPlanFor, NO_BORDER_PLAN } from "../tracker/border-plan.ts";
 import { choosePeers, type PeerRules } from "../tracker/choose-peers.ts";
 import { TrackerError } from "../tracker/errors.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
@@ -29,7 +29,7 @@ export interface AnnounceContext {
   readonly areSitesFair: boolean;
   readonly origin: () => { readonly id: string; readonly port: number };
   /** What sites share is told to the origin, too: it serves one volunteer of each beside its slots. */
-  readonly noteBorder: (plan: BorderPlan) => void;
+  readonly noteBorder: (homes: readonly string[]) => void;
   /** Connects to an announced address; the result goes to {@link VolunteerStateStore.notePort}. */
   readonly checkPort: (address: { readonly id: string; readonly host: string; readonly port: number }) => void;
   /** Looks for a new release; the number of the current one, 0 if there is none. */
@@ -72,10 +72,7 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
   }
   const outcome = await context.live.announce(announce, { id: volunteer.id, host, site: volunteer.site });
   if (outcome.isPortCheckDue) context.checkPort({ id: volunteer.id, host, port: announce.port });
-  const plan = context.areSitesFair
-    ? borderPlanFor(outcome.volunteer, context.live.all(), peerRules(context))
-    : NO_BORDER_PLAN;
-  if (context.areSitesFair) context.noteBorder(plan);
+  const plan = borderPlan(context, outcome.volunteer);
   const { site } = outcome.volunteer;
   return {
     interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),
@@ -92,6 +89,14 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
     ...assignmentFor(context, outcome.volunteer),
     ...stockFor(context, outcome.volunteer),
   };
+}
+
+/** What it brings for its site; the origin hears of the sites at each announce. */
+function borderPlan(context: AnnounceContext, asking: LiveVolunteer): BorderPlan {
+  if (!context.areSitesFair) return NO_BORDER_PLAN;
+  const [all, rules] = [context.live.all(), peerRules(context)];
+  context.noteBorder(borderHomes(all, asking.lastSeenMs, rules));
+  return borderPlanFor(asking, all, rules);
 }
 
 /** One that goes away needs none. */

@@ -258,7 +258,7 @@ class ScenarioRun {
       ...(event === undefined ? {} : { event }),
     });
     host.setPeers(answer.peers, answer.news, (id) => this.#hosts.get(id));
-    this.#origin.sites.note([], viewOfOrigin(answer.news.border));
+    this.#origin.sites.note([], viewOfOrigin(answer.homes));
     return { intervalMs: answer.intervalMs, isComplete: leftPieces === 0 };
   }
 

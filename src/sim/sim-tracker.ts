@@ -2,7 +2,7 @@ import type { Random } from "../core/clock.ts";
 import type { KnownPeer } from "../swarm/ports.ts";
 import type { SiteNews } from "../swarm/site-view.ts";
 import { jitteredIntervalSeconds } from "../tracker/announce-answer.ts";
-import { borderPlanFor, NO_BORDER_PLAN } from "../tracker/border-plan.ts";
+import { borderHomes, borderPlanFor, NO_BORDER_PLAN } from "../tracker/border-plan.ts";
 import { choosePeers } from "../tracker/choose-peers.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { BorderReport } from "../tracker/site-balance.ts";
@@ -33,6 +33,8 @@ export interface SimAnswer {
   readonly intervalMs: number;
   readonly peers: readonly KnownPeer[];
   readonly news: SiteNews;
+  /** For the origin. */
+  readonly homes: readonly string[];
 }
 
 /**
@@ -93,6 +95,7 @@ export class SimTracker {
         neighbourCount: live.neighbourCount(asking),
         border: plan,
       },
+      homes: this.#locality === "fair" ? borderHomes(live.all(), asking.lastSeenMs, rules) : [],
     };
   }
 }

@@ -73,6 +73,7 @@ export class BundleSession {
       random: options.random,
       pieceLength: bundle.layout.pieceLength,
       siteServed: (peer) => this.#siteServed(peer),
+      isTaking: (peer, nowMs) => this.#uploads.isTaking(peer, nowMs),
       onChoked: (peer) => this.#uploads.choke(peer),
     });
     this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));

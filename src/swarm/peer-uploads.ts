@@ -117,6 +117,13 @@ export class PeerUploads {
     return peer.wire.queuedBytes > 0 || this.#queue.hasPiece(key, piece);
   }
 
+  /** It has blocks to come, or got some a moment ago, and takes what it is sent. */
+  isTaking(peer: SessionPeer, nowMs: number): boolean {
+    if (nowMs - peer.drainedMs > STALLED_MS) return false;
+    const hasToCome = peer.wire.queuedBytes > 0 || this.#queue.queuedCount(peer.key) > 0;
+    return hasToCome || peer.uploadRate.bytesPerSecond(nowMs) >= 1;
+  }
+
   #canTake(key: number): boolean {
     const peer = this.#peers.get(key);
     return peer !== undefined && peer.wire.queuedBytes < QUEUED_BYTES_MARK;

@@ -64,8 +64,8 @@ export interface SiteNews {
 }
 
 /** What the origin learns of its own tracker: it stands nowhere and has no tasks, but serves those who have. */
-export function viewOfOrigin({ homes, slices }: Omit<BorderTasks, "tasks">): SiteNews {
-  return { site: undefined, neighbourCount: 0, border: { homes, slices, tasks: [] } };
+export function viewOfOrigin(homes: readonly string[]): SiteNews {
+  return { site: undefined, neighbourCount: 0, border: { homes, slices: 1, tasks: [] } };
 }
 
 /** Bounds the memory. */

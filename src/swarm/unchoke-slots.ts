@@ -8,6 +8,8 @@ export interface UnchokeSlotsOptions {
   readonly pieceLength: number;
   /** The other site that the peer may bring pieces to. */
   readonly siteServed: (peer: SessionPeer) => string | undefined;
+  /** It is sent something, and reads it. */
+  readonly isTaking: (peer: SessionPeer, nowMs: number) => boolean;
   /** The peer lost its slot, and was told so. */
   readonly onChoked: (peer: SessionPeer) => void;
 }
@@ -65,15 +67,21 @@ export class UnchokeSlots {
 
   get #servedCount(): number {
     let count = 0;
-    for (const peer of this.#peers.values()) if (!peer.isChoked && !this.#gateways.has(peer.key)) count++;
+    for (const { key, isChoked, isInterested } of this.#peers.values())
+      if (isInterested && !isChoked && !this.#gateways.has(key)) count++;
     return count;
   }
 
   #choose(nowMs: number): void {
     this.#measure(nowMs);
-    const { siteServed, random } = this.#options;
+    const { siteServed, isTaking, random } = this.#options;
     const all = [...this.#peers.values()];
-    const asking = all.map((peer) => ({ key: peer.key, isInterested: peer.isInterested, site: siteServed(peer) }));
+    const asking = all.map((peer) => ({
+      key: peer.key,
+      isInterested: peer.isInterested,
+      isTaking: isTaking(peer, nowMs),
+      site: siteServed(peer),
+    }));
     this.#gateways.review(asking, this.#gatewayCount, nowMs);
     const inNeed = all.filter((peer) => !this.#gateways.has(peer.key));
     const rated = inNeed.map((peer) => ({
@@ -96,8 +104,11 @@ export class UnchokeSlots {
     for (const { uploadRate } of this.#peers.values()) bytesPerSecond += uploadRate.bytesPerSecond(nowMs);
     this.#capacityBytesPerSecond = Math.max(this.#capacityBytesPerSecond, bytesPerSecond);
     // A line that was not full yet says nothing about what it carries.
-    if (this.#servedCount < this.#count && !this.#gateways.areFull(this.#gatewayCount)) return;
-    this.#measured = slotsFor(this.#capacityBytesPerSecond, this.#options.pieceLength);
+    const areSlotsFull = this.#servedCount >= this.#count;
+    if (!areSlotsFull && !this.#gateways.areFull(this.#gatewayCount)) return;
+    const slots = slotsFor(this.#capacityBytesPerSecond, this.#options.pieceLength);
+    // Places may be full of peers that ask for little.
+    this.#measured = areSlotsFull ? slots : Math.max(slots, this.#measured ?? UNCHOKE_SLOTS);
     this.#measuredGateways = gatewaysFor(this.#capacityBytesPerSecond, this.#options.pieceLength);
   }
 

@@ -43,21 +43,40 @@ export function borderPlanFor(
   candidates: readonly LiveVolunteer[],
   rules: Omit<PeerRules, "random">,
 ): BorderPlan {
-  if (asking.site === undefined) return NO_BORDER_PLAN;
-  const isFetching = (one: LiveVolunteer): boolean =>
-    one.isSyncing &&
-    one.bytesLeft > 0 &&
-    asking.lastSeenMs - one.lastSeenMs <= FRESH_MS &&
-    (one.id === asking.id || rules.isAdmitted(one.id));
-  const fetching = candidates.filter(isFetching);
+  const fetching = whoFetch(candidates, asking.lastSeenMs, rules);
+  const homes = homesAmong(fetching);
+  if (asking.site === undefined || homes.length === 0) return NO_BORDER_PLAN;
+  const members = fetching.filter(({ site }) => site === asking.site);
+  const slices = slicesFor(members.length, homes.length);
+  const isFetching = members.some(({ id }) => id === asking.id);
+  return { homes, slices, tasks: isFetching ? tasksOf(asking, members, { homes, slices }) : [] };
+}
+
+/** The homes of all plans at the moment, whoever asks: none, or two at least. */
+export function borderHomes(
+  candidates: readonly LiveVolunteer[],
+  nowMs: number,
+  rules: Pick<PeerRules, "isAdmitted">,
+): readonly string[] {
+  return homesAmong(whoFetch(candidates, nowMs, rules));
+}
+
+function whoFetch(
+  candidates: readonly LiveVolunteer[],
+  nowMs: number,
+  { isAdmitted }: Pick<PeerRules, "isAdmitted">,
+): readonly LiveVolunteer[] {
+  return candidates.filter(
+    (one) => one.isSyncing && one.bytesLeft > 0 && nowMs - one.lastSeenMs <= FRESH_MS && isAdmitted(one.id),
+  );
+}
+
+function homesAmong(fetching: readonly LiveVolunteer[]): readonly string[] {
   const homes = [...Map.groupBy(fetching, ({ site }) => site)]
     .filter(([, members]) => members.length >= MIN_VOLUNTEERS && members.some(isReachable))
     .flatMap(([site]) => site ?? [])
     .sort();
-  if (homes.length < 2 || homes.length > MAX_HOMES) return NO_BORDER_PLAN;
-  const members = fetching.filter(({ site }) => site === asking.site);
-  const slices = slicesFor(members.length, homes.length);
-  return { homes, slices, tasks: isFetching(asking) ? tasksOf(asking, members, { homes, slices }) : [] };
+  return homes.length < 2 || homes.length > MAX_HOMES ? [] : homes;
 }
 
 /** A power of two, so that it seldom changes: then tasks stay where they are when somebody comes or goes. */

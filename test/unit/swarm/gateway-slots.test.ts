@@ -2,7 +2,12 @@ import { expect, test } from "vitest";
 import { type GatewayPeer, GatewaySlots } from "../../../src/swarm/gateway-slots.ts";
 
 const PLACES = 8;
-const peer = (key: number, site?: string): GatewayPeer => ({ key, isInterested: true, site });
+const peer = (key: number, site?: string): GatewayPeer => ({
+  key,
+  isInterested: true,
+  isTaking: false,
+  site,
+});
 
 function served(slots: GatewaySlots): number[] {
   return [1, 2, 3, 4].filter((key) => slots.has(key));
@@ -57,6 +62,18 @@ test("within a site the place passes on after ten seconds: one that takes nothin
   const peers = [peer(1, "a"), peer(2, "a"), peer(3, "a")];
   const turns = servedAfter(new GatewaySlots(), peers, PLACES, [0, 9, 10, 19, 20, 30]);
   expect(turns).toEqual([[1], [1], [2], [2], [3], [1]]);
+});
+
+test("one that takes what it is sent keeps its place for a minute: a piece that is left half way is of use to nobody", () => {
+  const peers = [{ ...peer(1, "a"), isTaking: true }, peer(2, "a")];
+  expect(servedAfter(new GatewaySlots(), peers, PLACES, [0, 10, 59, 60, 69, 70])).toEqual([
+    [1],
+    [1],
+    [1],
+    [2],
+    [2],
+    [1],
+  ]);
 });
 
 test("who is the only one of its site keeps its place while there is one for each", () => {

@@ -31,7 +31,7 @@ const SITE_NAMES = Array.from({ length: SITES }, (_, site) => `site ${site}`);
 function originOf(homes: readonly string[], doesRead: (site: number) => boolean = () => true): Scene {
   const clock = new VirtualClock({ waitsForPromises: true });
   const sites = new TrackedSites();
-  sites.note([], viewOfOrigin({ homes, slices: 1 }));
+  sites.note([], viewOfOrigin(homes));
   const session = new BundleSession(MemoryBundle.seed(CONTENT), {
     ...{ clock, log: silentLog, random: seededRandom(1), patience: DEFAULT_SOURCE_PATIENCE, ownId: "origin" },
     ...{ isOrigin: true, sites, offences: new PeerOffences(clock) },

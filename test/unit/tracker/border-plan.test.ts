@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { borderPlanFor, NO_BORDER_PLAN } from "../../../src/tracker/border-plan.ts";
+import { borderHomes, borderPlanFor, NO_BORDER_PLAN } from "../../../src/tracker/border-plan.ts";
 import { choosePeers } from "../../../src/tracker/choose-peers.ts";
 import type { LiveVolunteer } from "../../../src/tracker/live-volunteer.ts";
 import { seededRandom } from "../../../src/core/clock.ts";
@@ -57,6 +57,17 @@ test.each([
   ["more sites than an answer should name", swarmOf(Array.from({ length: 201 }, () => 2))],
 ])("nobody has a part: %s", (_name, swarm) => {
   expect(borderPlanFor(swarm[0]!, swarm, RULES)).toEqual(NO_BORDER_PLAN);
+});
+
+test("the origin hears of the same homes whoever asks", () => {
+  const swarm = swarmOf([3, 5, 2]);
+  const { homes } = borderPlanFor(swarm[0]!, swarm, RULES);
+  const others = [
+    { ...sampleVolunteer("aa", "x"), site: undefined },
+    { ...sampleVolunteer("bb", "y"), isSyncing: false },
+  ];
+  expect(borderHomes([...swarm, ...others], swarm[0]!.lastSeenMs, RULES)).toEqual(homes);
+  expect(borderHomes(swarmOf([9]), swarm[0]!.lastSeenMs, RULES)).toEqual([]);
 });
 
 test("who has everything brings nothing, and its neighbours share its part", () => {
