@@ -24,24 +24,25 @@ const IS_ASCII = /^[\0-\x7f]*$/;
 
 /**
  * lstat of some names of a directory, in their order.
- * @param directory path that ends in "/"
+ * @param directory path that ends in "/", latin1
  * @param names latin1, few enough that as many looks may be in flight
  */
 export async function lookAtNames(directory: string, names: readonly string[]): Promise<readonly Look[]> {
-  const looks = lookAtOnce(directory, names);
+  const pathOf = IS_ASCII.test(directory) ? textOrBytes : bytesOf;
+  const looks = lookAtOnce(names, (name) => pathOf(directory, name));
   if (looks.length === names.length) return looks;
   const rest = names.slice(looks.length).map((name) => lookLater(pathOf(directory, name)));
   return [...looks, ...(await Promise.all(rest))];
 }
 
 /** Looks at the first names: at fewer than all if the budget of time was used up. */
-function lookAtOnce(directory: string, names: readonly string[]): Look[] {
+function lookAtOnce(names: readonly string[], pathOf: (name: string) => string | Buffer): Look[] {
   const looks: Look[] = [];
   const start = performance.now();
   for (const name of names) {
     if (looks.length % 16 === 15 && performance.now() - start > SYNCHRONOUS_BUDGET_MS) break;
     try {
-      looks.push(lstatSync(pathOf(directory, name), { bigint: true, throwIfNoEntry: false }));
+      looks.push(lstatSync(pathOf(name), { bigint: true, throwIfNoEntry: false }));
     } catch (error) {
       looks.push(new LookError(error));
     }
@@ -57,6 +58,10 @@ async function lookLater(path: string | Buffer): Promise<Look> {
   }
 }
 
-function pathOf(directory: string, name: string): string | Buffer {
-  return IS_ASCII.test(name) ? directory + name : Buffer.from(directory + name, "latin1");
+function textOrBytes(directory: string, name: string): string | Buffer {
+  return IS_ASCII.test(name) ? directory + name : bytesOf(directory, name);
+}
+
+function bytesOf(directory: string, name: string): Buffer {
+  return Buffer.from(directory + name, "latin1");
 }

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import type { RepoPath } from "../../../src/core/repo-path.ts";
 import { ConfinedDirectory } from "../../../src/store/confined-directory.ts";
 import { DirectoryDigest } from "../../../src/store/directory-digest.ts";
 import {
@@ -113,4 +114,96 @@ test("a digest differs with each name, kind and number in it", () => {
   ];
   expect(new Set(different).size).toBe(different.length);
   expect(digestOf(0, ["a", 0, facts])).toBe(different[2]);
+});
+
+/** Walks with the digests of now, after which `onLook` may change something between a directory's opening and the looks at its names. */
+async function toldOf(path: string, onLook: (directory: string) => void): Promise<(WalkedPath | SamePaths)[]> {
+  using root = ConfinedDirectory.open(path);
+  const digests = digestsOf(await walkedIn(root));
+  const told: (WalkedPath | SamePaths)[] = [];
+  const known = {
+    salt: SALT,
+    digestOf: (directory: string) => {
+      onLook(directory);
+      return digests.get(directory);
+    },
+    onReported: () => undefined,
+  };
+  for await (const batch of orderedWalkOfChanges(root, known)) told.push(...batch);
+  return told;
+}
+
+function toldFiles(told: readonly (WalkedPath | SamePaths)[]): { path: string; ino: bigint }[] {
+  const files = told.filter((entry): entry is WalkedEntry => entry.kind === "file");
+  return files.map(({ path, stats }) => ({ path, ino: stats.ino }));
+}
+
+test("a directory that another takes the place of while it is looked at is told as it was opened", async () => {
+  const path = temporaryDirectory();
+  for (const name of ["d/a", "d/b"]) makeFile(path, name);
+  const opened = ["a", "b"].map((leaf) => ({
+    path: `d/${leaf}`,
+    ino: fs.lstatSync(`${path}/d/${leaf}`, { bigint: true }).ino,
+  }));
+  const told = await toldOf(path, (directory) => {
+    if (directory !== "d") return;
+    fs.renameSync(`${path}/d`, `${path}/aside`);
+    for (const name of ["d/a", "d/b"]) makeFile(path, name);
+  });
+  expect(toldFiles(told)).toEqual(opened);
+});
+
+test("a symlink that takes the place of a directory while it is looked at leads nowhere", async () => {
+  const path = temporaryDirectory();
+  const outside = temporaryDirectory();
+  makeFile(path, "d/a");
+  makeFile(outside, "a");
+  const { ino } = fs.lstatSync(`${path}/d/a`, { bigint: true });
+  const told = await toldOf(path, (directory) => {
+    if (directory !== "d") return;
+    fs.renameSync(`${path}/d`, `${path}/aside`);
+    fs.symlinkSync(outside, `${path}/d`);
+  });
+  expect(toldFiles(told)).toEqual([{ path: "d/a", ino }]);
+});
+
+test("a tree that is moved while it is walked is told as it was opened", async () => {
+  const above = temporaryDirectory();
+  makeFile(above, "tree/d/a");
+  const { ino } = fs.lstatSync(`${above}/tree/d/a`, { bigint: true });
+  const told = await toldOf(`${above}/tree`, (directory) => {
+    if (directory === "") fs.renameSync(`${above}/tree`, `${above}/moved`);
+  });
+  expect(toldFiles(told)).toEqual([{ path: "d/a", ino }]);
+});
+
+test("an edit of the same size whose time is put back is told", async () => {
+  const path = temporaryDirectory();
+  makeFile(path, "d/a");
+  fs.writeFileSync(`${path}/d/a`, "x");
+  const { ino, atime, mtime } = fs.lstatSync(`${path}/d/a`);
+  fs.utimesSync(`${path}/d/a`, atime, mtime);
+  const told = await toldOf(path, (directory) => {
+    if (directory !== "d") return;
+    fs.writeFileSync(`${path}/d/a`, "y");
+    fs.utimesSync(`${path}/d/a`, atime, mtime);
+  });
+  expect(toldFiles(told)).toEqual([{ path: "d/a", ino: BigInt(ino) }]);
+});
+
+test("directories whose path is longer than the system takes at once are known all the same", async () => {
+  const path = temporaryDirectory();
+  const part = "p".repeat(200);
+  using root = ConfinedDirectory.open(path);
+  const depths = Array.from(
+    { length: 25 },
+    (_, i) =>
+      Array<string>(i + 1)
+        .fill(part)
+        .join("/") as RepoPath,
+  );
+  for (const directory of depths) root.mkdir(directory);
+  fs.closeSync(root.createExclusive(`${depths.at(-1)!}/file` as RepoPath));
+  const told = await toldOf(path, () => undefined);
+  expect(told.filter(({ kind }) => kind !== "same")).toEqual([]);
 });
