@@ -20,6 +20,7 @@ import { AdmittedVolunteers } from "./admitted-volunteers.ts";
 import { CentralCounters } from "./central-counters.ts";
 import { centralStatus, type CentralStatus, type StatusContext } from "./central-status.ts";
 import { controlCommands } from "./control-commands.ts";
+import { CONTROL_SOCKET } from "./control-socket.ts";
 import { registerEnrolmentRoute } from "./enrolment-routes.ts";
 import { CustomerChoice } from "./customer-choice.ts";
 import { CustomerVolunteers } from "./customer-volunteers.ts";
@@ -57,8 +58,6 @@ export interface CentralProgram extends AsyncDisposable {
 
 /** How old what an open status page shows may be. */
 const STATUS_INTERVAL_MS = 2_000;
-
-export const CONTROL_SOCKET = "control.sock";
 
 /**
  * Starts central: tracker, origin, files for customers, renewal of metadata.

@@ -15,7 +15,7 @@ import { UsageError } from "./arguments.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { HookError } from "./hook-error.ts";
 import { LogReadingError } from "./log-reading-error.ts";
-import { RunningProgramError } from "./running-program.ts";
+import { RunningProgramError } from "./running-program-error.ts";
 
 /** Exit codes of design: rsync's where rsync has one. docs/errors.md lists which failure ends in which. */
 export const EXIT = {

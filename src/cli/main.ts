@@ -6,7 +6,7 @@ import { parseArguments, UsageError, type ParsedArguments } from "./arguments.ts
 import type { CommandContext } from "./command.ts";
 import { loadCommand, loadCommands } from "./commands.ts";
 import { ConfigError } from "./config/config-error.ts";
-import { configDirectories, configure, namesPlace } from "./config/configuration.ts";
+import { configDirectories, configure, mayBeConfigured } from "./config/configuration.ts";
 import { EXIT, exitCodeOf, isOurs, systemExitCodeOf } from "./exit-codes.ts";
 import { describeCommand, describeProgram, usageLine } from "./help.ts";
 import { createLineLogger, LEAST_LEVEL } from "./line-logger.ts";
@@ -30,7 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
   try {
     const typed = parseArguments(rest, command);
     const directories = configDirectories(context.env, homedir());
-    const commands = namesPlace(command) ? await loadCommands() : [];
+    const commands = mayBeConfigured(typed, command) ? await loadCommands() : [];
     args = configure(typed, command, { commands, directories, env: context.env });
     return await command.run(args, context);
   } catch (error) {

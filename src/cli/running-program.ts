@@ -1,8 +1,5 @@
-import { PrsyncError } from "../core/errors.ts";
 import { callControl, type ControlRequest } from "../net/control-client.ts";
-
-/** A running program refused or failed; `code` is that of its error, as docs/errors.md lists it. */
-export class RunningProgramError extends PrsyncError {}
+import { RunningProgramError } from "./running-program-error.ts";
 
 /**
  * Asks the program that runs for a directory. Undefined if none does.

@@ -7,9 +7,6 @@ import { mirrorStatus } from "./mirror-status.ts";
 import { SILENT_PROGRESS, type SyncProgress } from "./sync-progress.ts";
 import { lookAgain, verifyMirror } from "./verify-mirror.ts";
 
-/** In the state directory. */
-export const MIRROR_CONTROL_SOCKET = "control.sock";
-
 /** What other commands of the same DEST may ask of a running daemon. */
 export function mirrorControl(mirror: Mirror, daemon: MirrorDaemon): ReadonlyMap<string, ControlHandler> {
   return new Map<string, ControlHandler>([

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { CONTROL_SOCKET } from "../../central/serve.ts";
+import { CONTROL_SOCKET } from "../../central/control-socket.ts";
 import { assertPieceLength } from "../../core/bundle-layout.ts";
 import { formatByteSize, parseByteSize } from "../../core/byte-size.ts";
 import { CoreError, messageOf } from "../../core/errors.ts";
@@ -25,7 +25,6 @@ import {
   WORK_OPTION,
   workDirectoryOf,
 } from "../load-options.ts";
-import { askRunning } from "../running-program.ts";
 import { createPublishProgress } from "../progress-line.ts";
 
 /** `prsync publish TREE` */
@@ -169,6 +168,8 @@ function lookInsideBudget(args: ParsedArguments): number {
 /** A running serve would look by itself within seconds; that it does not answer is no failure of the publish. */
 async function tellServe(stateDirectory: string, context: CommandContext): Promise<void> {
   try {
+    // With it comes node:http, a quarter of what a publish with nothing new takes to start.
+    const { askRunning } = await import("../running-program.ts");
     await askRunning(join(stateDirectory, CONTROL_SOCKET), { command: "refresh" });
   } catch (error) {
     context.complain(`prsync: warning: the running serve was not told: ${messageOf(error)}`);

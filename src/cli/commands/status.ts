@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PublishedTreeReader } from "../../store/published-tree.ts";
 import { readIdentity } from "../../edge/mirror-identity.ts";
-import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
+import { MIRROR_CONTROL_SOCKET } from "../../edge/control-socket.ts";
 import { MirrorIndex } from "../../store/mirror-index.ts";
 import { UsageError, type ParsedArguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";

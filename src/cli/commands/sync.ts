@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { displayPath } from "../../core/repo-path.ts";
 import { messageOf } from "../../core/errors.ts";
-import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
+import { MIRROR_CONTROL_SOCKET } from "../../edge/control-socket.ts";
 import { waitForDestination } from "../../edge/destination-queue.ts";
 import { linger, parseLinger, type Linger } from "../../edge/linger.ts";
 import type { MirrorSituation } from "../../edge/mirror-situation.ts";

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { displayPath } from "../../core/repo-path.ts";
-import { MIRROR_CONTROL_SOCKET } from "../../edge/mirror-control.ts";
+import { MIRROR_CONTROL_SOCKET } from "../../edge/control-socket.ts";
 import { openMirror } from "../../edge/mirror.ts";
 import { runSync } from "../../edge/sync-job.ts";
 import { lookAgain, verifyMirror } from "../../edge/verify-mirror.ts";

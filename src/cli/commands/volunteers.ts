@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { formatByteSize } from "../../core/byte-size.ts";
-import { CONTROL_SOCKET } from "../../central/serve.ts";
+import { CONTROL_SOCKET } from "../../central/control-socket.ts";
 import { callControl } from "../../net/control-client.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { VolunteerRegistry } from "../../store/volunteer-registry.ts";

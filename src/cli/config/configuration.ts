@@ -43,9 +43,24 @@ export interface ConfigSearch {
   readonly env: CommandContext["env"];
 }
 
-/** True if an argument of the command is a directory that a configuration file may name. */
-export function namesPlace({ positionals }: Command): boolean {
-  return positionals.some(({ name }) => KINDS_OF_PLACE.has(name));
+/** Where a configuration file is looked for: the argument that may be a name in one, and the word that stands there. */
+interface NamedPlace {
+  readonly name: string;
+  readonly word: string;
+  readonly explicit: string | undefined;
+}
+
+function namedPlace(args: ParsedArguments, command: Command): NamedPlace | undefined {
+  const place = command.positionals.find(({ name }) => KINDS_OF_PLACE.has(name));
+  const word = place === undefined ? undefined : args.positional(place.name);
+  if (place === undefined || word === undefined || args.typed.withdrawn.has("config")) return undefined;
+  const explicit = args.text("config");
+  return explicit === undefined && !isPlaceName(word) ? undefined : { name: place.name, word, explicit };
+}
+
+/** True if {@link configure} looks into files: it needs {@link ConfigSearch.commands} only then, and loading all of them takes longer than many a run. */
+export function mayBeConfigured(args: ParsedArguments, command: Command): boolean {
+  return namedPlace(args, command) !== undefined;
 }
 
 /**
@@ -54,11 +69,9 @@ export function namesPlace({ positionals }: Command): boolean {
  * @throws ConfigError with every problem of the file that has the name
  */
 export function configure(args: ParsedArguments, command: Command, search: ConfigSearch): ParsedArguments {
-  const place = command.positionals.find(({ name }) => KINDS_OF_PLACE.has(name));
-  const word = place === undefined ? undefined : args.positional(place.name);
-  if (place === undefined || word === undefined || args.typed.withdrawn.has("config")) return args;
-  const explicit = args.text("config");
-  if (explicit === undefined && !isPlaceName(word)) return args;
+  const place = namedPlace(args, command);
+  if (place === undefined) return args;
+  const { word, explicit } = place;
   const keys: KeysByKind = {
     mirror: knownKeys("mirror", search.commands),
     tree: knownKeys("tree", search.commands),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { UsageError } from "../../../src/cli/arguments.ts";
 import { EXIT, exitCodeOf } from "../../../src/cli/exit-codes.ts";
-import { RunningProgramError } from "../../../src/cli/running-program.ts";
+import { RunningProgramError } from "../../../src/cli/running-program-error.ts";
 import { CoreError, PrsyncError } from "../../../src/core/errors.ts";
 import { DeltaError } from "../../../src/delta/errors.ts";
 import { SyncError } from "../../../src/edge/errors.ts";
