@@ -5,7 +5,7 @@ import { RESERVED_TOP_LEVEL_NAME, type RepoPath } from "../core/repo-path.ts";
 import type { ConfinedDirectory, PinnedDirectory } from "./confined-directory.ts";
 import { DirectoryDigest, NO_RELEASED_KIND } from "./directory-digest.ts";
 import { withShownPath } from "./errors.ts";
-import { plainPathOf } from "./plain-path.ts";
+import { leadsTo, plainPathOf } from "./plain-path.ts";
 import { ROW_KIND } from "./publish-index-schema.ts";
 import { type Look, lookAtNames, LookError } from "./look-at-names.ts";
 
@@ -183,8 +183,9 @@ class OrderedWalk implements Disposable {
 
   /**
    * A look through procfs costs twice what one by an ordinary path does (4.7 µs and 2.1 µs, a path of five parts), but such a path may
-   * lead elsewhere once a directory on the way is swapped. That can only make a digest differ: it covers inodes and their
-   * times, so it agrees only where the very children are as they were. What differs is looked at again below the descriptor.
+   * lead elsewhere once a directory on the way is swapped. So it counts only if it leads to the directory that was opened when all were
+   * looked at ({@link leadsTo}); what differs is looked at again below the descriptor, and only that is told. Left is who swaps a
+   * directory for one with the very inodes and times that are known (an older snapshot of it), and back again, between the looks.
    */
   #checkedThrough({ pinned, prefix }: OpenDirectory): string {
     const plain = this.#shortcut === undefined ? undefined : this.#shortcut + prefix;
@@ -197,7 +198,8 @@ class OrderedWalk implements Disposable {
     directory.next += looks.length;
     if (isWhole && directory.next < directory.names.length) return;
     directory.check = undefined;
-    if (isWhole && check.digest.finish().equals(check.known)) {
+    const isSame = isWhole && check.digest.finish().equals(check.known);
+    if (isSame && leadsTo(this.#checkedThrough(directory), directory.pinned.procPath)) {
       directory.same = { from: directory.prefix, count: directory.names.length };
       directory.names = check.directories;
     } else {

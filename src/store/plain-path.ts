@@ -18,3 +18,15 @@ export function plainPathOf(root: ConfinedDirectory): string | undefined {
     throw error;
   }
 }
+
+/** Does a path lead to a directory that was opened? @param path as of {@link plainPathOf} @param procPath of the open directory */
+export function leadsTo(path: string, procPath: string): boolean {
+  if (path === procPath) return true;
+  try {
+    const [there, opened] = [path, procPath].map((at) => statSync(Buffer.from(`${at}.`, "latin1"), { bigint: true }));
+    return there!.dev === opened!.dev && there!.ino === opened!.ino;
+  } catch (error) {
+    if (systemErrorCode(error) !== undefined) return false;
+    throw error;
+  }
+}

@@ -120,6 +120,7 @@ test("a digest differs with each name, kind and number in it", () => {
 async function toldOf(path: string, onLook: (directory: string) => void): Promise<(WalkedPath | SamePaths)[]> {
   using root = ConfinedDirectory.open(path);
   const digests = digestsOf(await walkedIn(root));
+  root.forgetDirectories();
   const told: (WalkedPath | SamePaths)[] = [];
   const known = {
     salt: SALT,
@@ -165,6 +166,21 @@ test("a symlink that takes the place of a directory while it is looked at leads 
     fs.symlinkSync(outside, `${path}/d`);
   });
   expect(toldFiles(told)).toEqual([{ path: "d/a", ino }]);
+});
+
+test("a directory that gives way to one that is as it was known is told as it was opened", async () => {
+  const path = temporaryDirectory();
+  for (const name of ["d/a", "edited/a"]) makeFile(path, name);
+  const { ino } = fs.lstatSync(`${path}/edited/a`, { bigint: true });
+  const swap = (): void => {
+    fs.renameSync(`${path}/d`, `${path}/aside`);
+    fs.renameSync(`${path}/edited`, `${path}/d`);
+    fs.renameSync(`${path}/aside`, `${path}/edited`);
+  };
+  const told = await toldOf(path, (directory) => {
+    if (directory === "" || directory === "d") swap();
+  });
+  expect(toldFiles(told).filter((file) => file.path === "d/a")).toEqual([{ path: "d/a", ino }]);
 });
 
 test("a tree that is moved while it is walked is told as it was opened", async () => {
