@@ -8,6 +8,8 @@ import type { StagingAnswers, StagingWork } from "./staging-thread.ts";
 
 /** More only fight for the disk. */
 const MAX_THREADS: number = Math.min(4, availableParallelism());
+/** What a thread is given is garbage with its answer: left to itself V8 lets over 100 MB of it lie about. */
+const MAX_YOUNG_MEGABYTES = 8;
 /** So much is done on the spot before threads are worth their start (30 ms and 10 MB each). */
 const ON_THE_SPOT_BYTES: number = 4 * 1024 * 1024;
 
@@ -209,5 +211,6 @@ function ownMemoryOf(task: StagingTask): ArrayBuffer[] {
 /** `.ts` where types are stripped in development, `.js` in dist. */
 function startStagingThread(): Worker {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  return new Worker(new URL(`./staging-thread${extension}`, import.meta.url));
+  const resourceLimits = { maxYoungGenerationSizeMb: MAX_YOUNG_MEGABYTES };
+  return new Worker(new URL(`./staging-thread${extension}`, import.meta.url), { resourceLimits });
 }
