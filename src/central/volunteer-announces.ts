@@ -8,6 +8,7 @@ import { TrackerError } from "../tracker/errors.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import { stockPeersFor } from "../tracker/open-swarm.ts";
 import type { StockSwarms } from "../tracker/stock-swarms.ts";
+import { withoutKnown } from "../tracker/told-parts.ts";
 import { parseVolunteerAnnounce } from "../tracker/volunteer-announce.ts";
 import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import type { AdmittedVolunteers } from "./admitted-volunteers.ts";
@@ -74,21 +75,25 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
   if (outcome.isPortCheckDue) context.checkPort({ id: volunteer.id, host, port: announce.port });
   const plan = borderPlan(context, outcome.volunteer);
   const { site } = outcome.volunteer;
-  return {
-    interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),
-    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer, plan),
+  const terms = {
     origin: context.origin(),
     pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey!, site }),
     revoked: context.registry.revokedIds(),
+    ...(site === undefined ? {} : { site }),
+    ...(plan.homes.length === 0 ? {} : { border: plan }),
+  };
+  const answer = {
+    interval: jitteredIntervalSeconds(context.announceIntervalMs, context.random),
+    peers: announce.event === "stopped" ? [] : peersFor(context, outcome.volunteer, plan),
     release: newest,
     holdingsId: outcome.holdingsId,
     fullHoldingsWanted: outcome.fullHoldingsWanted,
-    ...(site === undefined ? {} : { site }),
     neighbours: context.live.neighbourCount(outcome.volunteer),
-    ...(plan.homes.length === 0 ? {} : { border: plan }),
     ...assignmentFor(context, outcome.volunteer),
     ...stockFor(context, outcome.volunteer),
+    terms,
   };
+  return withoutKnown(answer, announce.known);
 }
 
 /** What it brings for its site; the origin hears of the sites at each announce. */

@@ -50,6 +50,8 @@ export interface AnnounceBody {
   /** Bytes. */
   readonly quota?: number;
   readonly holdings: AnnouncedHoldings;
+  /** Tags of what came with earlier answers and need not come again. */
+  readonly known: { readonly peers: readonly string[]; readonly terms?: string };
 }
 
 export type AnnouncedHoldings =
@@ -87,6 +89,10 @@ export interface AnnounceAnswer {
   readonly assignment?: Assignment | undefined;
   /** Undefined unless stock clients are let in. */
   readonly stock?: readonly AnnouncedStockPeer[] | undefined;
+  /** Of the peers that the announce told as known those that still count: a bitmap, base64. Undefined: {@link peers} are all. */
+  readonly kept?: string | undefined;
+  /** Stands for origin, pass, revoked, site and border; left out beside {@link kept}: these are as before. */
+  readonly terms?: string | undefined;
 }
 
 /** A BitTorrent client without a pass that has, or fetches, the bundle. */
@@ -105,8 +111,11 @@ export interface AnnouncedPeer {
   readonly complete?: number | undefined;
   /** Bundles of which it holds something. */
   readonly bundles?: readonly number[] | undefined;
+  /** Stands for all this in later announces. */
+  readonly tag?: string | undefined;
 }
 
+const tag = z.string().min(1).max(64);
 const port = z.int().min(1).max(65_535);
 const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
   interval: z.number().positive(),
@@ -119,6 +128,7 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
         site: z.string().max(64).optional(),
         complete: z.int().optional(),
         bundles: z.array(z.int()).optional(),
+        tag: tag.optional(),
       }),
     )
     .max(200),
@@ -134,6 +144,8 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
     })
     .optional(),
   revoked: z.array(z.string()).max(100_000).optional(),
+  kept: z.base64().max(64).optional(),
+  terms: tag.optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),
   fullHoldingsWanted: z.boolean().optional(),

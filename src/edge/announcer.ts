@@ -10,6 +10,7 @@ import type { MirrorIdentity } from "./mirror-identity.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
 import { retryDelayMs } from "./polling.ts";
 import type { SyncLog } from "./sync-log.ts";
+import { ToldAnswers } from "./told-answers.ts";
 
 export interface AnnouncerContext {
   readonly client: AnnounceClient;
@@ -55,6 +56,7 @@ export class Announcer implements AsyncDisposable {
   /** Announces of the sync that is going on. */
   #syncing = 0;
   #revocation: SyncError | undefined;
+  readonly #told = new ToldAnswers();
   #namedPeers: AnnounceAnswer["peers"] = [];
   #lastGiven: { readonly bytes: number; readonly atMs: number } | undefined;
 
@@ -105,7 +107,9 @@ export class Announcer implements AsyncDisposable {
     const { client, log, holdings, situation } = this.#context;
     try {
       const report = holdings.next({ isChanging: event === undefined && situation.load.isSyncing });
-      const answer = await client.announce(this.#counters(event), this.#body(report.report), this.#closing.signal);
+      const body = this.#body(report.report);
+      const told = await client.announce(this.#counters(event), body, this.#closing.signal);
+      const answer = this.#told.complete(told, body.known);
       this.#hasStarted = true;
       this.#revocation = undefined;
       this.#failures = 0;
@@ -177,6 +181,7 @@ export class Announcer implements AsyncDisposable {
       ...(expectedMs === undefined ? {} : { expect: Math.ceil(expectedMs / 1000) }),
       ...(volatileQuotaBytes === undefined ? {} : { role: "volatile", quota: volatileQuotaBytes }),
       holdings,
+      known: this.#told.known,
     };
   }
 

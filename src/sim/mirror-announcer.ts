@@ -104,6 +104,7 @@ export class MirrorAnnouncer {
       expectedMs: undefined,
       border: undefined,
       transfers: undefined,
+      known: undefined,
       holdings,
     };
   }

@@ -132,6 +132,7 @@ function announceOf({
     expectedMs: undefined,
     border,
     transfers: undefined,
+    known: undefined,
     holdings: {
       base: 0,
       completeRelease: leftBytes === 0 ? 1 : undefined,

@@ -4,29 +4,46 @@ import type { LiveVolunteer } from "./live-volunteer.ts";
 import type { StockPeerAnswer } from "./open-swarm.ts";
 import type { VolatileAssignment } from "./volatile-assignment.ts";
 
-/** Answer to a volunteer's announce as it goes out in JSON (docs/protocol.md). */
-export interface VolunteerAnswer {
+/** What changes from one answer to the next. */
+interface News {
   /** Seconds. */
   readonly interval: number;
   readonly peers: readonly PeerAnswer[];
-  readonly origin: { readonly id: string; readonly port: number };
-  readonly pass: string;
-  /** Volunteer ids whose passes no longer count. */
-  readonly revoked: readonly string[];
   /** Newest release, 0 before the first. */
   readonly release: number;
   readonly holdingsId: number;
   readonly fullHoldingsWanted: boolean;
-  /** Where central takes the volunteer to stand: what its ticket says, else by its address. */
-  readonly site?: string;
-  /** Other volunteers there. */
+  /** Other volunteers of its site. */
   readonly neighbours: number;
-  /** How the work at the borders of sites is shared; left out where it is not. */
-  readonly border?: BorderPlan;
   /** Only for a volatile volunteer, and once there is a release. */
   readonly assignment?: VolatileAssignment;
   /** Stock clients for what is being fetched; undefined unless they are let in (`serve --open`). */
   readonly stock?: readonly StockPeerAnswer[];
+}
+
+/** What is the same in most answers. */
+export interface StandingTerms {
+  readonly origin: { readonly id: string; readonly port: number };
+  readonly pass: string;
+  /** Volunteer ids whose passes no longer count. */
+  readonly revoked: readonly string[];
+  /** Where central takes the volunteer to stand: what its ticket says, else by its address. */
+  readonly site?: string;
+  /** How the work at the borders of sites is shared; left out where it is not. */
+  readonly border?: BorderPlan;
+}
+
+/** Answer to a volunteer's announce, all of it. */
+export interface WholeAnswer extends News {
+  readonly terms: StandingTerms;
+}
+
+/** As it goes out in JSON (docs/protocol.md); to a volunteer that tells what it knows without that (`told-parts.ts`). */
+export interface VolunteerAnswer extends News, Partial<StandingTerms> {
+  /** Of the peers that the volunteer knows those that would be named again: a bitmap over their tags, base64. */
+  readonly kept?: string;
+  /** Tag of the standing terms, if they are told. */
+  readonly terms?: string;
 }
 
 export interface PeerAnswer {
@@ -38,6 +55,8 @@ export interface PeerAnswer {
   readonly complete?: number;
   /** Has something of these bundles. */
   readonly bundles?: readonly number[];
+  /** Stands for all this in later announces; only to a volunteer that tells what it knows. */
+  readonly tag?: string;
 }
 
 /** What the answer says of a peer. */

@@ -3,6 +3,7 @@ import { parseByteQuery, readAnnounceQuery, type AnnounceQuery } from "./announc
 import { refuseAnnounce } from "./errors.ts";
 import type { BorderReport } from "./site-balance.ts";
 import type { TransferReport } from "./transfer-totals.ts";
+import { type KnownParts, TAG_LENGTH } from "./told-parts.ts";
 import { MAX_REPORTED_BUNDLES, type BundleHave, type HoldingsReport } from "./holdings.ts";
 
 /** An announce of a volunteer, checked (docs/protocol.md, "Announce of volunteers"). */
@@ -35,6 +36,8 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly border: BorderReport | undefined;
   /** Undefined if it does not tell. */
   readonly transfers: TransferReport | undefined;
+  /** What it has of earlier answers; undefined if it wants all of each answer. */
+  readonly known: KnownParts | undefined;
 }
 
 export const MAX_ANNOUNCE_BYTES: number = 1024 * 1024;
@@ -44,7 +47,11 @@ const MAX_BITMAP_TEXT = 5464;
 /** Thirty days. */
 const MAX_EXPECTED_SECONDS = 30 * 86_400;
 
+/** Four answers full of them. */
+const MAX_KNOWN_PEERS = 200;
+
 const count = z.int().min(0);
+const tag = z.string().length(TAG_LENGTH);
 const haveSchema = z.union([z.enum(["all", "none"]), z.base64().min(4).max(MAX_BITMAP_TEXT)]);
 const bundleSchema = z.object({ number: count, have: haveSchema });
 const holdingsSchema = z.object({
@@ -74,6 +81,7 @@ const bodySchema = z.object({
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
   transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
+  known: z.object({ peers: z.array(tag).max(MAX_KNOWN_PEERS), terms: tag.optional() }).optional(),
 });
 
 /**
@@ -87,7 +95,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, onlyRedirected, expect, border, transfers, role, quota, ...figures } =
+  const { syncing, holdings, site, url, onlyRedirected, expect, border, transfers, role, quota, known, ...figures } =
     parsed.data;
   const counters = readAnnounceQuery(parseByteQuery(query));
   return {
@@ -109,6 +117,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
       peerBytes: transfers.peers,
       originBytes: transfers.origin,
     },
+    known: known && { peers: known.peers, terms: known.terms },
   };
 }
 

@@ -117,7 +117,14 @@ export interface AnswerJson {
   readonly error: { readonly code: string };
   readonly sequence: number;
   readonly interval: number;
-  readonly peers: readonly { readonly id: string; readonly host: string; readonly port: number }[];
+  readonly peers: readonly {
+    readonly id: string;
+    readonly host: string;
+    readonly port: number;
+    readonly tag: string;
+  }[];
+  readonly kept: string;
+  readonly terms: string;
   readonly origin: { readonly id: string; readonly port: number };
   readonly pass: string;
   readonly revoked: readonly string[];

@@ -36,6 +36,7 @@ export function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}):
     expectedMs: undefined,
     border: undefined,
     transfers: undefined,
+    known: undefined,
     holdings: complete(1),
     ...change,
   };

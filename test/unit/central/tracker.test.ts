@@ -197,6 +197,32 @@ test("peers are named once their port answered, same site or not, never revoked 
   expect([shutOut.status, shutOut.json.error.code]).toEqual([403, "revoked"]);
 });
 
+test("an answer leaves out what the announce says is known: peers that stay, pass and revocations; also after a restart", async () => {
+  const fixture = await served();
+  const a = await fixture.volunteer("a");
+  const b = await fixture.volunteer("b");
+  await reachable(fixture, a);
+  const first = (await b.announce({ body: { known: { peers: [] } } })).json;
+  expect(first).toMatchObject({ peers: [{ id: a.id, complete: 1 }], kept: "", revoked: [] });
+  const known = { peers: ["nobody-_", first.peers[0]!.tag], terms: first.terms };
+  const second = (await b.announce({ body: { known } })).json;
+  expect(second).toMatchObject({ peers: [], kept: Buffer.from([0x40]).toString("base64"), release: 1 });
+  expect(Object.keys(second)).not.toEqual(expect.arrayContaining(["pass"]));
+  expect(JSON.stringify(second).length).toBeLessThan(200);
+
+  await fixture.program[Symbol.asyncDispose]();
+  await fixture.serve();
+  expect((await b.announce({ body: { known } })).json).toMatchObject({ peers: [], kept: second.kept });
+  await a.announce({ query: "&event=stopped" });
+  expect((await b.announce({ body: { known } })).json).toMatchObject({ peers: [], kept: "AA==" });
+  await reachable(fixture, a);
+  const back = (await b.announce({ body: { known: { ...known, peers: [] } } })).json;
+  expect(back).toMatchObject({ peers: [{ id: a.id }], kept: "" });
+  await control(fixture, "revoke", { name: "a" });
+  expect((await b.announce({ body: { known } })).json).toMatchObject({ peers: [], kept: "AA==", revoked: [a.id] });
+  expect((await b.announce({ body: { known: { peers: ["x"] } } })).json.error.code).toBe("bad-announce");
+});
+
 test("a restart keeps enrolments, sequence numbers, peers and the origin's identity", async () => {
   const fixture = await served();
   const a = await fixture.volunteer("a");

@@ -120,6 +120,28 @@ test("an answer is used: peers, the origin at central's address, pass, revocatio
   expect([await afterAdvancing(state, 59_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
 });
 
+test("it says what it knows, and what an answer leaves out stays as it was", async () => {
+  const state = await tracker();
+  const origin = { id: "2".repeat(40), port: 7 };
+  state.answer.body = { interval: 60, peers: [{ ...PEER, tag: "A" }], origin, pass: "p", revoked: ["x"], terms: "T" };
+  await state.announcer.announceNow();
+  state.answer.body = { interval: 60, peers: [], kept: "gA==" };
+  await state.announcer.announceNow();
+  state.answer.body = { interval: 60, peers: [], kept: "AA==" };
+  await state.announcer.announceNow();
+  expect(state.asked.map(({ body }) => body["known"])).toEqual([
+    { peers: [] },
+    { peers: ["A"], terms: "T" },
+    { peers: ["A"], terms: "T" },
+  ]);
+  expect(state.peers.map((known) => known.map(({ id }) => id))).toEqual([
+    [PEER.id, origin.id],
+    [PEER.id, origin.id],
+    [origin.id],
+  ]);
+  expect([state.situation.pass, [...state.situation.revoked]]).toEqual(["p", ["x"]]);
+});
+
 test("stock clients are let in and named as long as central says so", async () => {
   const state = await tracker();
   await state.announcer.announceNow();
