@@ -63,6 +63,8 @@ export interface HttpStream extends AsyncDisposable {
 }
 
 const DEFAULT_RATE_WINDOW_MS = 10_000;
+/** Node's agent lets the kernel ask the other side every second whether it is there: each stream that waits for events would cost central an answer. */
+const PROBE_AFTER_MS = 60_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /**
@@ -81,7 +83,8 @@ export class HttpClient implements AsyncDisposable {
     this.#options = { ...HTTP_CLIENT_DEFAULTS, ...options };
     const { maxSockets, idleTimeoutMs, lookup } = this.#options;
     const named = lookup === undefined ? {} : { lookup };
-    const agentOptions = { keepAlive: true, maxSockets, timeout: idleTimeoutMs, ...named };
+    const kept = { keepAlive: true, keepAliveMsecs: PROBE_AFTER_MS };
+    const agentOptions = { ...kept, maxSockets, timeout: idleTimeoutMs, ...named };
     this.#http = new HttpAgent(agentOptions);
     this.#https = new HttpsAgent(agentOptions);
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { type RequestListener, createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { expect, test } from "vitest";
@@ -40,6 +41,28 @@ test("connections are kept and each answer counts its own bytes", async () => {
   expect(second.receivedBytes).toBe(first.receivedBytes);
   expect(client.receivedBytes).toBe(2 * first.receivedBytes);
 });
+
+test("a stream that waits costs no probe of the kernel each second", async () => {
+  const { promise: asked, resolve: onAsked } = Promise.withResolvers<number>();
+  await using server = await serve((request, response) => {
+    response.write("first");
+    onAsked(request.socket.remotePort!);
+  });
+  await using client = new HttpClient();
+  await using _stream = await client.stream(server.url, LIMITS);
+  const { kind, dueMs } = kernelTimer(await asked);
+  expect(kind).toBe("keepalive");
+  expect(dueMs).toBeGreaterThan(15_000);
+});
+
+/** The timer of this host's socket with the port, from /proc/net/tcp: hexadecimal, in hundredths of a second. */
+function kernelTimer(port: number): { readonly kind: string; readonly dueMs: number } {
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const timer = rows.map((row) => row.trim().split(/\s+/)).find((fields) => fields[1]?.endsWith(local))?.[5] ?? "";
+  const [kind = "", due = ""] = timer.split(":");
+  return { kind: kind === "02" ? "keepalive" : kind, dueMs: Number.parseInt(due, 16) * 10 };
+}
 
 test("bodies above the cap are refused, announced or not", async () => {
   await using server = await serve((request, response) => {
