@@ -52,8 +52,8 @@ async function seed(file: string, { content, lengthBytes }: TorrentFile): Promis
   const smallReads = new SmallReads();
   const stat = fstatSync(handle.fd, { bigint: true });
   // As store/retained-contents-reader.ts does.
-  const read = async (offset: number, length: number): Promise<Uint8Array> => {
-    const bytes = Buffer.allocUnsafe(length);
+  const read = async (offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array> => {
+    const bytes = memory ?? Buffer.allocUnsafe(length);
     let filled = smallReads.fill(handle.fd, bytes, offset);
     while (filled < length) filled += (await handle.read(bytes, filled, length - filled, offset + filled)).bytesRead;
     if (fstatSync(handle.fd, { bigint: true }).mtimeNs !== stat.mtimeNs) throw new Error("the file was changed");
@@ -73,9 +73,9 @@ async function seed(file: string, { content, lengthBytes }: TorrentFile): Promis
     layout,
     held: Bitfield.full(layout.pieceCount),
     storage: {
-      readBlock: (piece, offset, length) => {
+      readBlock: (piece, offset, length, memory) => {
         const start = piece * pieceLength + offset;
-        return contents.read(content, { start, end: start + length });
+        return contents.read(content, { start, end: start + length }, memory);
       },
       writeBlock: () => Promise.reject(new Error("a seed takes nothing")),
       completePiece: () => Promise.reject(new Error("a seed takes nothing")),

@@ -30,18 +30,18 @@ export class OpenContents implements AsyncDisposable {
     this.#maxOpen = maxOpen;
   }
 
-  /** Undefined if the bytes are no longer there. @throws StoreError `unpack-busy` */
-  async read(content: ContentId, range: ByteRange): Promise<Uint8Array | undefined> {
+  /** Undefined if the bytes are no longer there. @param memory as long as the range, where they may be put. @throws StoreError `unpack-busy` */
+  async read(content: ContentId, range: ByteRange, memory?: Uint8Array): Promise<Uint8Array | undefined> {
     // A file that was renamed or linked since it was opened has other times and the same bytes: opened anew, it is checked
     // again, or another copy is found. Only what fails twice is gone.
-    return (await this.#tryRead(content, range)) ?? (await this.#tryRead(content, range));
+    return (await this.#tryRead(content, range, memory)) ?? (await this.#tryRead(content, range, memory));
   }
 
-  async #tryRead(content: ContentId, range: ByteRange): Promise<Uint8Array | undefined> {
+  async #tryRead(content: ContentId, range: ByteRange, memory?: Uint8Array): Promise<Uint8Array | undefined> {
     const held = this.#take(content);
     try {
       const opened = await held.opened;
-      return await opened?.read(range.start, range.end - range.start);
+      return await opened?.read(range.start, range.end - range.start, memory);
     } catch (error) {
       if (error instanceof StoreError && error.code === "unpack-busy") throw error;
       // Changed on disk: the next read opens anew.

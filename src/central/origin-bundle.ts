@@ -22,13 +22,13 @@ export function originBundle(bundle: PublishedBundle, tree: PublishedTree, conte
 function originStorage(bundle: PublishedBundle, tree: PublishedTree, contents: OpenContents): PieceStorage {
   const { layout, contents: ids } = bundle;
   return {
-    readBlock: async (piece, offset, length) => {
+    readBlock: async (piece, offset, length, memory) => {
       const { ordinal, firstPiece, length: contentBytes } = layout.contentOfPiece(piece);
       const whole = length === contentBytes ? tree.readSmall(bundle, ordinal, length) : undefined;
       if (whole !== undefined) return whole;
       const start = (piece - firstPiece) * layout.pieceLength + offset;
       try {
-        return await contents.read(ids[ordinal]!, { start, end: start + length });
+        return await contents.read(ids[ordinal]!, { start, end: start + length }, memory);
       } catch (error) {
         if (error instanceof StoreError && error.code === "unpack-busy") return "busy";
         throw error;

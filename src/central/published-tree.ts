@@ -11,9 +11,10 @@ export interface OpenContent extends AsyncDisposable {
   readonly lengthBytes: number;
   /**
    * Bytes [start, start + length) of the content.
+   * @param memory of that length, where they may be put
    * @throws StoreError `content-changed` if they changed on disk meanwhile, `unpack-busy` for a content inside another one
    */
-  read(start: number, length: number): Promise<Uint8Array>;
+  read(start: number, length: number, memory?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A bundle as central seeds it. */

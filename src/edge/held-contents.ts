@@ -55,12 +55,12 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     this.#recordPlaced = () => context.arrived.recordPlaced();
   }
 
-  async read(content: ContentId, offset: number, length: number): Promise<Uint8Array | undefined> {
+  async read(content: ContentId, offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array | undefined> {
     // A file that changed under its name may have a twin: each path is tried once, and what was open before once more.
     const failed = new Set<RepoPath>();
     let file = this.#open.get(content) ?? (await this.#openContent(content, failed));
     while (file !== undefined) {
-      const bytes = await this.#readFrom(file, offset, length);
+      const bytes = await this.#readFrom(file, { offset, bytes: memory ?? Buffer.allocUnsafe(length) });
       if (bytes !== undefined) return bytes;
       this.#withdraw(content, file);
       file = await this.#openContent(content, failed);
@@ -153,10 +153,13 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     }
   }
 
-  async #readFrom(file: OpenFile, offset: number, length: number): Promise<Uint8Array | undefined> {
+  async #readFrom(
+    file: OpenFile,
+    { offset, bytes }: { readonly offset: number; readonly bytes: Uint8Array },
+  ): Promise<Uint8Array | undefined> {
+    const { length } = bytes;
     file.users++;
     try {
-      const bytes = Buffer.allocUnsafe(length);
       let done = this.#smallReads.fill(file.handle.fd, bytes, offset);
       while (done < length) {
         const { bytesRead } = await file.handle.read(bytes, done, length - done, offset + done);

@@ -35,8 +35,13 @@ export class UnpackingReader implements HeldContentReader, AsyncDisposable {
     });
   }
 
-  async read(content: ContentId, offset: number, length: number): Promise<Uint8Array | "busy" | undefined> {
-    const held = await this.#held.read(content, offset, length);
+  async read(
+    content: ContentId,
+    offset: number,
+    length: number,
+    memory?: Uint8Array,
+  ): Promise<Uint8Array | "busy" | undefined> {
+    const held = await this.#held.read(content, offset, length, memory);
     if (held !== undefined) return held;
     try {
       return await this.#unpacked.read(content, offset, length);

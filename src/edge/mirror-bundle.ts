@@ -14,7 +14,13 @@ import type { ArrivedPiece, StagedTransfer } from "./staged-transfer.ts";
 
 /** Reads contents that DEST holds; undefined once the file is no longer what was recorded, "busy" if not now. */
 export interface HeldContentReader {
-  read(content: ContentId, offset: number, length: number): Promise<Uint8Array | "busy" | undefined>;
+  /** @param memory of that length, where the bytes may be put */
+  read(
+    content: ContentId,
+    offset: number,
+    length: number,
+    memory?: Uint8Array,
+  ): Promise<Uint8Array | "busy" | undefined>;
 }
 
 export interface MirrorBundleSources {
@@ -118,19 +124,24 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return this.#pieceHashes !== undefined;
   }
 
-  async readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | "busy" | undefined> {
+  async readBlock(
+    piece: number,
+    offset: number,
+    length: number,
+    memory?: Uint8Array,
+  ): Promise<Uint8Array | "busy" | undefined> {
     const { content, start } = this.#place(piece);
     const transfer = this.#sources.transfers.get(content);
     const from = start + offset;
     if (transfer?.verified.covers(from, from + length) === true) {
       try {
-        return await transfer.bytes.read(from, length);
+        return await transfer.bytes.read(from, length, memory);
       } catch (error) {
         // Placed meanwhile: its file has the bytes now.
         if (!(error instanceof StoreError && error.code === "staged-missing")) throw error;
       }
     }
-    return await this.#sources.files.read(content, from, length);
+    return await this.#sources.files.read(content, from, length, memory);
   }
 
   writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> | undefined {

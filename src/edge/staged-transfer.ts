@@ -21,7 +21,8 @@ export interface StagedBytes {
   readonly lengthBytes: number;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** @throws StoreError if fewer than `length` bytes are there */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** @param memory of that length, where the bytes may be put */
+  read(offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array>;
   /** Writes what was received and tells whether the piece is right. */
   takePiece(piece: ArrivedPiece): Promise<boolean>;
   /** Goes on with the SHA-256 of the beginning up to there; one call at a time. */

@@ -13,6 +13,8 @@ export interface OutgoingFrame {
   readonly parts: readonly Uint8Array[];
   readonly lengthBytes: number;
   readonly kind: FrameKind;
+  /** Its parts are no longer looked at; never called if the connection ends before. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 /** Longest extended message that does not wait. */
@@ -86,10 +88,10 @@ export class FrameWire extends Wire {
     this.#sendShort("urgent", headOf(REQUEST_BYTES, MESSAGE.request, [piece, offset, lengthBytes]));
   }
 
-  override piece(piece: number, offset: number, bytes: Uint8Array): void {
+  override piece(piece: number, offset: number, bytes: Uint8Array, onSent?: () => void): void {
     const request = { piece, offset, lengthBytes: bytes.length };
     const lengthBytes = BLOCK_HEAD_BYTES + bytes.length;
-    this.#send({ parts: [headOfBlock(request), bytes], lengthBytes, kind: "block" });
+    this.#send({ parts: [headOfBlock(request), bytes], lengthBytes, kind: "block", onSent });
   }
 
   #sendShort(kind: FrameKind, frame: Uint8Array): void {

@@ -31,6 +31,8 @@ export class SendQueue {
   #queuedBytes = 0;
   #acceptedBytes = 0;
   #inFlightBytes = 0;
+  /** What to call once the batch that is under way was taken. */
+  #inFlight: (() => void)[] = [];
   #batchBytes = MAX_BATCH_BYTES;
   #isScheduled = false;
   #isAboveLowMark = false;
@@ -75,6 +77,7 @@ export class SendQueue {
     const frame = this.#behind.remove(({ kind, parts }) => kind === "block" && isSame(parts[0]!, head));
     if (frame === undefined) return false;
     this.#queuedBytes -= frame.lengthBytes;
+    frame.onSent?.();
     this.#noteRoom();
     return true;
   }
@@ -99,6 +102,7 @@ export class SendQueue {
       const frame = this.#ahead.take() ?? this.#behind.take();
       if (frame === undefined) break;
       this.#inFlightBytes += frame.lengthBytes;
+      if (frame.onSent !== undefined) this.#inFlight.push(frame.onSent);
       for (const part of frame.parts) {
         if (part.length <= SHORT_PART_BYTES) short.push(part);
         else {
@@ -116,6 +120,7 @@ export class SendQueue {
     if (error) return; // the socket's own error event ends the connection
     this.#queuedBytes -= this.#inFlightBytes;
     this.#inFlightBytes = 0;
+    for (const onSent of this.#inFlight.splice(0)) onSent();
     this.#lastProgressMs = this.#clock.monotonicMs();
     const isSlow = this.#lastProgressMs - sentMs > BATCH_MS;
     this.#batchBytes = isSlow

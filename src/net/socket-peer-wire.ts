@@ -151,8 +151,9 @@ export class SocketPeerWire implements PeerWire {
   }
 
   /** Nothing if the request was cancelled, choked away or never made. */
-  sendBlock(piece: number, offset: number, bytes: Uint8Array): void {
-    if (this.#incoming.take(piece, offset, bytes.length)) this.#link.wire.piece(piece, offset, bytes);
+  sendBlock(piece: number, offset: number, bytes: Uint8Array, onSent?: () => void): void {
+    if (this.#incoming.take(piece, offset, bytes.length)) this.#link.wire.piece(piece, offset, bytes, onSent);
+    else onSent?.();
   }
 
   sendReject(request: BlockRequest): void {

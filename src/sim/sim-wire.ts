@@ -149,7 +149,8 @@ export class SimWire implements PeerWire {
     });
   }
 
-  sendBlock(piece: number, offset: number, bytes: Uint8Array): void {
+  /** Nothing is copied on the way, so the bytes never become the caller's again. */
+  sendBlock(piece: number, offset: number, bytes: Uint8Array, _onSent?: () => void): void {
     if (!this.#incoming.take(piece, offset, bytes.length)) return;
     const sent = this.#local.tamper === undefined ? bytes : this.#local.tamper(bytes.slice());
     if (sent === undefined) return;

@@ -16,9 +16,10 @@ export interface OpenedContent extends AsyncDisposable {
   readonly lengthBytes: number;
   /**
    * Bytes [start, start + length), fewer at the end of the content.
+   * @param memory as long as that, where they may be put
    * @throws StoreError `content-changed` if a file was touched since it was opened and is not small: open the content again
    */
-  read(start: number, length: number): Promise<Uint8Array>;
+  read(start: number, length: number, memory?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** An open file and the stat that goes with its bytes. */
@@ -43,9 +44,9 @@ class ContentFile implements OpenedContent {
     this.#smallReads = smallReads;
   }
 
-  async read(start: number, length: number): Promise<Uint8Array> {
+  async read(start: number, length: number, memory?: Uint8Array): Promise<Uint8Array> {
     const wanted = Math.max(0, Math.min(length, this.lengthBytes - start));
-    const bytes = Buffer.allocUnsafe(wanted);
+    const bytes = memory?.length === wanted ? memory : Buffer.allocUnsafe(wanted);
     let filled = this.#smallReads.fill(this.#handle.fd, bytes, start);
     while (filled < wanted) {
       const { bytesRead } = await this.#handle.read(bytes, filled, wanted - filled, start + filled);

@@ -85,10 +85,10 @@ export class StagedContent {
   }
 
   /** Exactly `length` bytes; what was never written is zeros. @throws StoreError `staged-missing` */
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array> {
     this.#assertInside(offset, length);
     using part = this.#part.pin();
-    const bytes = Buffer.allocUnsafe(length);
+    const bytes = memory ?? Buffer.allocUnsafe(length);
     for (let done = this.#smallReads.fill(part.descriptor, bytes, offset); done < length;) {
       const { bytesRead } = await read(part.descriptor, bytes, done, length - done, offset + done);
       if (bytesRead === 0) throw new StoreError("staged-missing", `staged part of ${this.content} was cut short`);

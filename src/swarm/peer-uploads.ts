@@ -3,6 +3,7 @@ import { messageOf } from "../core/errors.ts";
 import type { BudgetClaim } from "./fair-budget.ts";
 import type { OriginLedger } from "./origin-ledger.ts";
 import type { SwarmBundle } from "./ports.ts";
+import { ReadMemory } from "./read-memory.ts";
 import type { SessionPeer } from "./session-peer.ts";
 import type { SwarmLog } from "./swarm-log.ts";
 import { UploadQueue, type UploadRead } from "./upload-queue.ts";
@@ -32,6 +33,7 @@ export interface PeerUploadsOptions {
 export class PeerUploads {
   readonly #options: PeerUploadsOptions;
   readonly #queue = new UploadQueue();
+  readonly #memory = new ReadMemory();
   readonly #peers: ReadonlyMap<number, SessionPeer>;
   #willPump = false;
 
@@ -72,6 +74,7 @@ export class PeerUploads {
   disconnected(key: number): void {
     this.#queue.drop(key);
     this.#options.ledger?.disconnected(key);
+    if (this.#peers.size === 0) this.#memory.clear();
   }
 
   /** Starts as many reads as the sockets can take and the budget allows; call it now and then if there is one. */
@@ -130,25 +133,32 @@ export class PeerUploads {
   }
 
   async #answer(read: UploadRead): Promise<void> {
-    const bytes = await this.#read(read);
+    const memory = this.#memory.take(read.lengthBytes);
+    const bytes = await this.#read(read, memory);
     this.#queue.finished(read);
     const peer = this.#peers.get(read.key);
+    const isUnused = memory !== undefined && (bytes !== memory || peer === undefined);
+    if (isUnused) this.#memory.giveBack(memory);
     this.#guard(peer, () => {
       if (peer === undefined) return;
       if (bytes === undefined) this.#withdraw(peer, read);
       else if (bytes === "busy") this.#putOff(peer, read);
-      else this.#send(peer, read, bytes);
+      else this.#send(peer, read, { bytes, isOurs: bytes === memory });
     });
     this.#guard(peer, () => this.pump());
   }
 
   /** Content from storage, zeros where stock clients ask for padding. */
-  async #read({ piece, offset, lengthBytes }: UploadRead): Promise<Uint8Array | "busy" | undefined> {
+  async #read(
+    { piece, offset, lengthBytes }: UploadRead,
+    memory: Uint8Array | undefined,
+  ): Promise<Uint8Array | "busy" | undefined> {
     const { bundle, log } = this.#options;
     try {
       const contentBytes = Math.max(0, Math.min(lengthBytes, bundle.layout.dataLengthOfPiece(piece) - offset));
+      const fitting = contentBytes === lengthBytes ? memory : undefined;
       const content =
-        contentBytes === 0 ? new Uint8Array() : await bundle.storage.readBlock(piece, offset, contentBytes);
+        contentBytes === 0 ? new Uint8Array() : await bundle.storage.readBlock(piece, offset, contentBytes, fitting);
       if (content === undefined || content === "busy" || contentBytes === lengthBytes) return content;
       const padded = new Uint8Array(lengthBytes);
       padded.set(content);
@@ -159,11 +169,19 @@ export class PeerUploads {
     }
   }
 
-  #send(peer: SessionPeer, read: UploadRead, bytes: Uint8Array): void {
+  /** @param answer `isOurs`: its bytes lie in memory that serves again when the last block has gone */
+  #send(peer: SessionPeer, read: UploadRead, answer: { readonly bytes: Uint8Array; readonly isOurs: boolean }): void {
+    const { bytes, isOurs } = answer;
     const nowMs = this.#options.clock.monotonicMs();
+    let underWay = read.requests.size;
+    const onSent = (): void => {
+      if (--underWay === 0) this.#memory.giveBack(bytes);
+    };
+    if (isOurs && underWay === 0) this.#memory.giveBack(bytes);
     for (const request of read.requests) {
       const start = request.offset - read.offset;
-      peer.wire.sendBlock(request.piece, request.offset, bytes.subarray(start, start + request.lengthBytes));
+      const block = bytes.subarray(start, start + request.lengthBytes);
+      peer.wire.sendBlock(request.piece, request.offset, block, isOurs ? onSent : undefined);
       peer.uploadRate.add(request.lengthBytes, nowMs);
       this.#options.onUploaded(request.lengthBytes, peer.peerId);
     }

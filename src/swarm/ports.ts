@@ -8,8 +8,16 @@ import { addressGroup } from "../core/remote-address.ts";
  * makes up and storage never sees.
  */
 export interface PieceStorage {
-  /** Undefined if the bytes are not (or no longer) held: the piece is then withdrawn. "busy": held, but not to be had now. */
-  readBlock(piece: number, offset: number, length: number): Promise<Uint8Array | "busy" | undefined>;
+  /**
+   * Undefined if the bytes are not (or no longer) held: the piece is then withdrawn. "busy": held, but not to be had now.
+   * @param memory of that length, where the bytes may be put: then it is what is given. It is the caller's again once the promise is kept
+   */
+  readBlock(
+    piece: number,
+    offset: number,
+    length: number,
+    memory?: Uint8Array,
+  ): Promise<Uint8Array | "busy" | undefined>;
   /**
    * Keeps received bytes; not yet trusted. They are the caller's again once the call returns: they lie in memory that many blocks
    * pass through. Undefined: done, and there is room for more; else there is once the promise is kept.

@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { FrameWire } from "../../../src/net/frame-wire.ts";
+import { FrameWire, headOfBlock } from "../../../src/net/frame-wire.ts";
 import { realClock } from "../../../src/net/real-clock.ts";
 import { SendQueue } from "../../../src/net/send-queue.ts";
+import { ReadMemory } from "../../../src/swarm/read-memory.ts";
 
 const BLOCK = new Uint8Array(16 * 1024).fill(7);
 const BLOCKS = 600;
@@ -51,6 +52,50 @@ function idsOf(bytes: Buffer): number[] {
   }
   return ids;
 }
+
+test("memory that serves again once it was sent carries every block as it was", async () => {
+  const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const incoming = once(server, "connection");
+  const socket = connect({ port: (server.address() as { port: number }).port, host: "127.0.0.1" });
+  const [reader] = (await incoming) as [Socket];
+  const queue = new SendQueue(socket, realClock);
+  const wire = new FrameWire("tcpOutgoing", (frame) => queue.push(frame));
+  const memory = new ReadMemory();
+  const used = new Set<Uint8Array>();
+  const length = 32 * 1024;
+  const heard: number[] = [];
+  let rest = Buffer.alloc(0);
+  const count = 400;
+  const done = new Promise<void>((resolve) => {
+    reader.on("data", (chunk: Buffer) => {
+      for (rest = Buffer.concat([rest, chunk]); rest.length >= 13 + length; rest = rest.subarray(13 + length)) {
+        const block = rest.subarray(13, 13 + length);
+        heard.push(block.every((byte) => byte === block[0]) ? block[0]! : -1);
+      }
+      if (heard.length === count) resolve();
+    });
+  });
+  setTimeout(() => reader.resume(), 50);
+  for (let index = 0; index < count; index++) {
+    while (queue.queuedBytes > 512 * 1024) await sleep(1);
+    const bytes = memory.take(length)!.fill(index % 251);
+    used.add(bytes);
+    wire.piece(index, 0, bytes, () => memory.giveBack(bytes));
+    if (index === 20) {
+      const head = headOfBlock({ piece: index, offset: 0, lengthBytes: length });
+      const before = memory.freeBytes;
+      expect(queue.withdrawBlock(head)).toBe(true);
+      expect(memory.freeBytes - before).toBe(length);
+      wire.piece(index, 0, memory.take(length)!.fill(index));
+    }
+  }
+  await done;
+  expect(heard).toEqual(Array.from({ length: count }, (_, index) => index % 251));
+  expect(used.size).toBeLessThan(count / 4);
+  socket.destroy();
+  server.close();
+});
 
 test("requests, cancels and haves overtake blocks that wait, in their own order", async () => {
   const ids = await heardLate((wire) => {

@@ -23,8 +23,12 @@ interface Asker {
 /** A session that gives, and two peers that it has unchoked. */
 async function served(
   bundle: MemoryBundle,
-  upload?: BudgetClaim,
-): Promise<{ readonly clock: VirtualClock; readonly askers: readonly [Asker, Asker] }> {
+  { upload, isSlow = false }: { readonly upload?: BudgetClaim; readonly isSlow?: boolean } = {},
+): Promise<{
+  readonly clock: VirtualClock;
+  readonly askers: readonly [Asker, Asker];
+  readonly here: readonly [SimWire, SimWire];
+}> {
   const clock = new VirtualClock({ waitsForPromises: true });
   const speed = { upBytesPerSecond: 1e6, downBytesPerSecond: 1e6, delayMs: 5 };
   const end = (peerId: string): WireEnd => ({ peerId, host: "memory", link: new SimLink(clock, speed) });
@@ -38,23 +42,62 @@ async function served(
       ...NOWHERE,
     },
     offences: new PeerOffences(clock),
-    defer: queueMicrotask,
+    // Slow: what came in 10 ms is answered together.
+    defer: isSlow ? (act) => clock.schedule(10, act) : queueMicrotask,
     onUploaded: () => undefined,
     onDownloaded: () => undefined,
     ...(upload === undefined ? {} : { bandwidth: { upload, download: undefined } }),
   });
-  const connect = (name: string): Asker => {
-    const [here, wire] = SimWire.pair(end("here"), end(name), KIB16);
+  const connect = (name: string): Asker & { readonly here: SimWire } => {
+    const [here, wire] = SimWire.pair(end("here"), end(name), bundle.layout.pieceLength);
     here.listener = session.join(here);
     const heard = new PeerRecorder();
     wire.listener = heard;
     wire.sendInterested();
-    return { wire, heard };
+    return { wire, heard, here };
   };
   const askers = [connect("first"), connect("second")] as const;
   await clock.pass(0.1);
-  return { clock, askers };
+  return { clock, askers, here: [askers[0].here, askers[1].here] };
 }
+
+test("memory of a read serves again when its last block has gone, not before", async () => {
+  const used: (Uint8Array | undefined)[] = [];
+  class LentBundle extends MemoryBundle {
+    override async readBlock(
+      piece: number,
+      offset: number,
+      length: number,
+      memory?: Uint8Array,
+    ): Promise<Uint8Array | undefined> {
+      used.push(memory);
+      const bytes = await super.readBlock(piece, offset, length);
+      if (bytes === undefined || memory === undefined) return bytes;
+      memory.set(bytes);
+      return memory;
+    }
+  }
+  const content = new SampleContent([4 * KIB16], 4 * KIB16);
+  const bundle = new LentBundle(content, [0]);
+  const { clock, askers, here } = await served(bundle, { isSlow: true });
+  const sent: (() => void)[] = [];
+  const send = here[0].sendBlock.bind(here[0]);
+  here[0].sendBlock = (piece, offset, bytes, onSent) => {
+    send(piece, offset, bytes);
+    sent.push(onSent!);
+  };
+  const ask = async (): Promise<void> => {
+    for (const offset of [0, KIB16]) askers[0].wire.sendRequest({ piece: 0, offset, lengthBytes: KIB16 });
+    await clock.pass(1);
+  };
+  await ask();
+  sent[0]!();
+  await ask();
+  expect([used[0]?.length, used[1] === used[0]]).toEqual([2 * KIB16, false]);
+  sent[1]!();
+  await ask();
+  expect(used[2]).toBe(used[0]);
+});
 
 test("a bug while a block is given costs the connection that asked for it, and no other", async () => {
   class BuggyBundle extends MemoryBundle {
@@ -82,7 +125,7 @@ test("a bug after all that came in one turn was heard costs the connection that 
     giveBack: () => undefined,
     leave: () => undefined,
   };
-  const { clock, askers } = await served(MemoryBundle.seed(CONTENT), buggy);
+  const { clock, askers } = await served(MemoryBundle.seed(CONTENT), { upload: buggy });
   askers[0].wire.sendRequest({ piece: 0, offset: 0, lengthBytes: KIB16 });
   await clock.pass(0.5);
   askers[1].wire.sendRequest({ piece: 1, offset: 0, lengthBytes: KIB16 });
