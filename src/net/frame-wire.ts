@@ -13,7 +13,7 @@ export interface OutgoingFrame {
   readonly parts: readonly Uint8Array[];
   readonly lengthBytes: number;
   readonly kind: FrameKind;
-  /** Its parts are no longer looked at; never called if the connection ends before. */
+  /** Its parts are no longer looked at. Where the connection ends before, it comes after the end, or not at all. */
   readonly onSent?: (() => void) | undefined;
 }
 

@@ -68,7 +68,7 @@ export interface PeerWire {
   sendUninterested(): void;
   sendRequest(request: BlockRequest): void;
   sendCancel(request: BlockRequest): void;
-  /** @param onSent the bytes are the caller's again; never called if the connection ends before */
+  /** @param onSent the bytes are the caller's again; where the connection ends before, it comes after the end, or not at all */
   sendBlock(piece: number, offset: number, bytes: Uint8Array, onSent?: () => void): void;
   /** BEP 6 reject; silently nothing towards a peer without BEP 6. */
   sendReject(request: BlockRequest): void;
