@@ -138,7 +138,7 @@ export class PeerUploads {
     this.#queue.finished(read);
     const peer = this.#peers.get(read.key);
     const isUnused = memory !== undefined && (bytes !== memory || peer === undefined);
-    if (isUnused) this.#memory.giveBack(memory);
+    if (isUnused) this.#giveBack(memory);
     this.#guard(peer, () => {
       if (peer === undefined) return;
       if (bytes === undefined) this.#withdraw(peer, read);
@@ -146,6 +146,11 @@ export class PeerUploads {
       else this.#send(peer, read, { bytes, isOurs: bytes === memory });
     });
     this.#guard(peer, () => this.pump());
+  }
+
+  /** Reads and blocks that were under way when the last peer went leave nothing behind. */
+  #giveBack(memory: Uint8Array): void {
+    if (this.#peers.size > 0) this.#memory.giveBack(memory);
   }
 
   /** Content from storage, zeros where stock clients ask for padding. */
@@ -175,9 +180,9 @@ export class PeerUploads {
     const nowMs = this.#options.clock.monotonicMs();
     let underWay = read.requests.size;
     const onSent = (): void => {
-      if (--underWay === 0) this.#memory.giveBack(bytes);
+      if (--underWay === 0) this.#giveBack(bytes);
     };
-    if (isOurs && underWay === 0) this.#memory.giveBack(bytes);
+    if (isOurs && underWay === 0) this.#giveBack(bytes);
     for (const request of read.requests) {
       const start = request.offset - read.offset;
       const block = bytes.subarray(start, start + request.lengthBytes);

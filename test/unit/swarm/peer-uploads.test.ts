@@ -28,6 +28,7 @@ async function served(
   readonly clock: VirtualClock;
   readonly askers: readonly [Asker, Asker];
   readonly here: readonly [SimWire, SimWire];
+  readonly connect: (name: string) => Asker;
 }> {
   const clock = new VirtualClock({ waitsForPromises: true });
   const speed = { upBytesPerSecond: 1e6, downBytesPerSecond: 1e6, delayMs: 5 };
@@ -58,45 +59,135 @@ async function served(
   };
   const askers = [connect("first"), connect("second")] as const;
   await clock.pass(0.1);
-  return { clock, askers, here: [askers[0].here, askers[1].here] };
+  return { clock, askers, here: [askers[0].here, askers[1].here], connect };
 }
 
-test("memory of a read serves again when its last block has gone, not before", async () => {
-  const used: (Uint8Array | undefined)[] = [];
-  class LentBundle extends MemoryBundle {
-    override async readBlock(
-      piece: number,
-      offset: number,
-      length: number,
-      memory?: Uint8Array,
-    ): Promise<Uint8Array | undefined> {
-      used.push(memory);
-      const bytes = await super.readBlock(piece, offset, length);
-      if (bytes === undefined || memory === undefined) return bytes;
-      memory.set(bytes);
-      return memory;
-    }
+/** Notes what memory it was lent; lays what is read there, over marks that nobody may see. */
+class LentBundle extends MemoryBundle {
+  readonly lent: (Uint8Array | undefined)[] = [];
+  override async readBlock(
+    piece: number,
+    offset: number,
+    length: number,
+    memory?: Uint8Array,
+  ): Promise<Uint8Array | undefined> {
+    this.lent.push(memory);
+    const bytes = await super.readBlock(piece, offset, length);
+    if (bytes === undefined || memory === undefined) return bytes;
+    memory.fill(0xee).set(bytes);
+    return memory;
   }
-  const content = new SampleContent([4 * KIB16], 4 * KIB16);
-  const bundle = new LentBundle(content, [0]);
-  const { clock, askers, here } = await served(bundle, { isSlow: true });
-  const sent: (() => void)[] = [];
-  const send = here[0].sendBlock.bind(here[0]);
-  here[0].sendBlock = (piece, offset, bytes, onSent) => {
+}
+
+/** Blocks that the first asker was sent, and how each is taken by the kernel. */
+interface Sent {
+  readonly bytes: Uint8Array;
+  readonly onSent: (() => void) | undefined;
+}
+
+function sentBy(wire: SimWire): Sent[] {
+  const sent: Sent[] = [];
+  const send = wire.sendBlock.bind(wire);
+  wire.sendBlock = (piece, offset, bytes, onSent) => {
     send(piece, offset, bytes);
-    sent.push(onSent!);
+    sent.push({ bytes, onSent });
   };
+  return sent;
+}
+
+const LARGE = new SampleContent([4 * KIB16], 4 * KIB16);
+const TWO_BLOCKS = [0, KIB16].map((offset) => ({ piece: 0, offset, lengthBytes: KIB16 }));
+
+test("memory of a read serves again when its last block has gone, not before", async () => {
+  const bundle = new LentBundle(LARGE, [0]);
+  const { clock, askers, here } = await served(bundle, { isSlow: true });
+  const sent = sentBy(here[0]);
   const ask = async (): Promise<void> => {
-    for (const offset of [0, KIB16]) askers[0].wire.sendRequest({ piece: 0, offset, lengthBytes: KIB16 });
+    for (const request of TWO_BLOCKS) askers[0].wire.sendRequest(request);
     await clock.pass(1);
   };
   await ask();
-  sent[0]!();
+  sent[0]!.onSent!();
   await ask();
-  expect([used[0]?.length, used[1] === used[0]]).toEqual([2 * KIB16, false]);
-  sent[1]!();
+  const { lent } = bundle;
+  expect([lent[0]?.length, lent[1] === lent[0]]).toEqual([2 * KIB16, false]);
+  sent[1]!.onSent!();
   await ask();
-  expect(used[2]).toBe(used[0]);
+  expect(lent[2]).toBe(lent[0]);
+});
+
+test("bytes that the storage gives without the memory it was lent stay its own", async () => {
+  class CachedBundle extends LentBundle {
+    readonly cached: Uint8Array = LARGE.piece(0).slice(0, 2 * KIB16);
+    override async readBlock(...[, , , memory]: Parameters<LentBundle["readBlock"]>): Promise<Uint8Array> {
+      this.lent.push(memory);
+      return this.cached;
+    }
+  }
+  const bundle = new CachedBundle(LARGE, [0]);
+  const { clock, askers, here } = await served(bundle, { isSlow: true });
+  const sent = sentBy(here[0]);
+  for (let round = 0; round < 3; round++) {
+    for (const request of TWO_BLOCKS) askers[0].wire.sendRequest(request);
+    await clock.pass(1);
+    for (const { onSent } of sent) onSent?.();
+  }
+  expect(sent.map(({ onSent }) => onSent)).toEqual(Array(6).fill(undefined));
+  const { lent, cached } = bundle;
+  expect(lent.map((memory) => memory === cached)).toEqual([false, false, false]);
+  // What was lent in vain serves again.
+  expect([lent[0]?.length, lent[1] === lent[0], lent[2] === lent[0]]).toEqual([2 * KIB16, true, true]);
+});
+
+test("padding is zeros, and no memory is lent that is longer than the read", async () => {
+  const content = new SampleContent([2 * KIB16 + 100, KIB16], 4 * KIB16);
+  const bundle = new LentBundle(content, [0]);
+  const { clock, askers, here } = await served(bundle, { isSlow: true });
+  const sent = sentBy(here[0]);
+  for (const request of [...TWO_BLOCKS, { piece: 0, offset: 2 * KIB16, lengthBytes: KIB16 }])
+    askers[0].wire.sendRequest(request);
+  await clock.pass(1);
+  const expected = Buffer.alloc(3 * KIB16);
+  expected.set(content.piece(0));
+  expect(Buffer.concat(sent.map(({ bytes }) => bytes)).equals(expected)).toBe(true);
+  expect(bundle.lent).toEqual([undefined]);
+});
+
+test("no memory waits where no peer is left: neither what waited, nor reads and blocks that come to an end later", async () => {
+  const reads: (() => void)[] = [];
+  class SlowBundle extends LentBundle {
+    override async readBlock(...read: Parameters<LentBundle["readBlock"]>): Promise<Uint8Array | undefined> {
+      const bytes = await super.readBlock(...read);
+      await new Promise<void>((resolve) => reads.push(resolve));
+      return bytes;
+    }
+  }
+  const content = new SampleContent([4 * KIB16, 4 * KIB16, 4 * KIB16], 4 * KIB16);
+  const bundle = new SlowBundle(content, [0, 1, 2]);
+  const { clock, askers, here, connect } = await served(bundle, { isSlow: true });
+  const sent = sentBy(here[0]);
+  const ask = async (asker: Asker, piece: number): Promise<void> => {
+    for (const request of TWO_BLOCKS) asker.wire.sendRequest({ ...request, piece });
+    await clock.pass(1);
+  };
+  for (const piece of [0, 1, 2]) await ask(askers[0], piece);
+  for (const read of reads.splice(0)) read();
+  await clock.pass(1);
+  // Two come back, and one of these is taken for a read; the blocks of the third are under way.
+  for (const { onSent } of sent.slice(0, 4)) onSent!();
+  await ask(askers[1], 2);
+  expect([sent.length, bundle.lent.length, new Set(bundle.lent).size]).toEqual([6, 4, 3]);
+  for (const { wire } of askers) wire.close("gone");
+  await clock.pass(1);
+  for (const read of reads.splice(0)) read();
+  for (const { onSent } of sent.slice(4)) onSent!();
+  await clock.pass(1);
+  const next = connect("third");
+  await clock.pass(30);
+  const before = new Set(bundle.lent);
+  for (const piece of [0, 1, 2]) await ask(next, piece);
+  expect(bundle.lent).toHaveLength(7);
+  expect(bundle.lent.slice(4).filter((memory) => before.has(memory))).toEqual([]);
 });
 
 test("a bug while a block is given costs the connection that asked for it, and no other", async () => {
