@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { displayPath } from "../core/repo-path.ts";
@@ -237,6 +238,7 @@ class Central {
       stockIntervalMs: options.stockIntervalMs,
       stockSwarms: options.allowStockClients ? new StockSwarms(ports.clock, limits) : undefined,
       assignments: new VolatileAssignments(ports.tree),
+      tagKey: randomBytes(32),
       origin: () => ({ id: origin.id, port: origin.node.port }),
       noteBorder: (homes) => origin.node.setPeers([], viewOfOrigin(homes)),
       checkPort: (address) => checks.start(address),

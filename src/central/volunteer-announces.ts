@@ -38,6 +38,8 @@ export interface AnnounceContext {
   /** Undefined unless stock clients are let in (`serve --open`). */
   readonly stockSwarms: StockSwarms | undefined;
   readonly assignments: VolatileAssignments;
+  /** Of this process alone; of the tags that stand for parts of answers (`tracker/told-parts.ts`). */
+  readonly tagKey: Uint8Array;
 }
 
 /** An announce whose signature was checked. */
@@ -93,7 +95,7 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
     ...stockFor(context, outcome.volunteer),
     terms,
   };
-  return withoutKnown(answer, announce.known);
+  return withoutKnown(answer, announce.known, context.tagKey);
 }
 
 /** What it brings for its site; the origin hears of the sites at each announce. */

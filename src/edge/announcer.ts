@@ -37,6 +37,8 @@ const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 /** Whatever central says: neither a storm of announces nor a mirror that is forgotten. */
 const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 3_600_000;
+/** So often at least everything is asked for: what was told wrongly, or by somebody else, does not stay for long. */
+const WHOLE_INTERVAL_MS = 600_000;
 /** A tracker that does not answer must not keep a mirror from ending. */
 const FAREWELL_MS = 1_500;
 
@@ -56,7 +58,9 @@ export class Announcer implements AsyncDisposable {
   /** Announces of the sync that is going on. */
   #syncing = 0;
   #revocation: SyncError | undefined;
-  readonly #told = new ToldAnswers();
+  #told = new ToldAnswers();
+  /** When everything was last asked for. */
+  #wholeMs = -Infinity;
   #namedPeers: AnnounceAnswer["peers"] = [];
   #lastGiven: { readonly bytes: number; readonly atMs: number } | undefined;
 
@@ -106,6 +110,7 @@ export class Announcer implements AsyncDisposable {
     this.#cancelTimer?.();
     const { client, log, holdings, situation } = this.#context;
     try {
+      this.#forgetOldAnswers();
       const report = holdings.next({ isChanging: event === undefined && situation.load.isSyncing });
       const body = this.#body(report.report);
       const told = await client.announce(this.#counters(event), body, this.#closing.signal);
@@ -118,10 +123,19 @@ export class Announcer implements AsyncDisposable {
       this.#schedule(this.#nextMs());
     } catch (error) {
       if (this.#closing.signal.aborted) return;
+      // What was told may be why.
+      this.#told = new ToldAnswers();
       this.#revocation = error instanceof SyncError && error.code === "revoked" ? error : undefined;
       log.warn({ reason: messageOf(error) }, "tracker gave no answer, trying again");
       this.#schedule(Math.min(this.#intervalMs, retryDelayMs(++this.#failures, this.#context.random)));
     }
+  }
+
+  #forgetOldAnswers(): void {
+    const nowMs = this.#context.clock.monotonicMs();
+    if (nowMs - this.#wholeMs < WHOLE_INTERVAL_MS) return;
+    this.#told = new ToldAnswers();
+    this.#wholeMs = nowMs;
   }
 
   #nextMs(): number {

@@ -1,5 +1,8 @@
 import type { AnnounceAnswer, AnnounceBody, AnnouncedPeer } from "./announce-client.ts";
 
+/** Tags in an announce: more are nothing to central. */
+const MAX_KNOWN_PEERS = 200;
+
 type Terms = Pick<AnnounceAnswer, "origin" | "pass" | "revoked" | "site" | "border">;
 
 /**
@@ -12,7 +15,7 @@ export class ToldAnswers {
 
   /** For the next announce. */
   get known(): AnnounceBody["known"] {
-    const peers = this.#peers.flatMap(({ tag }) => tag ?? []);
+    const peers = this.#peers.flatMap(({ tag }) => tag ?? []).slice(0, MAX_KNOWN_PEERS);
     return { peers, ...(this.#terms === undefined ? {} : { terms: this.#terms.tag }) };
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { Bitfield } from "../core/bitfield.ts";
 import type { PeerAnswer, StandingTerms, VolunteerAnswer, WholeAnswer } from "./announce-answer.ts";
 
@@ -9,21 +9,23 @@ export interface KnownParts {
 }
 
 /** Characters of base64url, 48 bits: one of two parts that a chance makes alike would be told too late, and is a hint anyway. */
-export const TAG_LENGTH = 8;
+const TAG_LENGTH = 8;
 
 /**
  * Leaves out of an answer what the volunteer has already. Nothing is remembered here of what it was told: it says so itself, so answers that
  * got lost, restarts of either side and several centrals beside each other need no care.
+ *
+ * @param key secret of this process: nobody can make a part whose tag is that of another. Tags that were made with another key are unknown
  */
-export function withoutKnown(answer: WholeAnswer, known: KnownParts | undefined): VolunteerAnswer {
+export function withoutKnown(answer: WholeAnswer, known: KnownParts | undefined, key: Uint8Array): VolunteerAnswer {
   const { terms, peers, ...rest } = answer;
   if (known === undefined) return { ...rest, peers, ...terms };
-  const tagged = peers.map((peer) => ({ ...peer, tag: tagOf(peer) }));
+  const tagged = peers.map((peer) => ({ ...peer, tag: tagOf(peer, key) }));
   const has = new Set(known.peers);
   const named = new Set(tagged.map(({ tag }) => tag));
   const kept = new Bitfield(known.peers.length);
   for (const [index, tag] of known.peers.entries()) if (named.has(tag)) kept.set(index);
-  const tag = tagOf(terms);
+  const tag = tagOf(terms, key);
   return {
     ...rest,
     peers: tagged.filter((peer) => !has.has(peer.tag)),
@@ -33,6 +35,6 @@ export function withoutKnown(answer: WholeAnswer, known: KnownParts | undefined)
 }
 
 /** Alike for alike parts: they are made with their keys in one order. */
-function tagOf(part: PeerAnswer | StandingTerms): string {
-  return createHash("sha256").update(JSON.stringify(part)).digest("base64url").slice(0, TAG_LENGTH);
+function tagOf(part: PeerAnswer | StandingTerms, key: Uint8Array): string {
+  return createHmac("sha256", key).update(JSON.stringify(part)).digest("base64url").slice(0, TAG_LENGTH);
 }

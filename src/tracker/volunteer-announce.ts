@@ -3,7 +3,7 @@ import { parseByteQuery, readAnnounceQuery, type AnnounceQuery } from "./announc
 import { refuseAnnounce } from "./errors.ts";
 import type { BorderReport } from "./site-balance.ts";
 import type { TransferReport } from "./transfer-totals.ts";
-import { type KnownParts, TAG_LENGTH } from "./told-parts.ts";
+import type { KnownParts } from "./told-parts.ts";
 import { MAX_REPORTED_BUNDLES, type BundleHave, type HoldingsReport } from "./holdings.ts";
 
 /** An announce of a volunteer, checked (docs/protocol.md, "Announce of volunteers"). */
@@ -47,11 +47,22 @@ const MAX_BITMAP_TEXT = 5464;
 /** Thirty days. */
 const MAX_EXPECTED_SECONDS = 30 * 86_400;
 
-/** Four answers full of them. */
+/** Four answers full of them; what stands beyond is as if it were not there. */
 const MAX_KNOWN_PEERS = 200;
 
 const count = z.int().min(0);
-const tag = z.string().length(TAG_LENGTH);
+/** Whatever another central may have given. */
+const tag = z.string().min(1).max(64);
+/** A hint: one that can't be used costs a longer answer, and never the announce. */
+const knownSchema = z
+  .object({
+    peers: z
+      .array(z.unknown())
+      .transform((tags) => tags.slice(0, MAX_KNOWN_PEERS))
+      .pipe(z.array(tag)),
+    terms: tag.optional(),
+  })
+  .catch({ peers: [] });
 const haveSchema = z.union([z.enum(["all", "none"]), z.base64().min(4).max(MAX_BITMAP_TEXT)]);
 const bundleSchema = z.object({ number: count, have: haveSchema });
 const holdingsSchema = z.object({
@@ -81,7 +92,7 @@ const bodySchema = z.object({
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
   transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
-  known: z.object({ peers: z.array(tag).max(MAX_KNOWN_PEERS), terms: tag.optional() }).optional(),
+  known: knownSchema.optional(),
 });
 
 /**

@@ -8,6 +8,8 @@ import { HoldingsReporter } from "../../../src/edge/holdings-report.ts";
 import type { MirrorSituation } from "../../../src/edge/mirror-situation.ts";
 import { HttpClient } from "../../../src/net/http-client.ts";
 import type { KnownPeer } from "../../../src/swarm/ports.ts";
+import { withoutKnown } from "../../../src/tracker/told-parts.ts";
+import { parseVolunteerAnnounce } from "../../../src/tracker/volunteer-announce.ts";
 import { testKey } from "../../support/central-fixture.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { MirrorDisk } from "./mirror-disk.ts";
@@ -23,6 +25,8 @@ interface Tracker {
   readonly peers: (readonly KnownPeer[])[];
   readonly news: number[];
   answer: { status: number; body: object | string };
+  /** In place of `answer`. */
+  central?: (query: string, body: Uint8Array) => object;
 }
 
 /** A real announcer against a real server whose answers are set; its time stands still. */
@@ -31,15 +35,16 @@ async function tracker(): Promise<Tracker> {
   const clock = new ManualClock();
   const state = {
     asked: [] as Tracker["asked"],
-    answer: { status: 200, body: { interval: 60, peers: [] } as object | string },
-  };
+    answer: { status: 200, body: { interval: 60, peers: [] } },
+  } as Pick<Tracker, "asked" | "answer" | "central">;
   const server = createServer((request, response) => {
     let text = "";
     request.setEncoding("utf8").on("data", (part: string) => (text += part));
     request.on("end", () => {
-      const event = new URL(request.url!, "http://x").searchParams.get("event");
+      const { searchParams, search } = new URL(request.url!, "http://x");
+      const event = searchParams.get("event");
       state.asked.push({ event, body: JSON.parse(text) as Record<string, unknown> });
-      const { status, body } = state.answer;
+      const { status, body } = answered(state, search.slice(1), text);
       response.writeHead(status).end(typeof body === "string" ? body : JSON.stringify(body));
     });
   });
@@ -97,6 +102,20 @@ async function tracker(): Promise<Tracker> {
   return Object.assign(state, { announcer, clock, situation, peers, news });
 }
 
+/** As central does: what it refuses is an error. */
+function answered(
+  { central, answer }: Pick<Tracker, "central" | "answer">,
+  query: string,
+  text: string,
+): Tracker["answer"] {
+  if (central === undefined) return answer;
+  try {
+    return { status: 200, body: central(query, Buffer.from(text)) };
+  } catch (error) {
+    return { status: 400, body: { error: { code: "bad-announce", message: String(error) } } };
+  }
+}
+
 /** How many announces come because of the time that passes. */
 async function afterAdvancing({ clock, asked }: Tracker, ms: number): Promise<number> {
   const before = asked.length;
@@ -140,6 +159,78 @@ test("it says what it knows, and what an answer leaves out stays as it was", asy
     [origin.id],
   ]);
   expect([state.situation.pass, [...state.situation.revoked]]).toEqual(["p", ["x"]]);
+});
+
+/** What central's own code makes of an announce, where peer 1 is there. */
+function honest(query: string, body: Uint8Array): object {
+  const origin = { id: "2".repeat(40), port: 7 };
+  const figures = { interval: 60, release: 0, holdingsId: 1, fullHoldingsWanted: false, neighbours: 0 };
+  const whole = { ...figures, peers: [PEER], terms: { origin, pass: "true", revoked: [] } };
+  return withoutKnown(whole, parseVolunteerAnnounce(query, body).known, Buffer.alloc(32));
+}
+
+const OFTEN_TAGGED = Array.from({ length: 200 }, (_, number) => ({
+  ...{ id: number.toString(16).padStart(40, "0"), host: "192.0.2.9", port: 1 },
+}));
+const tagged = (mark: string): object[] =>
+  OFTEN_TAGGED.map((peer, number) => ({ ...peer, tag: `${mark}${number}`.padEnd(64, "x") }));
+
+test.each<[string, readonly object[]]>([
+  ["tags of another length", [{ peers: [{ ...PEER, tag: "x" }], terms: "y".repeat(64), pass: "false" }]],
+  [
+    "more and more peers",
+    [{ peers: tagged("a") }, { peers: tagged("b"), kept: Buffer.alloc(25, 0xff).toString("base64") }],
+  ],
+  ["marks and no peers", [{ peers: [], kept: "////" }]],
+  ["no answer", [{ peers: [{ ...PEER, tag: "x" }], terms: "y" }, {}]],
+])("an odd answer (%s) does not make a later announce fail", async (_name, odd) => {
+  const state = await tracker();
+  for (const body of odd) {
+    state.answer.body = { interval: 60, ...body };
+    await state.announcer.announceNow();
+  }
+  state.central = honest;
+  await state.announcer.announceNow();
+  expect(state.announcer.isReachable).toBe(true);
+  expect(state.peers.at(-1)!.map(({ id }) => id)).toEqual([PEER.id, "2".repeat(40)]);
+  expect(state.situation.pass).toBe("true");
+});
+
+test("after an announce that failed nothing counts as known", async () => {
+  const state = await tracker();
+  const healthy = { interval: 60, peers: [{ ...PEER, tag: "A" }], terms: "T" };
+  state.answer.body = healthy;
+  await state.announcer.announceNow();
+  state.answer = { status: 400, body: { error: { code: "bad-announce", message: "" } } };
+  await state.announcer.announceNow();
+  state.answer = { status: 200, body: healthy };
+  await state.announcer.announceNow();
+  expect(state.asked.map(({ body }) => body["known"])).toEqual([
+    { peers: [] },
+    { peers: ["A"], terms: "T" },
+    { peers: [] },
+  ]);
+});
+
+test("a false answer lasts ten minutes: so often everything is asked for", async () => {
+  const state = await tracker();
+  let tag = "";
+  state.central = (query, body) => {
+    const told = honest(query, body) as { terms: string };
+    tag = told.terms;
+    return { ...told, pass: "false", revoked: ["good"], peers: [] };
+  };
+  await state.announcer.announceNow();
+  state.central = honest;
+  const empty: boolean[] = [];
+  for (let minute = 1; minute <= 20; minute++) {
+    expect(await afterAdvancing(state, 60_000)).toBe(1);
+    const known = state.asked.at(-1)!.body["known"] as { terms?: string };
+    empty.push(known.terms !== tag);
+    expect(state.situation.pass).toBe(minute < 10 ? "false" : "true");
+  }
+  expect(empty.flatMap((isEmpty, index) => (isEmpty ? [index + 1] : []))).toEqual([10, 20]);
+  expect([...state.situation.revoked]).toEqual([]);
 });
 
 test("stock clients are let in and named as long as central says so", async () => {

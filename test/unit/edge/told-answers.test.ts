@@ -5,6 +5,7 @@ import { ToldAnswers } from "../../../src/edge/told-answers.ts";
 import type { PeerAnswer, WholeAnswer } from "../../../src/tracker/announce-answer.ts";
 import { withoutKnown } from "../../../src/tracker/told-parts.ts";
 
+const KEY = Buffer.alloc(32, 1);
 const TERMS = { origin: { id: "0".repeat(40), port: 7 }, pass: "pass", revoked: [] };
 const FIGURES = { interval: 60, release: 1, holdingsId: 1, fullHoldingsWanted: false, neighbours: 0 };
 
@@ -20,10 +21,11 @@ function answer(peers: readonly PeerAnswer[], terms: Partial<WholeAnswer["terms"
 function heard(
   mirror: ToldAnswers,
   whole: WholeAnswer,
+  key: Uint8Array = KEY,
 ): { readonly sent: AnnounceAnswer; readonly made: AnnounceAnswer } {
   const asked = mirror.known;
   const sent = JSON.parse(
-    JSON.stringify(withoutKnown(whole, { peers: asked.peers, terms: asked.terms })),
+    JSON.stringify(withoutKnown(whole, { peers: asked.peers, terms: asked.terms }, key)),
   ) as AnnounceAnswer;
   return { sent, made: mirror.complete(sent, asked) };
 }
@@ -67,6 +69,44 @@ test("standing terms are told as soon as one of them changes, also where one end
   expect([moved.revoked, moved.site]).toEqual([["bad"], undefined]);
 });
 
+const BORDER = { homes: ["x", "y"], slices: 2, tasks: [{ site: "", slice: 0 }] };
+
+test.each<[string, Partial<WholeAnswer["terms"]>]>([
+  ["an origin with another port", { origin: { ...TERMS.origin, port: 8 } }],
+  ["an origin with another id", { origin: { ...TERMS.origin, id: "1".repeat(40) } }],
+  ["a new pass", { pass: "new" }],
+  ["another site", { site: "y" }],
+  ["a plan of the borders with other homes", { border: { ...BORDER, homes: ["x", "z"] } }],
+  ["a plan of the borders with other tasks", { border: { ...BORDER, tasks: [{ site: "y", slice: 1 }] } }],
+])("%s is told", (_name, change) => {
+  const mirror = new ToldAnswers();
+  const before = { ...TERMS, site: "x", border: BORDER };
+  heard(mirror, answer([], before));
+  expect(termsOf(heard(mirror, answer([], before)).made)).toEqual(before);
+  expect(termsOf(heard(mirror, answer([], { ...before, ...change })).made)).toEqual({ ...before, ...change });
+});
+
+test("another central, or one that began anew, tells everything once", () => {
+  const mirror = new ToldAnswers();
+  const whole = answer([peer(1)]);
+  heard(mirror, whole);
+  const other = Buffer.alloc(32, 2);
+  const { sent, made } = heard(mirror, whole, other);
+  expect([named(sent), sent.pass]).toEqual([[peer(1)], "pass"]);
+  expect(named(made)).toEqual([peer(1)]);
+  expect(heard(mirror, whole, other).sent.peers).toEqual([]);
+});
+
+test("at most 200 tags are kept, and the peers of all answers count", () => {
+  const mirror = new ToldAnswers();
+  const peers = Array.from({ length: 150 }, (_, number) => ({ ...peer(number), tag: `a${number}` }));
+  mirror.complete({ ...FIGURES, peers }, mirror.known);
+  const more = peers.map((one, number) => ({ ...one, ...peer(1000 + number), tag: `b${number}` }));
+  const kept = Buffer.alloc(19, 0xff).toString("base64");
+  expect(mirror.complete({ ...FIGURES, peers: more, kept }, mirror.known).peers).toHaveLength(300);
+  expect(mirror.known.peers).toHaveLength(200);
+});
+
 test("a central that knows nothing of tags tells everything each time", () => {
   const mirror = new ToldAnswers();
   heard(mirror, answer([peer(1), peer(2)], { site: "x" }));
@@ -105,7 +145,7 @@ test("whatever comes, goes, changes or gets lost, the mirror knows what central 
           { revoked },
         );
         if (isLost) {
-          withoutKnown(whole, { peers: mirror.known.peers, terms: mirror.known.terms });
+          withoutKnown(whole, { peers: mirror.known.peers, terms: mirror.known.terms }, KEY);
           continue;
         }
         const { made } = heard(mirror, whole);

@@ -126,6 +126,25 @@ test.each([
   expect(() => parse({}, text)).toThrow(TrackerError);
 });
 
+test.each([
+  ["one that is left out", undefined, undefined],
+  [
+    "tags of another length",
+    { peers: ["x", "y".repeat(64)], terms: "z" },
+    { peers: ["x", "y".repeat(64)], terms: "z" },
+  ],
+  ["an empty tag", { peers: ["x", ""], terms: "z" }, { peers: [] }],
+  ["a tag that is too long", { peers: ["x".repeat(65)] }, { peers: [] }],
+  ["a tag that is none", { peers: [7] }, { peers: [] }],
+  ["too many tags", { peers: Array(250).fill("x"), terms: "z" }, { peers: Array(200).fill("x"), terms: "z" }],
+  ["too many, the rest of them odd", { peers: [...Array<string>(200).fill("x"), 7] }, { peers: Array(200).fill("x") }],
+  ["odd terms", { peers: ["x"], terms: 7 }, { peers: [] }],
+  ["no object", "x", { peers: [] }],
+  ["null", null, { peers: [] }],
+])("what is known costs no announce: %s", (_name, known, read) => {
+  expect(parse({ known }).known).toEqual(read);
+});
+
 test("inherited names are no fields", () => {
   expect(() => parseVolunteerAnnounce(query, Buffer.from(`{"__proto__": ${JSON.stringify(body)}}`))).toThrow(
     TrackerError,
