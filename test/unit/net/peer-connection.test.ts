@@ -478,6 +478,22 @@ test("a cancel is answered by a reject, and no block follows", async () => {
   here.close("done");
 });
 
+test("bytes of a block are the caller's again, whether it was sent or was not to be sent any more", async () => {
+  const { here, there, heard, heardThere } = await establishedPair();
+  there.sendUnchoke();
+  await heard.seen("unchoke");
+  here.sendRequest({ piece: 5, offset: 0, lengthBytes: 100 });
+  await heardThere.seen("request");
+  const free: string[] = [];
+  there.sendBlock(5, 0, Buffer.alloc(100), () => free.push("sent"));
+  there.sendBlock(6, 0, Buffer.alloc(100), () => free.push("never asked for"));
+  expect(free).toEqual(["never asked for"]);
+  await heard.seen("block 5 0 100");
+  await until(() => free.length === 2);
+  expect(free[1]).toBe("sent");
+  here.close("done");
+});
+
 test("a cancelled block that waits at the socket is taken back, and a reject comes in its place", async () => {
   const { socket, wire, heard } = await rawStock(true);
   socket.pause();

@@ -153,6 +153,27 @@ test("padding is zeros, and no memory is lent that is longer than the read", asy
   expect(bundle.lent).toEqual([undefined]);
 });
 
+test("memory of a read whose requests were all cancelled meanwhile serves again", async () => {
+  const reads: (() => void)[] = [];
+  class SlowBundle extends LentBundle {
+    override async readBlock(...read: Parameters<LentBundle["readBlock"]>): Promise<Uint8Array | undefined> {
+      await new Promise<void>((resolve) => reads.push(resolve));
+      return await super.readBlock(...read);
+    }
+  }
+  const bundle = new SlowBundle(LARGE, [0]);
+  const { clock, askers } = await served(bundle, { isSlow: true });
+  for (let round = 0; round < 2; round++) {
+    for (const request of TWO_BLOCKS) askers[0].wire.sendRequest(request);
+    await clock.pass(1);
+    for (const request of TWO_BLOCKS) askers[0].wire.sendCancel(request);
+    await clock.pass(1);
+    reads[round]!();
+    await clock.pass(1);
+  }
+  expect([bundle.lent[0]?.length, bundle.lent[1] === bundle.lent[0]]).toEqual([2 * KIB16, true]);
+});
+
 test("no memory waits where no peer is left: neither what waited, nor reads and blocks that come to an end later", async () => {
   const reads: (() => void)[] = [];
   class SlowBundle extends LentBundle {
