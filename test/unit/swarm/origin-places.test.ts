@@ -28,7 +28,7 @@ const DOES_NOT_READ = { ...READS, downBytesPerSecond: 1e-3 };
 const SITE_NAMES = Array.from({ length: SITES }, (_, site) => `site ${site}`);
 
 /** An origin, and one volunteer of each site that asks it for two pieces as soon as it may. */
-function originOf(homes: readonly string[], doesRead: (site: number) => boolean = () => true): Scene {
+function originOf(homes: readonly string[], { doesRead, doesAsk }: Partial<Habits> = {}): Scene {
   const clock = new VirtualClock({ waitsForPromises: true });
   const sites = new TrackedSites();
   sites.note([], viewOfOrigin(homes));
@@ -41,12 +41,12 @@ function originOf(homes: readonly string[], doesRead: (site: number) => boolean 
   });
   const origin: WireEnd = { peerId: "origin", host: "memory", link: new SimLink(clock, READS) };
   const volunteers = SITE_NAMES.map((site, index) => {
-    const link = new SimLink(clock, doesRead(index) ? READS : DOES_NOT_READ);
+    const link = new SimLink(clock, doesRead?.(index) !== false ? READS : DOES_NOT_READ);
     const [here, wire] = SimWire.pair(origin, { peerId: `volunteer ${index}`, host: "memory", site, link }, PIECE);
     here.listener = session.join(here);
-    const volunteer = new Volunteer(wire, 2 * index);
+    const volunteer = new Volunteer(wire, 2 * index, doesAsk === false ? 0 : 2 * BLOCKS_PER_PIECE);
     wire.listener = volunteer;
-    wire.sendInterested();
+    if (doesAsk !== false) wire.sendInterested();
     return volunteer;
   });
   const tick = (): void => {
@@ -57,6 +57,13 @@ function originOf(homes: readonly string[], doesRead: (site: number) => boolean 
   return { clock, volunteers };
 }
 
+interface Habits {
+  /** By default all do. */
+  readonly doesRead: (site: number) => boolean;
+  /** False: nobody is interested, and asks for nothing where it may. */
+  readonly doesAsk: boolean;
+}
+
 interface Scene {
   readonly clock: VirtualClock;
   readonly volunteers: readonly Volunteer[];
@@ -64,21 +71,23 @@ interface Scene {
 
 /** Asks for the blocks it lacks of two pieces whenever it may. */
 class Volunteer extends PeerRecorder {
-  readonly #wire: SimWire;
+  readonly wire: SimWire;
   readonly #firstPiece: number;
+  readonly #blockCount: number;
 
-  constructor(wire: SimWire, firstPiece: number) {
+  constructor(wire: SimWire, firstPiece: number, blockCount: number) {
     super();
-    this.#wire = wire;
+    this.#blockCount = blockCount;
+    this.wire = wire;
     this.#firstPiece = firstPiece;
   }
 
   override onUnchoke(): void {
     super.onUnchoke();
     // Blocks come in order.
-    for (let block = this.blocks.length; block < 2 * BLOCKS_PER_PIECE; block++) {
+    for (let block = this.blocks.length; block < this.#blockCount; block++) {
       const piece = this.#firstPiece + Math.floor(block / BLOCKS_PER_PIECE);
-      this.#wire.sendRequest({ piece, offset: (block % BLOCKS_PER_PIECE) * BLOCK, lengthBytes: BLOCK });
+      this.wire.sendRequest({ piece, offset: (block % BLOCKS_PER_PIECE) * BLOCK, lengthBytes: BLOCK });
     }
   }
 }
@@ -107,8 +116,21 @@ test("sites that the tracker did not name have no places beside the slots, whate
 
 test("a gateway that does not read costs nobody else: all other sites have what they asked for as soon as the line gives it", async () => {
   const doesRead = (site: number): boolean => site >= SITES / 4;
-  const scene = originOf(SITE_NAMES, doesRead);
+  const scene = originOf(SITE_NAMES, { doesRead });
   await scene.clock.pass(2 * SITES * PIECE_SECONDS * 1.1);
   const pieces = piecesOf(scene);
   expect(pieces.filter((_, site) => doesRead(site))).toEqual(Array<number>((SITES * 3) / 4).fill(2));
+});
+
+test("who wants nothing any more holds no slot, though nobody waited when it said so", async () => {
+  const { clock, volunteers } = originOf([], { doesAsk: false });
+  for (const { wire } of volunteers.slice(0, UNCHOKE_SLOTS)) wire.sendInterested();
+  await clock.pass(0.2);
+  expect(unchokedCount({ clock, volunteers })).toBe(UNCHOKE_SLOTS);
+  for (const { wire } of volunteers.slice(0, UNCHOKE_SLOTS)) wire.sendUninterested();
+  await clock.pass(0.2);
+  const late = volunteers[UNCHOKE_SLOTS]!;
+  late.wire.sendInterested();
+  await clock.pass(0.2);
+  expect(late.events).toContain("unchoke");
 });
