@@ -1,4 +1,4 @@
-// One file over one link (loopback, all of it): our swarm beside libtorrent, aria2 and rsync. `npm run bench -- one-link`, or
+// One file over one link (loopback, all of it): our swarm beside libtorrent, webtorrent, aria2 and rsync. `npm run bench -- one-link`, or
 // `node bench/one-link.ts --size 256M --rounds 5`. Each side runs in two processes, sender and receiver; the receiver writes to
 // a file system made for the run, checks every piece by SHA-1 (ours the whole by SHA-256 too, rsync by its own sum) and
 // does not wait for the disk. Time runs from the call for the peer to the last check; for rsync and aria2 it is the client's whole life.
@@ -8,10 +8,18 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import WebTorrent from "webtorrent";
 import { parseByteSize } from "../src/core/byte-size.ts";
 import { seededBytes } from "./support/delta-pairs.ts";
 import { aria2Link } from "./support/aria2-link.ts";
-import { findLibtorrent, libtorrentLink, prepareTask, prsyncLink, rsyncLink } from "./support/link-tools.ts";
+import {
+  findLibtorrent,
+  libtorrentLink,
+  prepareTask,
+  prsyncLink,
+  rsyncLink,
+  webtorrentLink,
+} from "./support/link-tools.ts";
 import type { LinkRun, LinkTool } from "./support/link-tools.ts";
 import { isNoisy, median, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
 
@@ -55,12 +63,18 @@ async function main(): Promise<void> {
   const aria2Version = await versionOf("aria2c");
   const tools = new Map<string, LinkTool>([["prsync", prsyncLink]]);
   if (libtorrent !== undefined) tools.set("libtorrent", libtorrentLink(libtorrent.python));
+  tools.set("webtorrent", webtorrentLink);
   if (aria2Version !== undefined) tools.set("aria2", aria2Link);
   if (rsyncVersion !== undefined) tools.set("rsync", rsyncLink);
   const rows: Row[] = [];
   for (const pieceLength of PIECE_LENGTHS) rows.push(...(await rowsOf(source, pieceLength, tools)));
   printTable(COLUMNS, rows);
-  const versions = { libtorrent: libtorrent?.version, aria2: aria2Version, rsync: rsyncVersion };
+  const versions = {
+    libtorrent: libtorrent?.version,
+    webtorrent: WebTorrent.VERSION,
+    aria2: aria2Version,
+    rsync: rsyncVersion,
+  };
   writeResult("one-link", { seed: SEED, lengthBytes, rounds, versions, rows });
 }
 

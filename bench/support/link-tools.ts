@@ -36,6 +36,7 @@ export type LinkTool = (task: LinkTask) => Promise<LinkRun>;
 export const BUNDLE_NAME = "link";
 const SWARM_LINK = new URL("swarm-link.ts", import.meta.url).pathname;
 const LIBTORRENT_LINK = new URL("libtorrent-link.py", import.meta.url).pathname;
+const WEBTORRENT_LINK = new URL("webtorrent-link.ts", import.meta.url).pathname;
 
 /** Hashes the file and writes info dictionary and torrent beside it. */
 export function prepareTask(directory: string, source: string, pieceLength: number): LinkTask {
@@ -92,12 +93,19 @@ export const prsyncLink: LinkTool = async (task) => {
 
 /** libtorrent's seed and downloader. @param python a Python that has it */
 export function libtorrentLink(python: string): LinkTool {
+  return stockLink([python, LIBTORRENT_LINK]);
+}
+
+/** webtorrent's seed and downloader. */
+export const webtorrentLink: LinkTool = stockLink([process.execPath, WEBTORRENT_LINK]);
+
+/** A stock client's seed and downloader; both speak swarm-link.ts's lines. */
+function stockLink([command, script]: readonly [string, string]): LinkTool {
   return async (task) => {
-    await using seed = new LinkProcess(python, [LIBTORRENT_LINK, "seed", task.directory, task.torrent]);
+    await using seed = new LinkProcess(command, [script, "seed", task.directory, task.torrent]);
     const { port } = await seed.next<{ port: number }>();
     using disk = FreshDisk.make(task.lengthBytes);
-    const words = [LIBTORRENT_LINK, "fetch", disk.path, task.torrent, String(port)];
-    await using fetcher = new LinkProcess(python, words);
+    await using fetcher = new LinkProcess(command, [script, "fetch", disk.path, task.torrent, String(port)]);
     const received = await fetcher.next<Measured>();
     const sent = await seed.stop<Measured>();
     assertSame(task.file, join(disk.path, BUNDLE_NAME, "data"));
