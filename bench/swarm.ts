@@ -2,8 +2,8 @@
 // central and libtorrent clients with a small tracker of ours (no other is packaged), beside the bound of Kumar and Ross, and beside what it is where central sends one copy
 // and then lets the mirrors finish (the same, unless their lines up are slow).
 // `npm run bench -- swarm`, or single rows: `node bench/swarm.ts --work empty,daily --links equal --mirrors 1,5 --programs prsync`
-// after `npm run build`; `--quick` moves 8 MiB instead of 64. The whole grid takes hours: `--merge` puts the rows that count into
-// the committed result, in place of the same rows of an earlier run. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
+// after `npm run build`; `--quick` moves 8 MiB instead of 64, `--mib 16` that many. The whole grid takes hours: `--merge` puts the rows that count into
+// the committed result, in place of the same rows of an earlier run. TCP shares lines by CUBIC, what Linux has unless told otherwise; `--congestion bbr` or `reno` instead. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
 // its own (network namespace) whose link `tc tbf` shapes to --mbit (20) each way, or as the kind of links says. rsync is run for 1 and 5 mirrors
 // and extrapolated beyond ("~"): central's link is what limits it. A row counts only if the busiest core was idle for a quarter
 // of the time or more: twenty mirrors at 20 Mbit/s are too much for two cores, so rows of several rates may stand side by side. The mirrors hold the release before, which is a file of some bytes, or for "daily" all but 1 %. libtorrent is left out
@@ -38,6 +38,8 @@ const COLUMNS: readonly Column[] = [
   { key: "links", title: "links" },
   { key: "mirrors", title: "mirrors" },
   { key: "megabits", title: "Mbit/s" },
+  { key: "mebibytes", title: "MiB" },
+  { key: "congestion", title: "TCP" },
   { key: "program", title: "program" },
   { key: "seconds", title: "s", digits: 1 },
   { key: "toBound", title: "s / bound", digits: 2 },
@@ -56,6 +58,7 @@ const { values } = parseArgs({
     programs: { type: "string", default: Object.keys(PROGRAMS).join() },
     mib: { type: "string" },
     mbit: { type: "string", default: "20" },
+    congestion: { type: "string", default: "cubic" },
     quick: { type: "boolean", default: false },
     merge: { type: "boolean", default: false },
   },
@@ -63,7 +66,7 @@ const { values } = parseArgs({
 const totalBytes = Number(values.mib ?? (values.quick ? 8 : 64)) * MIB;
 const bitsPerSecond = Number(values.mbit) * 1e6;
 
-const setting = { totalBytes, minIdle: MIN_IDLE, rsync: await versionOf("rsync") };
+const setting = { minIdle: MIN_IDLE, rsync: await versionOf("rsync") };
 const rows: Row[] = [];
 for (const work of chosen(values.work, WORK_KINDS)) {
   for (const links of chosen(values.links, LINK_KINDS)) {
@@ -81,18 +84,16 @@ function keep(row: Row): void {
   else writeResult("swarm.local", { ...setting, rows });
 }
 
-/** Rows of the committed result; a result of another size is no company for new rows. */
 function earlierRows(): readonly Row[] {
-  const found = readResult("swarm");
-  if (found === undefined) return [];
-  if (found["totalBytes"] !== totalBytes) throw new Error("--merge: the committed result is of another size");
-  return found["rows"] as Row[];
+  return (readResult("swarm")?.["rows"] ?? []) as Row[];
 }
 
 /** In the order of the scenes; new rows that count take the place of earlier ones. */
 function mergedWith(earlier: readonly Row[], measured: readonly Row[]): readonly Row[] {
   const sceneOf = (row: Row): string =>
-    JSON.stringify(["work", "links", "program", "mirrors", "megabits"].map((key) => row[key]));
+    JSON.stringify(
+      ["work", "links", "program", "mirrors", "megabits", "mebibytes", "congestion"].map((key) => row[key]),
+    );
   const rows = new Map(earlier.map((row) => [sceneOf(row), row]));
   for (const row of measured) if (row["counts"] !== DOES_NOT_COUNT) rows.set(sceneOf(row), row);
   const rank = ({ work, links, program, mirrors }: Row): number =>
@@ -127,7 +128,7 @@ interface Scene {
 
 async function measure(scene: Scene): Promise<Row> {
   const directory = mkdtempSync(join(tmpdir(), "prsync-bench-swarm-"));
-  using links = new SwarmLinks(scene.links, scene.mirrors, bitsPerSecond);
+  using links = new SwarmLinks(scene.links, scene.mirrors, bitsPerSecond, values.congestion);
   const work = swarmWork(scene.work, totalBytes);
   try {
     const measurement = await PROGRAMS[scene.program]!({ links, work, directory });
@@ -151,6 +152,8 @@ function rowOf(
   return {
     ...scene,
     megabits: bitsPerSecond / 1e6,
+    mebibytes: totalBytes / MIB,
+    congestion: values.congestion,
     seconds,
     ...ratios,
     centralSentBytes,

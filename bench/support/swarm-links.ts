@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { type FluidSwarm, kumarRossSeconds, oneCopySeconds } from "../../src/model/kumar-ross.ts";
 import { TestNetwork, type LinkRates, type TestHost } from "../../test/support/network.ts";
 
@@ -21,11 +22,16 @@ export class SwarmLinks implements Disposable {
   readonly #centralRates: Rates;
   readonly #mirrorRates: readonly Rates[];
 
-  constructor(kind: LinkKind, mirrors: number, bitsPerSecond: number) {
+  /** @param congestion TCP's congestion control on all hosts, as the kernel names it */
+  constructor(kind: LinkKind, mirrors: number, bitsPerSecond: number, congestion: string) {
     this.#centralRates = centralRates(kind, bitsPerSecond);
     this.#mirrorRates = Array.from({ length: mirrors }, (_, index) => mirrorRates(kind, index, bitsPerSecond));
     this.central = this.#network.addHost("central", wordsOf(this.#centralRates));
     this.mirrors = this.#mirrorRates.map((rates, index) => this.#network.addHost(`m${index}`, wordsOf(rates)));
+    for (const { enter } of [this.central, ...this.mirrors]) {
+      const [command, ...words] = [...enter, "sysctl", "-q", "-w", `net.ipv4.tcp_congestion_control=${congestion}`];
+      execFileSync(command, words);
+    }
   }
 
   /** Kumar and Ross: no way to bring so many bytes to all mirrors is quicker than this. */

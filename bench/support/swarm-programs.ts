@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { run, RunningProgram, runPrsync, runPrsyncJson } from "../../test/support/program.ts";
@@ -38,6 +38,7 @@ export const prsyncSwarm: SwarmProgram = async (scene) => {
   const tree = makeTree(directory);
   const env = { PRSYNC_STATE_HOME: join(directory, "state") };
   work.before(tree);
+  copyToMirrors(scene, tree);
   await runPrsyncJson(["publish", tree], { env });
   const words = ["serve", tree, "--listen", `${links.central.address}:7380`, "--announce-interval", "10s"];
   await using programs = new AsyncDisposableStack();
@@ -84,6 +85,7 @@ export const rsyncSwarm: SwarmProgram = async (scene) => {
       );
     await Promise.all(links.mirrors.map(one));
   };
+  copyToMirrors(scene, tree);
   await all();
   work.after(tree);
   return await measured(links, { prepare: async () => 0, act: all, check: () => assertExact(scene, tree) });
@@ -140,6 +142,13 @@ async function measured(links: SwarmLinks, { prepare, act, check }: Steps): Prom
 function exclusionOf(work: SwarmWork, mirror: number): string[] {
   const pattern = work.excludedBy(mirror);
   return pattern === undefined ? [] : ["--exclude", pattern];
+}
+
+/** The release before, not over the slow links. */
+function copyToMirrors({ links, directory }: SwarmScene, tree: string): void {
+  for (const index of links.mirrors.keys()) {
+    cpSync(tree, mirrorPath(directory, index), { recursive: true, preserveTimestamps: true });
+  }
 }
 
 function makeTree(directory: string): string {
