@@ -3,7 +3,8 @@
 // and then lets the mirrors finish (the same, unless their lines up are slow).
 // `npm run bench -- swarm`, or single rows: `node bench/swarm.ts --work empty,daily --links equal --mirrors 1,5 --programs prsync`
 // after `npm run build`; `--quick` moves 8 MiB instead of 64, `--mib 16` that many. The whole grid takes hours: `--merge` puts the rows that count into
-// the committed result, in place of the same rows of an earlier run. TCP shares lines by CUBIC, what Linux has unless told otherwise; `--congestion bbr` or `reno` instead. Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
+// the committed result, in place of the same rows of an earlier run. TCP shares lines by CUBIC, what Linux has unless told otherwise; `--congestion bbr` or `reno` instead
+// (a host may use what `sysctl net.ipv4.tcp_allowed_congestion_control` names). Needs root, iproute2, rsync and python3-libtorrent. Each program runs on a host of
 // its own (network namespace) whose link `tc tbf` shapes to --mbit (20) each way, or as the kind of links says. rsync is run for 1 and 5 mirrors
 // and extrapolated beyond ("~"): central's link is what limits it. A row counts only if the busiest core was idle for a quarter
 // of the time or more: twenty mirrors at 20 Mbit/s are too much for two cores, so rows of several rates may stand side by side. The mirrors hold the release before, which is a file of some bytes, or for "daily" all but 1 %. libtorrent is left out
@@ -37,7 +38,7 @@ const COLUMNS: readonly Column[] = [
   { key: "work", title: "work" },
   { key: "links", title: "links" },
   { key: "mirrors", title: "mirrors" },
-  { key: "megabits", title: "Mbit/s" },
+  { key: "megabits", title: "Mbit/s", digits: 1 },
   { key: "mebibytes", title: "MiB" },
   { key: "congestion", title: "TCP" },
   { key: "program", title: "program" },
