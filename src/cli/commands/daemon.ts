@@ -35,6 +35,7 @@ import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from
 import { announceReady } from "../ready.ts";
 import { REQUEST_RATE_OPTION, requestRateOf } from "../request-rate.ts";
 import { RSYNC_WORDS } from "../rsync-words.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 import { logLines } from "../sync-report.ts";
 
@@ -104,6 +105,7 @@ const FOUR_HOURS_MS = 4 * 3_600_000;
 const SHORTEST_INTERVAL_MS = 1_000;
 
 async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<number> {
+  keepHeapSmall();
   const logFile = openLogFile(args);
   const context = loggingContext(outer, logFile, logFormatOf(args));
   const { ticket, destinationPath } = ticketAndDestination(args, context);

@@ -34,6 +34,7 @@ import {
   VERBOSE_OPTION,
 } from "../load-options.ts";
 import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from "../mirror-options.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 import { SELECTION_OPTIONS } from "../selection-options.ts";
 import { createSyncProgress } from "../progress-line.ts";
 import { askRunning } from "../running-program.ts";
@@ -101,6 +102,7 @@ export const syncCommand: Command = {
 };
 
 async function runSyncCommand(args: ParsedArguments, outer: CommandContext): Promise<number> {
+  keepHeapSmall();
   const logFile = openLogFile(args);
   const context = loggingContext(outer, logFile, logFormatOf(args));
   try {
