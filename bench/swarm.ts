@@ -9,7 +9,7 @@
 // and extrapolated beyond ("~"): central's link is what limits it. A row counts only if the busiest core was idle for a quarter
 // of the time or more: twenty mirrors at 20 Mbit/s are too much for two cores, so rows of several rates may stand side by side. The mirrors hold the release before, which is a file of some bytes, or for "daily" all but 1 %. libtorrent is left out
 // of "daily" and "partial": it has no releases. In "partial" every other mirror leaves half of the bytes out; the bound is that of whole ones.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -64,6 +64,13 @@ const { values } = parseArgs({
     merge: { type: "boolean", default: false },
   },
 });
+const allowed = readFileSync("/proc/sys/net/ipv4/tcp_allowed_congestion_control", "utf8").trim();
+if (!allowed.split(" ").includes(values.congestion)) {
+  const setting = `sysctl -w net.ipv4.tcp_allowed_congestion_control="${allowed} ${values.congestion}"`;
+  throw new Error(
+    `hosts may not use TCP's "${values.congestion}" here: ${setting} as root, or --congestion ${allowed.split(" ")[0]}`,
+  );
+}
 const totalBytes = Number(values.mib ?? (values.quick ? 8 : 64)) * MIB;
 const bitsPerSecond = Number(values.mbit) * 1e6;
 
