@@ -28,6 +28,8 @@ export interface AnnounceContext {
   readonly announceIntervalMs: number;
   /** Do sites share the work at their borders (`serve --fair-sites`)? */
   readonly areSitesFair: boolean;
+  /** Where customers reach central (`serve --public-url`). */
+  readonly publicUrl: string | undefined;
   readonly origin: () => { readonly id: string; readonly port: number };
   /** What sites share is told to the origin, too: it serves one volunteer of each beside its slots. */
   readonly noteBorder: (homes: readonly string[]) => void;
@@ -81,6 +83,7 @@ export async function answerVolunteer(context: AnnounceContext, from: Authentica
     origin: context.origin(),
     pass: passFor(context.authority, context.clock, { publicKey: volunteer.publicKey!, site }),
     revoked: context.registry.revokedIds(),
+    ...(context.publicUrl === undefined ? {} : { publicUrl: context.publicUrl }),
     ...(site === undefined ? {} : { site }),
     ...(plan.homes.length === 0 ? {} : { border: plan }),
   };

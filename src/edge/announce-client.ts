@@ -78,6 +78,8 @@ export interface AnnounceAnswer {
   readonly revoked?: readonly string[] | undefined;
   readonly release?: number | undefined;
   readonly holdingsId?: number | undefined;
+  /** Base URL of central for customers, without a slash at its end; undefined: none but that of the ticket. */
+  readonly publicUrl?: string | undefined;
   readonly fullHoldingsWanted?: boolean | undefined;
   /** Where central takes this mirror to stand. */
   readonly site?: string | undefined;
@@ -91,7 +93,7 @@ export interface AnnounceAnswer {
   readonly stock?: readonly AnnouncedStockPeer[] | undefined;
   /** Of the peers that the announce told as known those that still count: a bitmap, base64. Undefined: {@link peers} are all. */
   readonly kept?: string | undefined;
-  /** Stands for origin, pass, revoked, site and border; left out beside {@link kept}: these are as before. */
+  /** Stands for origin, pass, revoked, public URL, site and border; left out beside {@link kept}: these are as before. */
   readonly terms?: string | undefined;
 }
 
@@ -146,6 +148,7 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
   revoked: z.array(z.string()).max(100_000).optional(),
   kept: z.base64().max(64).optional(),
   terms: tag.optional(),
+  publicUrl: z.string().transform(baseUrlOf).optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),
   fullHoldingsWanted: z.boolean().optional(),
@@ -160,6 +163,18 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
 
 const revokedSchema = z.object({ error: z.object({ code: z.literal("revoked") }) });
 const staleSchema = z.object({ error: z.object({ code: z.literal("stale-sequence") }), sequence: z.int() });
+/** Only what can stand in a Location header before a path; anything else is as if nothing was told. */
+function baseUrlOf(text: string): string | undefined {
+  const url = URL.parse(text);
+  const isBase =
+    (url?.protocol === "http:" || url?.protocol === "https:") &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === "" &&
+    url.hash === "";
+  return isBase ? url.href.replace(/\/$/, "") : undefined;
+}
+
 const DEADLINE_MS = 30_000;
 const MAX_ANSWER_BYTES = 4 * 2 ** 20;
 

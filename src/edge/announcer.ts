@@ -216,6 +216,7 @@ export class Announcer implements AsyncDisposable {
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.isOpen = answer.stock !== undefined;
+    situation.centralCustomerUrl = answer.publicUrl;
     situation.assignment = answer.assignment ?? situation.assignment;
     const { site, neighbours = 0, border = NO_TASKS } = answer;
     const news = { site, neighbourCount: neighbours, border };

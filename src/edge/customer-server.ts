@@ -186,7 +186,7 @@ function sendToChoice(mirror: Mirror, { request, reply }: Exchange): FastifyRepl
   const [path = "/"] = request.originalUrl.split("?");
   return reply
     .code(302)
-    .header("Location", mirror.identity.centralUrl + path)
+    .header("Location", centralFor(mirror) + path)
     .header("Cache-Control", "no-store")
     .send();
 }
@@ -194,5 +194,10 @@ function sendToChoice(mirror: Mirror, { request, reply }: Exchange): FastifyRepl
 /** The raw target is legal in a header: the request parser took it. A query of ours is dropped, central needs the path. */
 function redirectToCentral(mirror: Mirror, request: FastifyRequest): Record<"Location" | "Cache-Control", string> {
   const [path = "/"] = request.originalUrl.split("?");
-  return { Location: `${mirror.identity.centralUrl}${path}?origin=1`, "Cache-Control": "no-store" };
+  return { Location: `${centralFor(mirror)}${path}?origin=1`, "Cache-Control": "no-store" };
+}
+
+/** The ticket's URL may be one inside the network of the mirrors: customers get the one that central tells for them. */
+function centralFor({ situation, identity }: Mirror): string {
+  return situation.centralCustomerUrl ?? identity.centralUrl;
 }

@@ -30,6 +30,8 @@ export interface MirrorSituation {
   customerUrl: string | undefined;
   /** Customers at {@link customerUrl} meet this program's own HTTP, which knows contents; false: perhaps a web server, which knows the names in DEST. */
   isAskedByContent: boolean;
+  /** Base URL at which customers reach central, as it told in this run; undefined: as the ticket says. */
+  centralCustomerUrl: string | undefined;
   /** Whose customers this mirror takes (`daemon --customers`). */
   customersFrom: CustomersFrom;
   /** Nobody is served whom central did not send, by its signature (`daemon --only-redirected`). */

@@ -305,6 +305,7 @@ function initialSituation(
     customersFrom: "any",
     isOnlyRedirected: false,
     expectedMs: undefined,
+    centralCustomerUrl: undefined,
     volatileQuotaBytes: settings.role === "volatile" ? settings.quotaBytes : undefined,
     assignment: undefined,
     pass: identity.pass,

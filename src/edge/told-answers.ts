@@ -3,7 +3,7 @@ import type { AnnounceAnswer, AnnounceBody, AnnouncedPeer } from "./announce-cli
 /** Tags in an announce: more are nothing to central. */
 const MAX_KNOWN_PEERS = 200;
 
-type Terms = Pick<AnnounceAnswer, "origin" | "pass" | "revoked" | "site" | "border">;
+type Terms = Pick<AnnounceAnswer, "origin" | "pass" | "revoked" | "publicUrl" | "site" | "border">;
 
 /**
  * What central told in earlier answers, so that it need not tell it again: an announce says by tags what is here, and the answer brings the
@@ -35,10 +35,10 @@ export class ToldAnswers {
       .flatMap((tag) => byTag.get(tag) ?? []);
   }
 
-  #termsOf({ kept, terms, origin, pass, revoked, site, border }: AnnounceAnswer): Terms {
+  #termsOf({ kept, terms, origin, pass, revoked, publicUrl, site, border }: AnnounceAnswer): Terms {
     const areAsBefore = kept !== undefined && terms === undefined;
     if (areAsBefore) return this.#terms?.told ?? {};
-    const told = { origin, pass, revoked, site, border };
+    const told = { origin, pass, revoked, publicUrl, site, border };
     this.#terms = terms === undefined ? undefined : { tag: terms, told };
     return told;
   }

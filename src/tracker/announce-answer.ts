@@ -27,6 +27,8 @@ export interface StandingTerms {
   readonly pass: string;
   /** Volunteer ids whose passes no longer count. */
   readonly revoked: readonly string[];
+  /** Where customers reach central, without a slash at the end; left out: where the volunteer does. */
+  readonly publicUrl?: string;
   /** Where central takes the volunteer to stand: what its ticket says, else by its address. */
   readonly site?: string;
   /** How the work at the borders of sites is shared; left out where it is not. */

@@ -59,6 +59,7 @@ async function tracker(): Promise<Tracker> {
     obtained: { reused: 1, fromPeers: 2, fromOrigin: 3 },
     customerUrl: undefined,
     isAskedByContent: false,
+    centralCustomerUrl: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
     expectedMs: undefined,
@@ -362,4 +363,21 @@ test("its end says goodbye and leaves no timer; nothing is said after that", asy
   expect([state.asked.at(-1)?.event, state.clock.timerCount]).toEqual(["stopped", 0]);
   await state.announcer.announceNow();
   expect(state.asked).toHaveLength(2);
+});
+
+test("where customers reach central is told by it; what could not stand before a path is as if nothing was told", async () => {
+  const state = await tracker();
+  const told: (string | undefined)[] = [];
+  for (const publicUrl of [
+    "https://mirrors.example.org/debian/",
+    "javascript:alert(1)",
+    "http://a@b.example.org",
+    "http://b.example.org/?x",
+    "http://b.example.org\r\nX: y",
+  ]) {
+    state.answer.body = { interval: 60, peers: [], publicUrl };
+    await state.announcer.announceNow();
+    told.push(state.situation.centralCustomerUrl);
+  }
+  expect(told).toEqual(["https://mirrors.example.org/debian", undefined, undefined, undefined, undefined]);
 });

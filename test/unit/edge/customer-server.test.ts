@@ -25,12 +25,13 @@ interface Served {
 async function served(
   files: Readonly<Record<string, string>>,
   isSynced = true,
-  options: Pick<Parameters<typeof serveCustomers>[1], "requestRate"> = {},
+  options: Pick<Parameters<typeof serveCustomers>[1], "requestRate"> & { readonly publicUrl?: string } = {},
 ): Promise<Served> {
+  const { publicUrl, ...serving } = options;
   const central = new CentralFixture();
   for (const [path, bytes] of Object.entries(files)) central.write(path, bytes);
   await central.publish();
-  await central.serve();
+  await central.serve({ publicUrl });
   const fixture = new MirrorFixture(central);
   const mirror = await fixture.open();
   if (isSynced) await sync(mirror);
@@ -71,6 +72,16 @@ test("with ?sha256= exactly that content is given, under whatever name, or centr
   const other = await get(`/a?sha256=${sha256("content c")}`);
   expect([other.status, other.headers.get("location")]).toEqual([302, `${central.program.httpUrl}/a?origin=1`]);
   expect((await get("/a?sha256=short")).status).toBe(400);
+});
+
+test("customers go back to the URL that central tells for them, not to that of the ticket", async () => {
+  const publicUrl = "https://mirrors.example.org/debian";
+  const { mirror, get } = await served({ a: "content a" }, true, { publicUrl });
+  expect(mirror.identity.centralUrl).not.toBe(publicUrl);
+  const locationOf = async (target: string): Promise<string | null> => (await get(target)).headers.get("location");
+  expect(await locationOf(`/pool/b%20c?sha256=${sha256("other")}`)).toBe(`${publicUrl}/pool/b%20c?origin=1`);
+  mirror.situation.isOnlyRedirected = true;
+  expect(await locationOf("/a")).toBe(`${publicUrl}/a`);
 });
 
 test("a file that changed on disk is not given: central has the right bytes, and is asked no second time", async () => {

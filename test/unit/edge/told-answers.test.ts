@@ -32,17 +32,18 @@ function heard(
 
 const named = ({ peers }: AnnounceAnswer): object[] =>
   peers.map(({ tag: _, ...facts }) => facts).sort((a, b) => a.id.localeCompare(b.id));
-const termsOf = ({ origin, pass, revoked, site, border }: AnnounceAnswer): object => ({
+const termsOf = ({ origin, pass, revoked, publicUrl, site, border }: AnnounceAnswer): object => ({
   origin,
   pass,
   revoked,
+  publicUrl,
   site,
   border,
 });
 
 test("what was told once is not told again, and counts as before", () => {
   const mirror = new ToldAnswers();
-  const whole = answer([peer(1), peer(2, { complete: 1, bundles: [3] })], { site: "x" });
+  const whole = answer([peer(1), peer(2, { complete: 1, bundles: [3] })], { site: "x", publicUrl: "http://c" });
   expect(heard(mirror, whole).sent.peers).toHaveLength(2);
   const { sent, made } = heard(mirror, whole);
   expect(Object.keys(sent).sort()).toEqual([...Object.keys(FIGURES), "kept", "peers"].sort());
