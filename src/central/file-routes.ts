@@ -1,8 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { percentEncodeBytes } from "../codec/percent-encoding.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { addressGroup } from "../core/remote-address.ts";
 import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
-import { type CustomerRequest, decideCustomerRequest, parseCustomerRequest } from "../delivery/customer-request.ts";
+import {
+  type CustomerRequest,
+  decideCustomerRequest,
+  lastPart,
+  parseCustomerRequest,
+} from "../delivery/customer-request.ts";
 import { type DescribedFile, describedPath, type DescriptionKind, isNamePlain } from "../delivery/described-file.ts";
 import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { renderExplanation } from "../delivery/explanation.ts";
@@ -233,15 +239,19 @@ async function sendWanted(
 ): Promise<FastifyReply> {
   const content = asked.wantedContent!;
   const lengthBytes = await lengthOf(context.tree, content);
-  if (lengthBytes === undefined) {
-    const message = "this path has another content now, and the one asked for is no longer kept";
-    return sendProblem(exchange.reply, 404, { code: "other-content", message });
-  }
+  // A path of the release is never 404: an old link leads to what the path has now.
+  if (lengthBytes === undefined) return sendToPlainPath(asked, exchange.reply);
   const served = { content, lengthBytes, mtimeNs: undefined, mediaType: mediaTypeOf(asked.path!) };
   return await sendContent(context, served, exchange);
 }
 
 /** Length of a content that is still kept. */
+/** Without the content no other is asked for there, so nobody goes round in circles; who wanted central itself still does. */
+function sendToPlainPath({ path, isOriginWanted }: CustomerRequest, reply: FastifyReply): FastifyReply {
+  const location = `./${percentEncodeBytes(lastPart(path!))}${isOriginWanted ? "?origin=1" : ""}`;
+  return reply.code(302).header("Location", location).header("Cache-Control", "no-store").send();
+}
+
 export async function lengthOf(tree: PublishedTree, content: ContentId): Promise<number | undefined> {
   await using opened = await tree.openContent(content);
   return opened?.lengthBytes;

@@ -89,7 +89,8 @@ function decideFile(request: CustomerRequest, entry: FileEntry): CustomerDecisio
   return { kind: "file", entry, served };
 }
 
-function lastPart(path: RepoPath): string {
+/** Its name within its directory. */
+export function lastPart(path: RepoPath): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 

@@ -87,9 +87,25 @@ test("the release is served, never the live tree", async () => {
 test("?sha256= asks for exactly one content", async () => {
   const fixture = await served();
   expect((await fixture.get(`/hello.txt?sha256=${sha256("hello\n")}`)).status).toBe(200);
-  expect((await fixture.get(`/hello.txt?sha256=${sha256("other")}`)).status).toBe(404);
   expect((await fixture.get("/hello.txt?sha256=x")).status).toBe(400);
   expect((await fixture.get("/hello.txt?origin=1")).status).toBe(200);
+});
+
+test("an old link to a content that is no longer kept leads to what the path has now, and not round in circles", async () => {
+  const fixture = await served();
+  fixture.write("new dir/a b.txt", "a b\n");
+  await fixture.publish();
+  await fixture.program.refreshNow();
+  const locationOf = async (target: string): Promise<unknown> => {
+    const { status, headers } = await fixture.get(target);
+    return [status, headers.get("location")];
+  };
+  const gone = `sha256=${sha256("other")}`;
+  expect(await locationOf(`/new%20dir/a%20b.txt?${gone}`)).toEqual([302, "./a%20b.txt"]);
+  expect(await locationOf(`/new%20dir/a%20b.txt?${gone}&origin=1`)).toEqual([302, "./a%20b.txt?origin=1"]);
+  const followed = await fetch(`${fixture.program.httpUrl}/new%20dir/a%20b.txt?${gone}`);
+  expect([followed.status, await followed.text()]).toEqual([200, "a b\n"]);
+  expect((await fixture.get(`/unknown.txt?${gone}`)).status).toBe(404);
 });
 
 const HOSTILE_PREFIXES = [
