@@ -8,7 +8,6 @@ import { parseRangeHeader } from "../delivery/range-header.ts";
 import { type AskedContent, type RecentRequest, RecentRequests } from "../delivery/recent-requests.ts";
 import type { RedirectPlace } from "../delivery/redirect-answer.ts";
 import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
-import type { Release } from "../manifest/release.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerVolunteer, CustomerVolunteers } from "./customer-volunteers.ts";
 import type { RedirectSignatures } from "./redirect-signatures.ts";
@@ -44,7 +43,6 @@ interface Question {
 }
 
 export interface ChoiceContext {
-  readonly tree: { readonly release: Pick<Release, "number"> | undefined };
   readonly volunteers: CustomerVolunteers;
   readonly counters: CentralCounters;
   readonly signatures: Pick<RedirectSignatures, "queryFor">;
@@ -126,8 +124,7 @@ export class CustomerChoice {
     const choice = chooseVolunteer(this.#context.volunteers.all(), question.demand, rules);
     const origin = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, question.recent);
     const { content, lengthBytes } = file.served;
-    const release = this.#context.tree.release!.number;
-    return explain({ path: file.path, content, lengthBytes, release, customer }, choice, origin);
+    return explain({ path: file.path, content, lengthBytes, release: file.release, customer }, choice, origin);
   }
 
   /**
@@ -156,8 +153,7 @@ export class CustomerChoice {
 
   #question(demand: FileDemand, nowMs: number): Question {
     const { customer, file } = demand;
-    const { place } = file;
-    const newestRelease = this.#context.tree.release!.number;
+    const { place, release, isBehindLink } = file;
     const asked = askedOf(demand);
     const recent = this.#recent.look(asked, nowMs);
     const missed = this.#misses.at(() => contentKey(asked), nowMs);
@@ -170,9 +166,9 @@ export class CustomerChoice {
       demand: {
         customer,
         lengthBytes: askedBytes(demand),
-        newestRelease,
-        neededRelease: file.isMetadata ? newestRelease : undefined,
-        isHeldBy: place === undefined ? nobody : (volunteer) => volunteer.holds(place),
+        newestRelease: release,
+        neededRelease: file.isMetadata ? release : undefined,
+        isHeldBy: place === undefined ? nobody : (volunteer) => volunteer.holds(place, isBehindLink),
         hasMissed: missed.length === 0 ? nobody : ({ id }) => missed.includes(id),
       },
       rules: {

@@ -5,7 +5,7 @@ import { LoadEstimates, type LoadReport } from "../delivery/load-estimates.ts";
 import type { OutstandingTransfers } from "../delivery/outstanding-transfers.ts";
 import { trustedShare } from "../delivery/ramp-up.ts";
 import { VolunteerPools } from "../delivery/volunteer-pools.ts";
-import { type ContentPlace, holdsContent } from "../tracker/content-holders.ts";
+import { claimsContent, type ContentPlace, showsWholeRelease } from "../tracker/content-holders.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 import type { AdmittedVolunteer } from "./admitted-volunteers.ts";
@@ -113,16 +113,24 @@ export class CustomerVolunteer implements DeliveryVolunteer {
   }
 
   get isByName(): boolean {
-    return this.#live.expectedMs !== undefined;
+    return this.#live.isByName;
+  }
+
+  get isSyncing(): boolean {
+    return this.#live.isSyncing;
   }
 
   get isOnlyRedirected(): boolean {
     return this.#live.isOnlyRedirected;
   }
 
-  /** As far as central knows ({@link holdsContent}). */
-  holds(place: ContentPlace): boolean {
-    return holdsContent(this.#live.holdings, place);
+  /**
+   * As far as central knows ({@link claimsContent}).
+   * @param isBehindLink symlinks lead to the file: a web server may lack them, unless it shows all of the release
+   */
+  holds(place: ContentPlace, isBehindLink: boolean): boolean {
+    if (isBehindLink && this.isByName && !showsWholeRelease(this.#live)) return false;
+    return claimsContent(this.#live, place);
   }
 
   get load(): VolunteerLoad {

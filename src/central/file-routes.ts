@@ -178,11 +178,12 @@ function demandOf(
 ): FileDemand {
   const { headers, method } = request.raw;
   const address = addressOf(request);
+  const place = tree.placeOf(served.content);
   const isSecure = request.protocol === "https" || protocolOf(publicUrl) === "https";
   return {
     customerGroup: addressGroup(address),
     customer: { address, site: siteTable.siteOf(address), protocol: isSecure ? "https" : "http" },
-    file: releasedFile(asked.path!, served, { entryPath: entry.path, place: tree.placeOf(served.content) }),
+    file: releasedFile(asked.path!, served, { entryPath: entry.path, place, release: tree.shownRelease }),
     isHead: method === "HEAD",
     range: headers.range,
     isOriginWanted: asked.isOriginWanted,
@@ -245,13 +246,13 @@ async function sendWanted(
   return await sendContent(context, served, exchange);
 }
 
-/** Length of a content that is still kept. */
 /** Without the content no other is asked for there, so nobody goes round in circles; who wanted central itself still does. */
 function sendToPlainPath({ path, isOriginWanted }: CustomerRequest, reply: FastifyReply): FastifyReply {
   const location = `./${percentEncodeBytes(lastPart(path!))}${isOriginWanted ? "?origin=1" : ""}`;
   return reply.code(302).header("Location", location).header("Cache-Control", "no-store").send();
 }
 
+/** Length of a content that is still kept. */
 export async function lengthOf(tree: PublishedTree, content: ContentId): Promise<number | undefined> {
   await using opened = await tree.openContent(content);
   return opened?.lengthBytes;

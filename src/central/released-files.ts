@@ -5,7 +5,7 @@ import { mediaTypeOf } from "../delivery/media-type.ts";
 import { redirectTarget, type RedirectTarget } from "../delivery/redirect-answer.ts";
 import { isMetadataPath } from "../plan/metadata-class.ts";
 import type { ContentPlace } from "../tracker/content-holders.ts";
-import type { PublishedTree, TabledFile } from "./published-tree.ts";
+import type { FileTable, PublishedTree, TabledFile } from "./published-tree.ts";
 import { type FileTableContext, ReleasedFileTable } from "./released-file-table.ts";
 
 /** A file of the current release as somebody asked for it, with all that a redirect needs of it. */
@@ -13,6 +13,13 @@ export interface ReleasedFile {
   /** As it was asked for; symlinks may have led elsewhere. */
   readonly path: RepoPath;
   readonly served: ServedContent;
+  /**
+   * Number of the release that was shown when the path had been looked up. Read after that: a publish in between makes it too new, and no
+   * volunteer is there yet; too old it would lead to volunteers that lack the path.
+   */
+  readonly release: number;
+  /** Symlinks led from {@link path} to the file. */
+  readonly isBehindLink: boolean;
   /** Undefined if it lies in no bundle. */
   readonly place: ContentPlace | undefined;
   /** Index files must not be mixed from two releases. */
@@ -20,16 +27,18 @@ export interface ReleasedFile {
   readonly target: RedirectTarget;
 }
 
-/** @param found where symlinks led, `path` itself if there were none, and where the content lies */
+/** @param found where symlinks led, `path` itself if there were none, where the content lies, and {@link ReleasedFile.release} */
 export function releasedFile(
   path: RepoPath,
   served: ServedContent,
-  found: { readonly entryPath: RepoPath; readonly place: ContentPlace | undefined },
+  found: { readonly entryPath: RepoPath; readonly place: ContentPlace | undefined; readonly release: number },
 ): ReleasedFile {
-  const { entryPath, place } = found;
+  const { entryPath, place, release } = found;
   return {
     path,
     served,
+    release,
+    isBehindLink: entryPath !== path,
     place,
     isMetadata: isMetadataPath(path) || (entryPath !== path && isMetadataPath(entryPath)),
     target: redirectTarget(path, served.content),
@@ -37,8 +46,8 @@ export function releasedFile(
 }
 
 /** Symlinks are in no table. */
-function fileOfTable(path: RepoPath, { place, ...found }: TabledFile): ReleasedFile {
-  return releasedFile(path, { ...found, mediaType: mediaTypeOf(path) }, { entryPath: path, place });
+function fileOfTable(path: RepoPath, { place, ...found }: TabledFile, { release }: FileTable): ReleasedFile {
+  return releasedFile(path, { ...found, mediaType: mediaTypeOf(path) }, { entryPath: path, place, release });
 }
 
 /** Two generations of so many, each of some 700 bytes: below 25 MB, whatever is asked for and however large the release is. */
@@ -87,7 +96,7 @@ export class ReleasedFiles {
     const table = this.#table.current;
     if (table === undefined || !target.startsWith("/") || NOT_LITERAL.test(target)) return undefined;
     const found = table.find(target, 1);
-    return found && fileOfTable(target.slice(1) as RepoPath, found);
+    return found && fileOfTable(target.slice(1) as RepoPath, found, table);
   }
 
   /** Somebody was shown what the release is now: nobody may be shown an older one from now on. */
@@ -109,13 +118,16 @@ export class ReleasedFiles {
     const asked = this.#tree.release === undefined ? "no release" : parseCustomerRequest(target);
     if (typeof asked === "string" || !isPlain(asked)) return undefined;
     const { path, endsWithSlash, wantedContent } = asked;
-    const tabled = path === undefined || endsWithSlash ? undefined : this.#table.current?.find(path);
-    if (tabled !== undefined && (wantedContent ?? tabled.content) === tabled.content) return fileOfTable(path!, tabled);
+    const table = this.#table.current;
+    const tabled = path === undefined || endsWithSlash ? undefined : table?.find(path);
+    if (tabled !== undefined && (wantedContent ?? tabled.content) === tabled.content)
+      return fileOfTable(path!, tabled, table!);
     return this.#table.lookUp(() => {
       const decision = decideCustomerRequest(asked, (path) => this.#tree.entry(path));
       if (decision.kind !== "file") return undefined;
       const { entry, served } = decision;
-      return releasedFile(path!, served, { entryPath: entry.path, place: this.#tree.placeOf(served.content) });
+      const place = this.#tree.placeOf(served.content);
+      return releasedFile(path!, served, { entryPath: entry.path, place, release: this.#tree.shownRelease });
     });
   }
 
@@ -140,8 +152,9 @@ export class ReleasedFiles {
  * pretenuring): those of the table, made at the same places, would be garbage there at once and keep all that they point to from the
  * collections of young objects, 400 bytes a redirect, until a collection of everything, for which all customers wait.
  */
-function copyOf({ path, served, place, isMetadata, target }: ReleasedFile): ReleasedFile {
-  return { path, served: { ...served }, place: place && { ...place }, isMetadata, target: { ...target } };
+function copyOf(file: ReleasedFile): ReleasedFile {
+  const { served, place, target } = file;
+  return { ...file, served: { ...served }, place: place && { ...place }, target: { ...target } };
 }
 
 /** Other queries that say nothing here would fill it with the same file again and again. */

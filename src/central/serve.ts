@@ -216,7 +216,7 @@ class Central {
     const random = Math.random;
     const admitted = new AdmittedVolunteers(registry);
     const volunteers = new CustomerVolunteers(admitted, live, { audits: this.#audits, clock: ports.clock, random });
-    const known = { tree: ports.tree, volunteers, counters: this.#counters, signatures: this.#signatures };
+    const known = { volunteers, counters: this.#counters, signatures: this.#signatures };
     const choice = new CustomerChoice({ ...known, clock: ports.clock, random }, options.redirects);
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
     return {

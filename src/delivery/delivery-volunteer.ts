@@ -17,6 +17,8 @@ export interface DeliveryVolunteer {
   readonly auditFailure?: string | undefined;
   /** Its web server knows names, not contents. */
   readonly isByName?: boolean;
+  /** It may be putting a release in place. */
+  readonly isSyncing?: boolean;
   /** Release held, 0 none. */
   readonly release: number;
   readonly load: VolunteerLoad;

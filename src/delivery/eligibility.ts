@@ -12,6 +12,7 @@ export type RejectReason =
   | "other-address-family"
   | "other-network"
   | "older-release"
+  | "synchronising"
   | "not-held"
   | "missed-lately";
 
@@ -34,9 +35,9 @@ export interface DeliveryDemand<V extends DeliveryVolunteer = DeliveryVolunteer>
   readonly customer: Customer;
   /** Of what is asked for. */
   readonly lengthBytes: number;
-  /** Number of the newest release; left out: no volunteer serves by name. */
+  /** Number of the release in which the path was looked up; left out: no volunteer serves by name. */
   readonly newestRelease?: number | undefined;
-  /** Number of the newest release if the path belongs to its metadata: index files of two releases must not be mixed. */
+  /** The same number if the path belongs to its metadata: index files of two releases must not be mixed. */
   readonly neededRelease: number | undefined;
   /** Has the content, complete and hashed, as far as central knows. */
   readonly isHeldBy: (volunteer: V) => boolean;
@@ -76,9 +77,12 @@ export function contentReason<V extends DeliveryVolunteer>(
   volunteer: V,
   demand: DeliveryDemand<V>,
 ): RejectReason | undefined {
+  const isByName = volunteer.isByName === true;
   // By name alone another release may have other bytes there, or nothing.
-  const neededRelease = volunteer.isByName === true ? demand.newestRelease : demand.neededRelease;
+  const neededRelease = isByName ? demand.newestRelease : demand.neededRelease;
   if (neededRelease !== undefined && volunteer.release !== neededRelease) return "older-release";
+  // At the newest release already, and yet at work on its files: something is mended, or its selection changed.
+  if (isByName && volunteer.isSyncing === true) return "synchronising";
   if (!demand.isHeldBy(volunteer)) return "not-held";
   return demand.hasMissed(volunteer) ? "missed-lately" : undefined;
 }

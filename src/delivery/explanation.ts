@@ -76,8 +76,9 @@ const REJECT_WORDS: Readonly<Record<RejectReason, string>> = {
   "other-protocol": "http where the customer came by https, or the other way round",
   "other-address-family": "its URL is an IPv4 address and the customer's an IPv6 one, or the other way round",
   "other-network": "its URL is an address that can't be reached from the customer's network",
-  "older-release": "not at the newest release, and this is an index file of it",
-  "not-held": "does not hold this content",
+  "older-release": "not at the newest release, and this is an index file of it or its web server knows names alone",
+  synchronising: "its files are changing, and its web server knows names alone",
+  "not-held": "does not hold this content, or not at each of its names and its web server knows names alone",
   "missed-lately": "sent a customer back for this content a moment ago",
 };
 

@@ -43,6 +43,8 @@ export interface AnnounceBody {
   readonly customersFrom?: "site";
   /** Nobody is served without central's signature. */
   readonly onlyRedirected?: true;
+  /** A web server is at the URL that knows names alone; of contents only those are told that stand at all their names. */
+  readonly byName?: true;
   /** Seconds until the next sync; others serve customers at the URL meanwhile. */
   readonly expect?: number;
   /** It holds what central assigns, within the quota, and may vanish at any moment. */
@@ -76,10 +78,10 @@ export interface AnnounceAnswer {
   readonly pass?: string | undefined;
   /** Volunteer ids whose passes no longer count. */
   readonly revoked?: readonly string[] | undefined;
-  readonly release?: number | undefined;
-  readonly holdingsId?: number | undefined;
   /** Base URL of central for customers, without a slash at its end; undefined: none but that of the ticket. */
   readonly publicUrl?: string | undefined;
+  readonly release?: number | undefined;
+  readonly holdingsId?: number | undefined;
   readonly fullHoldingsWanted?: boolean | undefined;
   /** Where central takes this mirror to stand. */
   readonly site?: string | undefined;
@@ -146,9 +148,9 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
     })
     .optional(),
   revoked: z.array(z.string()).max(100_000).optional(),
+  publicUrl: z.string().transform(baseUrlOf).optional(),
   kept: z.base64().max(64).optional(),
   terms: tag.optional(),
-  publicUrl: z.string().transform(baseUrlOf).optional(),
   release: z.int().optional(),
   holdingsId: z.int().optional(),
   fullHoldingsWanted: z.boolean().optional(),
@@ -161,8 +163,6 @@ const answerSchema: z.ZodType<AnnounceAnswer> = z.object({
     .optional(),
 });
 
-const revokedSchema = z.object({ error: z.object({ code: z.literal("revoked") }) });
-const staleSchema = z.object({ error: z.object({ code: z.literal("stale-sequence") }), sequence: z.int() });
 /** Only what can stand in a Location header before a path; anything else is as if nothing was told. */
 function baseUrlOf(text: string): string | undefined {
   const url = URL.parse(text);
@@ -175,6 +175,8 @@ function baseUrlOf(text: string): string | undefined {
   return isBase ? url.href.replace(/\/$/, "") : undefined;
 }
 
+const revokedSchema = z.object({ error: z.object({ code: z.literal("revoked") }) });
+const staleSchema = z.object({ error: z.object({ code: z.literal("stale-sequence") }), sequence: z.int() });
 const DEADLINE_MS = 30_000;
 const MAX_ANSWER_BYTES = 4 * 2 ** 20;
 

@@ -7,7 +7,7 @@ import type { AnnounceAnswer, AnnounceBody, AnnounceClient, AnnounceCounters } f
 import { SyncError } from "./errors.ts";
 import type { HoldingsReporter } from "./holdings-report.ts";
 import type { MirrorIdentity } from "./mirror-identity.ts";
-import type { MirrorSituation } from "./mirror-situation.ts";
+import { type MirrorSituation, servesByName } from "./mirror-situation.ts";
 import { retryDelayMs } from "./polling.ts";
 import type { SyncLog } from "./sync-log.ts";
 import { ToldAnswers } from "./told-answers.ts";
@@ -192,6 +192,7 @@ export class Announcer implements AsyncDisposable {
       ...(customerUrl === undefined || customersFrom === "none" ? {} : { url: customerUrl }),
       ...(customersFrom === "site" ? { customersFrom } : {}),
       ...(isOnlyRedirected ? { onlyRedirected: true } : {}),
+      ...(servesByName(situation) ? { byName: true } : {}),
       ...(expectedMs === undefined ? {} : { expect: Math.ceil(expectedMs / 1000) }),
       ...(volatileQuotaBytes === undefined ? {} : { role: "volatile", quota: volatileQuotaBytes }),
       holdings,
@@ -215,8 +216,8 @@ export class Announcer implements AsyncDisposable {
     this.#namedPeers = answer.peers;
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
-    situation.isOpen = answer.stock !== undefined;
     situation.centralCustomerUrl = answer.publicUrl;
+    situation.isOpen = answer.stock !== undefined;
     situation.assignment = answer.assignment ?? situation.assignment;
     const { site, neighbours = 0, border = NO_TASKS } = answer;
     const news = { site, neighbourCount: neighbours, border };

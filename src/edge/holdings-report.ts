@@ -28,6 +28,8 @@ const ARRIVALS_BYTES_PER_SECOND = 2_000;
 interface Look {
   readonly haves: ReadonlyMap<number, string>;
   readonly version: number;
+  /** Release whose names count, 0 if none do. */
+  readonly namesOf: number;
   /** From then on the next one may follow although files change. */
   readonly againMs: number;
 }
@@ -53,14 +55,25 @@ export interface Arrivals {
   ordinals(): ReadonlyMap<number, readonly number[]>;
 }
 
+/** What a report is made of, besides the index. */
+export interface ReportOptions {
+  readonly arrived: Arrivals;
+  /** Left out: never. */
+  readonly isByName?: () => boolean;
+  readonly nowMs?: () => number;
+}
+
 /**
  * What this mirror tells of its holdings: "release N complete", or per bundle all, none or a bitmap over the content table, as changes to
  * what central acknowledged last. What a sync under way has whole is told like what DEST has, after "release N complete" as a change to
- * that: all of N stays until the sync puts the next one in place.
+ * that: all of N stays until the sync puts the next one in place. A mirror whose customers meet a web server that knows names alone tells only
+ * contents that stand at each name that the held release has for them: under another name, filtered away or not put in place, there would be
+ * nothing, or old bytes.
  */
 export class HoldingsReporter {
   readonly #index: MirrorIndex;
   readonly #arrived: Arrivals;
+  readonly #isByName: () => boolean;
   readonly #nowMs: () => number;
   #lastLook: Look | undefined;
   /** Of bundles of which something arrived: what DEST has of them, true for one version. */
@@ -72,12 +85,10 @@ export class HoldingsReporter {
   /** True once every content of the held release is on disk and hashed. */
   isComplete = false;
 
-  constructor(
-    index: MirrorIndex,
-    { arrived, nowMs = () => performance.now() }: { readonly arrived: Arrivals; readonly nowMs?: () => number },
-  ) {
+  constructor(index: MirrorIndex, { arrived, isByName = () => false, nowMs = () => performance.now() }: ReportOptions) {
     this.#index = index;
     this.#arrived = arrived;
+    this.#isByName = isByName;
     this.#nowMs = nowMs;
   }
 
@@ -93,7 +104,7 @@ export class HoldingsReporter {
     const release = this.heldRelease;
     this.#lookAtArrivals(options.isChanging);
     const { report, told } =
-      this.isComplete && release > 0 ? this.#beyond(release) : this.#changes(0, this.#withArrivals(options.isChanging));
+      release > 0 && this.#isWhole() ? this.#beyond(release) : this.#changes(0, this.#withArrivals(options.isChanging));
     return {
       report,
       acknowledge: (id, isFullWanted) => {
@@ -101,6 +112,11 @@ export class HoldingsReporter {
         this.#acknowledged = told;
       },
     };
+  }
+
+  /** By name a symlink that could not be put in place is one name too few, too. */
+  #isWhole(): boolean {
+    return this.isComplete && !(this.#isByName() && this.#index.files.pending().length > 0);
   }
 
   /** The release, and then what arrived of a later one: a change to what central knows of the release. */
@@ -178,16 +194,22 @@ export class HoldingsReporter {
   #look(isChanging: boolean): ReadonlyMap<number, string> {
     const last = this.#lastLook;
     const version = this.#index.holdingsVersion;
+    const namesOf = this.#isByName() ? this.heldRelease : 0;
     const startMs = this.#nowMs();
-    if (last?.version === version || (isChanging && last !== undefined && startMs < last.againMs)) return last.haves;
+    if (
+      (last?.version === version && last.namesOf === namesOf) ||
+      (isChanging && last !== undefined && startMs < last.againMs)
+    )
+      return last.haves;
     const haves = new Map(this.#index.bundles.all().map((row) => [row.number, this.#haveOf(row)]));
     const endMs = this.#nowMs();
-    this.#lastLook = { haves, version, againMs: endMs + PAUSE_FACTOR * (endMs - startMs) };
+    this.#lastLook = { haves, version, namesOf, againMs: endMs + PAUSE_FACTOR * (endMs - startMs) };
     return haves;
   }
 
   #haveOf({ number, contentCount }: BundleRow): string {
-    return haveOf(this.#index.bundles.heldOrdinals(number), contentCount);
+    const { bundles } = this.#index;
+    return haveOf(this.#isByName() ? bundles.shownOrdinals(number) : bundles.heldOrdinals(number), contentCount);
   }
 }
 

@@ -58,3 +58,11 @@ export interface MirrorSituation {
   /** Called when a file turned out to be changed on disk. */
   onChanged: () => void;
 }
+
+/** Customers are sent to a web server that gives out DEST by name, whatever content they were promised. */
+export function servesByName({
+  customerUrl,
+  isAskedByContent,
+}: Pick<MirrorSituation, "customerUrl" | "isAskedByContent">): boolean {
+  return customerUrl !== undefined && !isAskedByContent;
+}

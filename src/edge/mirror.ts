@@ -40,7 +40,7 @@ import { listenForPeers } from "./peer-port.ts";
 import { describeHolder } from "./destination-queue.ts";
 import { dropLeftLinks } from "./left-links.ts";
 import { identifyMirror, requireEnrolable, saveIdentity, type MirrorIdentity } from "./mirror-identity.ts";
-import type { MirrorSituation } from "./mirror-situation.ts";
+import { type MirrorSituation, servesByName } from "./mirror-situation.ts";
 import { SearchPool } from "./search-pool.ts";
 import { ReleaseMetadata } from "./release-metadata.ts";
 import { SignatureSource } from "./signature-source.ts";
@@ -171,7 +171,10 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
     },
     ordinals: () => arrived.ordinals(),
   };
-  const holdings = new HoldingsReporter(disk.index, { arrived: toldArrivals });
+  const holdings = new HoldingsReporter(disk.index, {
+    arrived: toldArrivals,
+    isByName: () => servesByName(situation),
+  });
   // The records may be older than the files, but each read compares: what is not there any more is withdrawn then.
   holdings.isComplete = holdings.heldRelease > 0 && isWholeReleaseVerified(disk.index, selected.selection);
   const onChanged = (): void => {
@@ -302,10 +305,10 @@ function initialSituation(
     obtained: { reused: 0, fromPeers: 0, fromOrigin: 0 },
     customerUrl: undefined,
     isAskedByContent: false,
+    centralCustomerUrl: undefined,
     customersFrom: "any",
     isOnlyRedirected: false,
     expectedMs: undefined,
-    centralCustomerUrl: undefined,
     volatileQuotaBytes: settings.role === "volatile" ? settings.quotaBytes : undefined,
     assignment: undefined,
     pass: identity.pass,

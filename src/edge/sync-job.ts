@@ -15,6 +15,7 @@ import type { InventoryWindow } from "./inventory.ts";
 import { inventoryWindows } from "./inventory-windows.ts";
 import { reuseOrLookInside, type ReusedOrInside } from "./look-inside.ts";
 import type { Mirror } from "./mirror.ts";
+import { servesByName } from "./mirror-situation.ts";
 import { NamesBeside } from "./names-beside.ts";
 import {
   assertRoom,
@@ -117,8 +118,10 @@ async function bringWindow(run: SyncRun, window: InventoryWindow): Promise<void>
   rememberGone(mirror, planned.gone);
   mirror.situation.load = { ...mirror.situation.load, isSyncing: true, bytesLeft: bytesOf(plan) };
   try {
-    // The tracker answers while this host searches its own files.
-    if (plan.contents.length > 0) run.announced ??= mirror.announcer.announceNow();
+    // The tracker answers while this host searches its own files. It sends nobody to a web server below which files change, so it is told before.
+    const isSeen =
+      servesByName(mirror.situation) && plan.decisions.some((decision) => changedPaths(decision).length > 0);
+    if (plan.contents.length > 0 || isSeen) run.announced ??= mirror.announcer.announceNow();
     progress.onStage("reuse");
     const local = await reuseLocally(plan, run);
     await run.announced;

@@ -78,7 +78,7 @@ export class CustomerCentral {
       customer: CUSTOMER,
       lengthBytes,
       neededRelease: undefined,
-      isHeldBy: (volunteer: V) => listedOf(volunteer).holds(PLACE),
+      isHeldBy: (volunteer: V) => listedOf(volunteer).holds(PLACE, false),
       hasMissed: () => false,
     };
     const [best] = chooseQuickly(source, demand, { policy: this.#options.policy, count: PLACES_NAMED });

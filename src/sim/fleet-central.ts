@@ -41,22 +41,14 @@ export class FleetCentral {
   readonly #choice: CustomerChoice;
   readonly #files: readonly ReleasedFile[];
   readonly counters: CentralCounters = new CentralCounters();
-  /** Published so far. */
-  release = 1;
 
   constructor(clock: VirtualClock, { random, intervalMs, policy, files, places }: FleetCentralOptions) {
     this.#live = new LiveVolunteers(clock, intervalMs);
     this.#files = files.map(({ bytes }, file) => releasedFileOf(file, bytes, places[file]!));
     const audits = { reasonAgainst: () => undefined };
     const volunteers = new CustomerVolunteers({ byId: this.#admitted }, this.#live, { audits, clock, random });
-    const release = (): number => this.release;
-    const tree = {
-      get release() {
-        return { number: release() };
-      },
-    };
     const signatures = { queryFor: () => "" };
-    const context = { tree, volunteers, counters: this.counters, signatures, clock, random };
+    const context = { volunteers, counters: this.counters, signatures, clock, random };
     this.#choice = new CustomerChoice(context, policy === undefined ? undefined : { policy, minBytes: 0 });
   }
 
@@ -91,5 +83,6 @@ function releasedFileOf(file: number, bytes: number, place: ContentPlace): Relea
   const path = repoPathFromText(`pool/${file}`);
   const content = parseContentId(file.toString(16).padStart(64, "0"));
   const served = { content, lengthBytes: bytes, mtimeNs: 0n, mediaType: "application/octet-stream" };
-  return releasedFile(path, served, { entryPath: path, place });
+  // No volunteer here goes by the number of the release.
+  return releasedFile(path, served, { entryPath: path, place, release: 1 });
 }

@@ -142,7 +142,6 @@ class FleetRun {
 
   #publish(): void {
     const release = this.#releases++;
-    this.#central.release = this.#releases;
     this.#record.notePublished();
     const wanted = new Set<number>();
     for (const { plan } of this.#volunteers)

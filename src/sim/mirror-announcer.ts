@@ -101,6 +101,7 @@ export class MirrorAnnouncer {
       customersFrom: "any",
       isOnlyRedirected: false,
       volatileQuotaBytes: undefined,
+      isByName: false,
       expectedMs: undefined,
       border: undefined,
       transfers: undefined,

@@ -129,6 +129,7 @@ function announceOf({
     customersFrom: "any",
     isOnlyRedirected: false,
     volatileQuotaBytes: undefined,
+    isByName: false,
     expectedMs: undefined,
     border,
     transfers: undefined,

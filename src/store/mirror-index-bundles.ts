@@ -120,12 +120,25 @@ export class BundleRecords {
 
   /** Ordinals of the contents of a bundle that a verified file of DEST has or unpacks to, ascending. */
   heldOrdinals(bundle: number): number[] {
+    return this.#heldOrdinals(bundle, "");
+  }
+
+  /** Those of {@link heldOrdinals} that stand, verified, at each name that the held release has for them. */
+  shownOrdinals(bundle: number): number[] {
+    return this.#heldOrdinals(
+      bundle,
+      `AND NOT EXISTS (SELECT 1 FROM entries AS e WHERE e.content = b.content AND NOT EXISTS
+      (SELECT 1 FROM files AS f WHERE f.path = e.path AND f.content = e.content AND f.verified = 1))`,
+    );
+  }
+
+  #heldOrdinals(bundle: number, also: string): number[] {
     // Before the first sync each content of each bundle would be looked for in vain.
     if (this.#database.prepare("SELECT 1 FROM files LIMIT 1").get() === undefined) return [];
     const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND (EXISTS
       (SELECT 1 FROM files AS f WHERE f.content = b.content AND f.verified = 1) OR EXISTS
       (SELECT 1 FROM recompressions AS r JOIN files AS f ON f.content = r.content
-      WHERE r.inner = b.content AND f.verified = 1)) ORDER BY ordinal`;
+      WHERE r.inner = b.content AND f.verified = 1)) ${also} ORDER BY ordinal`;
     return this.#database
       .prepare(query)
       .all(bundle)

@@ -1,4 +1,5 @@
 import type { Holdings } from "./holdings.ts";
+import type { LiveVolunteer } from "./live-volunteer.ts";
 
 /** Where a content of the current release lies. */
 export interface ContentPlace {
@@ -26,4 +27,22 @@ export function holdsContent(holdings: Holdings, place: ContentPlace): boolean {
   if (have === undefined) return holdings.completeRelease >= place.sinceRelease;
   if (typeof have === "string") return have === "all";
   return ((have[place.ordinal >> 3] ?? 0) & (0x80 >> (place.ordinal & 7))) !== 0;
+}
+
+/** What tells whether all of a release stands at its names, too. */
+type Claim = Pick<LiveVolunteer, "holdings" | "holdingsId" | "isByName" | "release">;
+
+/** Every name of the release that it says it shows leads to the bytes it should. */
+export function showsWholeRelease({ holdings, release }: Pick<Claim, "holdings" | "release">): boolean {
+  return release > 0 && holdings.completeRelease === release && holdings.bundles.size === 0;
+}
+
+/**
+ * Whether a volunteer can be asked for a content of the current release, as far as central knows. Of one whose web server knows names alone what
+ * was told of an older release says nothing: the content may have got a name since that it lacks. It tells only what stands at all its names
+ * (docs/protocol.md), and counts while central knows all of what it told.
+ */
+export function claimsContent(volunteer: Claim, place: ContentPlace): boolean {
+  if (volunteer.isByName && volunteer.holdingsId === undefined && !showsWholeRelease(volunteer)) return false;
+  return holdsContent(volunteer.holdings, place);
 }

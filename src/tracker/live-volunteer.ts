@@ -17,6 +17,8 @@ export interface LiveVolunteer {
   readonly customersFrom: "any" | "site";
   /** It serves nobody without central's signature. */
   readonly isOnlyRedirected: boolean;
+  /** A web server serves its customers that knows names alone: it gives what stands there, whatever content is asked for. */
+  readonly isByName: boolean;
   /**
    * Between two syncs of a mirror that comes and goes, while a web server of its own serves customers, milliseconds; undefined if its
    * program serves them.

@@ -55,6 +55,7 @@ export class LiveVolunteers implements VolunteerStateStore {
       url: announce.url,
       customersFrom: announce.customersFrom,
       isOnlyRedirected: announce.isOnlyRedirected,
+      isByName: announce.isByName,
       expectedMs: announce.expectedMs,
       volatileQuotaBytes: announce.volatileQuotaBytes,
       isAway: false,

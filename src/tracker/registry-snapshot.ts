@@ -12,6 +12,7 @@ const volunteerSchema = z.object({
   url: z.string().optional(),
   customersFrom: z.enum(["any", "site"]).default("any"),
   isOnlyRedirected: z.boolean().default(false),
+  isByName: z.boolean().default(false),
   expectedMs: count.optional(),
   volatileQuotaBytes: count.optional(),
   isAway: z.boolean().default(false),
@@ -60,12 +61,13 @@ export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] {
 }
 
 function volunteerOf(row: z.infer<typeof volunteerSchema>): LiveVolunteer {
-  const { completeRelease, bundles, site, url, expectedMs, volatileQuotaBytes, ...facts } = row;
+  const { completeRelease, bundles, site, url, isByName, expectedMs, volatileQuotaBytes, ...facts } = row;
   const unknownExtent = (number: number): [number, BundleHave] => [number, new Uint8Array()];
   return {
     ...facts,
     site,
     url,
+    isByName: isByName || expectedMs !== undefined,
     expectedMs,
     volatileQuotaBytes,
     holdings: { completeRelease, bundles: new Map(bundles.map(unknownExtent)) },

@@ -27,7 +27,9 @@ export interface VolunteerAnnounce extends AnnounceQuery {
   readonly customersFrom: "any" | "site";
   /** It serves nobody without central's signature. */
   readonly isOnlyRedirected: boolean;
-  /** Its own web server serves customers, and it syncs about so often; undefined if its program serves them. */
+  /** A web server serves its customers that knows names alone: it gives what stands there, whatever content is asked for. */
+  readonly isByName: boolean;
+  /** Such a web server serves customers, and it syncs about so often; undefined if its program goes on between two syncs. */
   readonly expectedMs: number | undefined;
   /** Of a volatile volunteer: it holds what central assigns, within so many bytes; undefined for any other. */
   readonly volatileQuotaBytes: number | undefined;
@@ -86,6 +88,7 @@ const bodySchema = z.object({
   url: z.string().max(512).optional(),
   customersFrom: z.enum(["any", "site"]).default("any"),
   onlyRedirected: z.boolean().default(false),
+  byName: z.boolean().default(false),
   expect: z.int().min(1).max(MAX_EXPECTED_SECONDS).optional(),
   role: z.string().max(64).optional(),
   quota: z.int().min(1).optional(),
@@ -106,16 +109,31 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
     const issue = parsed.error.issues[0]!;
     refuseAnnounce(`expected another value under ${issue.path.map(String).join(".")}: ${issue.message}`);
   }
-  const { syncing, holdings, site, url, onlyRedirected, expect, border, transfers, role, quota, known, ...figures } =
-    parsed.data;
+  const {
+    syncing,
+    holdings,
+    site,
+    url,
+    onlyRedirected,
+    byName,
+    expect,
+    border,
+    transfers,
+    role,
+    quota,
+    known,
+    ...rest
+  } = parsed.data;
   const counters = readAnnounceQuery(parseByteQuery(query));
   return {
     ...counters,
-    ...figures,
+    ...rest,
     isSyncing: syncing,
     site,
     url: url === undefined ? undefined : readBaseUrl(url),
     isOnlyRedirected: onlyRedirected,
+    // Who comes and goes leaves its customers to a web server, whether it says so or not.
+    isByName: byName || expect !== undefined,
     expectedMs: expect === undefined ? undefined : expect * 1000,
     // A role that is not known here is nothing to refuse a mirror for.
     volatileQuotaBytes: role === "volatile" ? quota : undefined,

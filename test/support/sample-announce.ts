@@ -33,6 +33,7 @@ export function announceOf(id: string, change: Partial<VolunteerAnnounce> = {}):
     customersFrom: "any",
     isOnlyRedirected: false,
     volatileQuotaBytes: undefined,
+    isByName: false,
     expectedMs: undefined,
     border: undefined,
     transfers: undefined,

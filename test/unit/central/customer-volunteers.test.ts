@@ -49,6 +49,7 @@ const standing = fc.record({
   site: fc.constantFrom("north", "south"),
   customersFrom: fc.constantFrom("any" as const, "site" as const),
   isOnlyRedirected: fc.boolean(),
+  isByName: fc.boolean(),
   expectedMs: fc.constantFrom(undefined, 3_600_000),
   release: fc.constantFrom(1, 2),
   customerBytesLeft: fc.constantFrom(0, 1e9),
@@ -95,7 +96,7 @@ function seen(one: CustomerVolunteer): object {
   const { name, site, url, consent, isDraining, isSilent, auditFailure, isByName, release, isOnlyRedirected, load } =
     one;
   const places = [1, 2].flatMap((bundle) => [0, 1].map((ordinal) => ({ bundle, ordinal, sinceRelease: 2 })));
-  const holds = places.map((place) => one.holds(place));
+  const holds = places.flatMap((place) => [one.holds(place, false), one.holds(place, true)]);
   const facts = { name, site, url, consent, isDraining, isSilent, auditFailure, isByName, release, isOnlyRedirected };
   // To the byte: time that passes in two steps is not rounded as in one.
   const bytes = [load.customerBytes, load.syncBytes].map(Math.round);
@@ -146,11 +147,11 @@ test("an announce that says nothing of where a volunteer stands keeps pools; wha
   announce({ holdings: complete(1), uploadCapacityBytesPerSecond: 1e6 });
   const pools = kept.pools();
   const [before] = kept.all();
-  expect([before!.holds(place), before!.load.customerBytes, before!.release]).toEqual([false, 0, 1]);
+  expect([before!.holds(place, false), before!.load.customerBytes, before!.release]).toEqual([false, 0, 1]);
   clock.advance(101);
   announce({ holdings: complete(2), release: 2, customers: 1, customerBytesLeft: 5e8 });
   expect(kept.pools()).toBe(pools);
-  expect([before!.holds(place), before!.load.customerBytes, before!.release]).toEqual([true, 5e8, 2]);
+  expect([before!.holds(place, false), before!.load.customerBytes, before!.release]).toEqual([true, 5e8, 2]);
   clock.advance(101);
   announce({ url: "http://other.example.org" });
   expect(kept.pools()).not.toBe(pools);

@@ -35,7 +35,7 @@ async function served(
   const fixture = new MirrorFixture(central);
   const mirror = await fixture.open();
   if (isSynced) await sync(mirror);
-  const server = await serveCustomers(mirror, { host: "127.0.0.1", port: 0, ...options });
+  const server = await serveCustomers(mirror, { host: "127.0.0.1", port: 0, ...serving });
   onTestFinished(async () => server[Symbol.asyncDispose]());
   const get = (target: string, init: RequestInit = {}): Promise<Response> =>
     fetch(server.url + target, { redirect: "manual", ...init });

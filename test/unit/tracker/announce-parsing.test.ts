@@ -50,6 +50,7 @@ test("an announce of a volunteer is read in full", () => {
     customersFrom: "any",
     isOnlyRedirected: false,
     volatileQuotaBytes: undefined,
+    isByName: false,
     expectedMs: undefined,
     holdings: {
       base: 0,
@@ -80,6 +81,10 @@ test("a volunteer tells whose customers it takes and what it owes them", () => {
     isOnlyRedirected: true,
     expectedMs: 3_600_000,
   });
+});
+
+test("a volunteer tells that a web server serves its customers by name; one that comes and goes has such a one", () => {
+  expect([{}, { byName: true }, { expect: 3600 }].map((change) => parse(change).isByName)).toEqual([false, true, true]);
 });
 
 test("a volatile volunteer tells its quota; a role of a later version is none", () => {

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
-import { holdsContent } from "../../../src/tracker/content-holders.ts";
+import { claimsContent, holdsContent, showsWholeRelease } from "../../../src/tracker/content-holders.ts";
 import { applyHoldings, type HoldingsReport } from "../../../src/tracker/holdings.ts";
+import { sampleVolunteer } from "./sample-volunteer.ts";
 
 const bundlesReport = (base: number, rows: HoldingsReport["bundles"]): HoldingsReport => ({
   base,
@@ -47,4 +48,21 @@ test("a partial mirror has exactly the contents of its bitmaps; an unknown exten
   );
   const unknown = applyHoldings(undefined, bundlesReport(0, new Map([[7, new Uint8Array()]])))!;
   expect(holdsContent(unknown, { bundle: 7, ordinal: 0, sinceRelease: 1 })).toBe(false);
+});
+
+test("by name what was told of another release says nothing: only all of the release that is shown, or all that was told", () => {
+  const place = { bundle: 1, ordinal: 0, sinceRelease: 2 };
+  const wholeSecond = { completeRelease: 2, bundles: new Map() };
+  const partial = { completeRelease: 0, bundles: new Map([[1, "all" as const]]) };
+  const byName = { ...sampleVolunteer("a", "x"), isByName: true, release: 3 };
+  const claims = (change: object): boolean => claimsContent({ ...byName, ...change }, place);
+  expect(claims({ holdings: partial })).toBe(true);
+  // An answer was lost, or central started again: what is told next may be less.
+  expect(claims({ holdings: partial, holdingsId: undefined })).toBe(false);
+  expect(claims({ holdings: wholeSecond, holdingsId: undefined })).toBe(false);
+  expect(claims({ holdings: wholeSecond, holdingsId: undefined, release: 2 })).toBe(true);
+  expect(claims({ holdings: partial, holdingsId: undefined, isByName: false })).toBe(true);
+  expect(showsWholeRelease({ holdings: wholeSecond, release: 2 })).toBe(true);
+  expect(showsWholeRelease({ holdings: wholeSecond, release: 3 })).toBe(false);
+  expect(showsWholeRelease({ holdings: { ...partial, completeRelease: 2 }, release: 2 })).toBe(false);
 });

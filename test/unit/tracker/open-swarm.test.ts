@@ -26,6 +26,7 @@ function volunteer(
     customersFrom: "any",
     isOnlyRedirected: false,
     volatileQuotaBytes: undefined,
+    isByName: false,
     expectedMs: undefined,
     isAway: false,
     release: 0,

@@ -13,6 +13,7 @@ export function sampleVolunteer(id: string, site: string): LiveVolunteer {
     customersFrom: "any",
     isOnlyRedirected: false,
     volatileQuotaBytes: undefined,
+    isByName: false,
     expectedMs: undefined,
     isAway: false,
     release: 1,
