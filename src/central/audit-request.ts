@@ -1,4 +1,5 @@
 import type { Random } from "../core/clock.ts";
+import type { ContentId } from "../core/content-id.ts";
 import type { AuditFailure, AuditQuestion } from "../delivery/audit-schedule.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { NetError } from "../net/errors.ts";
@@ -26,8 +27,10 @@ export interface AuditRequest {
   /** Central's own copy. */
   readonly copy: OpenContent;
   readonly headers: Readonly<Record<string, string>>;
-  /** Its release is the current one, so that also a web server that knows no `?sha256` has these bytes under this path. */
-  readonly isCurrent: boolean;
+  /** A web server answers that knows no `?sha256`: it has these bytes under this path while both show the same release. */
+  readonly isByName: boolean;
+  /** No other release was shown since the volunteer was found to be at the newest one. */
+  readonly isStillNewest: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -69,21 +72,33 @@ export async function requestAudit(host: string, request: AuditRequest): Promise
 }
 
 async function judge(stream: HttpStream, request: AuditRequest): Promise<AuditFinding> {
-  const { question, range, isCurrent } = request;
+  const { question, range, isByName } = request;
   const { status, headers } = stream;
-  // PRsync's own servers name the content: from them the release that is being put in place never shows.
-  const isSure = isCurrent || headers.etag === `"${question.content}"`;
+  // Asked by content there is nothing else to give, whatever release is there.
+  const isSure = (): boolean => !isByName || request.isStillNewest();
   if (status === 404 || status === 410)
-    return { failure: isSure ? "missing" : "unanswered", detail: `answered ${status}` };
+    return { failure: isSure() ? "missing" : "unanswered", detail: `answered ${status}` };
   if (status !== 206 && status !== 200) return { failure: "unanswered", detail: `answered ${status}` };
-  const wrong = (detail: string): AuditFinding => ({ failure: isSure ? "wrong-bytes" : "unanswered", detail });
+  const wrong = (detail: string): AuditFinding => ({ failure: isSure() ? "wrong-bytes" : "unanswered", detail });
   const length = headers["content-length"];
   if (status === 200 && length !== undefined && Number(length) !== question.lengthBytes)
     return wrong(`sent ${length} bytes`);
   const start = status === 200 ? 0 : range.start;
   const expected = await request.copy.read(start, range.end - range.start);
   const body = await firstBytes(stream, expected.length);
-  return body.equals(expected) ? { failure: undefined, detail: "passed" } : wrong(`sent other bytes at ${start}`);
+  if (!body.equals(expected)) return wrong(`sent other bytes at ${start}`);
+  // Right bytes by chance: at another release, or under another name, it would not have them.
+  if (!isByName && !isNamed(headers.etag, question.content))
+    return {
+      failure: "unanswered",
+      detail: "did not name the content in its ETag, as PRsync's servers and proxies to them do",
+    };
+  return { failure: undefined, detail: "passed" };
+}
+
+/** A proxy that compresses makes the tag a weak one (RFC 9110 §8.8.3). */
+function isNamed(etag: string | undefined, content: ContentId): boolean {
+  return etag?.replace(/^W\//, "") === `"${content}"`;
 }
 
 /** So many, fewer if there are no more. The rest is not waited for. */

@@ -7,7 +7,7 @@ import { displayPath } from "../core/repo-path.ts";
 import { type AuditQuestion, type AuditReason, AuditSchedule } from "../delivery/audit-schedule.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { contentUrl } from "../delivery/redirect-answer.ts";
-import { holdsContent } from "../tracker/content-holders.ts";
+import { claimsContent } from "../tracker/content-holders.ts";
 import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { VolunteerStates } from "../tracker/volunteer-states.ts";
@@ -59,7 +59,8 @@ export class VolunteerAudits implements AsyncDisposable {
   /** Begins to audit those whose turn it is: a slow one holds up nobody. */
   start(): void {
     const { live, clock } = this.#context;
-    const asked = live.all().filter((volunteer) => this.#isAskable(volunteer));
+    const { shownRelease } = this.#context.tree;
+    const asked = live.all().filter((volunteer) => isNowShown(volunteer, shownRelease) && this.#isAskable(volunteer));
     const due = this.#schedule.due(
       asked.map(({ id }) => id),
       clock.monotonicMs(),
@@ -131,9 +132,12 @@ export class VolunteerAudits implements AsyncDisposable {
     return undefined;
   }
 
-  #isClaimed({ holdings }: LiveVolunteer, { content }: AuditQuestion): boolean {
-    const place = this.#context.tree.placeOf(content);
-    return place !== undefined && holdsContent(holdings, place);
+  #isClaimed(volunteer: LiveVolunteer, { path, content }: AuditQuestion): boolean {
+    const { tree } = this.#context;
+    const place = tree.placeOf(content);
+    if (place === undefined || !claimsContent(volunteer, place)) return false;
+    const entry = volunteer.isByName ? tree.entry(path) : undefined;
+    return !volunteer.isByName || (entry?.kind === "file" && entry.content === content);
   }
 
   /** Undefined if central has no copy itself to compare with. */
@@ -148,7 +152,8 @@ export class VolunteerAudits implements AsyncDisposable {
       range: drawRange(question.lengthBytes, random),
       // Customers are strangers: nobody loses customers for what one of them sends.
       headers: this.#schedule.isDoubtful(volunteer.id) ? BUILT_IN_CUSTOMER : customerHeaders(),
-      isCurrent: volunteer.release === tree.release?.number,
+      isByName: volunteer.isByName,
+      isStillNewest: () => isNowShown(volunteer, tree.shownRelease),
       signal: this.#end.signal,
     });
   }
@@ -163,6 +168,11 @@ export class VolunteerAudits implements AsyncDisposable {
     this.#end.abort();
     await this.finished();
   }
+}
+
+/** Under a name a web server has the bytes of the release that it shows, if it is not at work on it. */
+function isNowShown({ isByName, isSyncing, release }: LiveVolunteer, shownRelease: number): boolean {
+  return !isByName || (release === shownRelease && !isSyncing);
 }
 
 /** Nothing to ask it about. */

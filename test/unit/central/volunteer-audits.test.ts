@@ -21,11 +21,21 @@ const STRANGER = "Strange/1.0";
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A range of these bytes, as web servers send it. */
-function partOf(bytes: Buffer, more: Record<string, string> = {}): Answer {
+function nameless(bytes: Buffer): Answer {
   return ({ headers }, response) => {
     const [start = 0, last = 0] = /^bytes=(\d+)-(\d+)$/.exec(headers.range!)!.slice(1).map(Number);
-    response.writeHead(206, { "Content-Range": `bytes ${start}-${last}/${bytes.length}`, ...more });
+    response.writeHead(206, { "Content-Range": `bytes ${start}-${last}/${bytes.length}` });
     response.end(bytes.subarray(start, last + 1));
+  };
+}
+
+/** The same, named as the content that was asked for. */
+const partOf = (bytes: Buffer): Answer => named(nameless(bytes));
+
+function named(answer: Answer, weak = ""): Answer {
+  return (request, response) => {
+    const content = new URL(request.url!, "http://x").searchParams.get("sha256")!;
+    answer(request, response.setHeader("ETag", `${weak}"${content}"`));
   };
 }
 
@@ -33,10 +43,8 @@ const status =
   (code: number): Answer =>
   (_request, response) =>
     response.writeHead(code).end();
-const whole =
-  (bytes: Buffer): Answer =>
-  (_request, response) =>
-    response.writeHead(200, { "Content-Length": bytes.length }).end(bytes);
+const whole = (bytes: Buffer): Answer =>
+  named((_request, response) => response.writeHead(200, { "Content-Length": bytes.length }).end(bytes));
 const ROTTEN = Buffer.alloc(FILE.length, "r");
 
 interface Audited {
@@ -44,6 +52,8 @@ interface Audited {
   readonly audit: (answer: Answer, times: number) => Promise<string | undefined>;
   readonly agents: readonly string[];
   readonly fixture: CentralFixture;
+  /** It announces that it shows that release. */
+  readonly holdRelease: (release: number) => void;
 }
 
 /** A mirror that answers as told, audited against a tree that was really published. */
@@ -65,6 +75,7 @@ async function audited(change: Partial<LiveVolunteer> = {}): Promise<Audited> {
   const live = new LiveVolunteers(clock, 24 * 3_600_000);
   const volunteer = {
     ...sampleVolunteer("a", "north"),
+    isSyncing: false,
     host: "127.0.0.1",
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     release: tree.release!.number,
@@ -101,7 +112,11 @@ async function audited(change: Partial<LiveVolunteer> = {}): Promise<Audited> {
     }
     return audits.reasonAgainst("a");
   };
-  return { audit, agents, fixture };
+  const holdRelease = (release: number): void => {
+    live.remove("a");
+    live.restore([{ ...volunteer, release, holdings: { completeRelease: release, bundles: new Map() } }]);
+  };
+  return { audit, agents, fixture, holdRelease };
 }
 
 test("what customers get is compared: a range, or the whole file from a server that knows no ranges", async () => {
@@ -142,15 +157,46 @@ test("a connection that ends is no answer; after any failure no stranger's heade
   expect(agents).toEqual([STRANGER, BUILT_IN_CUSTOMER["user-agent"]]);
 });
 
-test("who is at another release may have other bytes there, unless its server names the content", async () => {
-  const late = await audited({ release: 0 });
-  expect(await late.audit(partOf(ROTTEN), 2)).toBeUndefined();
-  const named = await audited({ release: 0 });
-  const naming: Answer = (request, response) => {
-    const content = new URL(request.url!, "http://x").searchParams.get("sha256")!;
-    partOf(ROTTEN, { ETag: `"${content}"` })(request, response);
+test("asked by content nobody has another release as an excuse", async () => {
+  const { audit } = await audited({ release: 0 });
+  expect(await audit(partOf(ROTTEN), 2)).toBe("wrong bytes");
+  expect(await audit(partOf(FILE), 1)).toBeUndefined();
+  expect(await audit(nameless(ROTTEN), 2)).toBe("wrong bytes");
+  expect(await audit(partOf(FILE), 1)).toBeUndefined();
+  expect(await audit(status(404), 2)).toBe("no proper answer");
+});
+
+test("who says that it is asked by content and does not name it passes no audit, right bytes or not", async () => {
+  const { audit } = await audited();
+  expect(await audit(nameless(FILE), 3)).toBeUndefined();
+  expect(await audit(nameless(FILE), 1)).toBe("no proper answer");
+  expect(await audit(named(nameless(FILE), "W/"), 1)).toBeUndefined();
+});
+
+test("a web server that knows names alone names no content, and is asked about the newest release only", async () => {
+  const newest = await audited({ isByName: true });
+  expect(await newest.audit(nameless(FILE), 4)).toBeUndefined();
+  expect(await newest.audit(nameless(ROTTEN), 2)).toBe("wrong bytes");
+  const older = await audited({ isByName: true, release: 0 });
+  await older.audit(nameless(ROTTEN), 2);
+  const atWork = await audited({ isByName: true, isSyncing: true });
+  await atWork.audit(nameless(ROTTEN), 2);
+  expect([older.agents, atWork.agents]).toEqual([[], []]);
+});
+
+test("a release that comes while a web server is asked, or after it failed, excuses what it has under a name", async () => {
+  const { audit, agents, fixture, holdRelease } = await audited({ isByName: true });
+  let published = 1;
+  const meanwhile: Answer = (request, response) => {
+    fixture.write(`b${++published}.iso`, Buffer.alloc(100_000, String(published)));
+    void fixture.publish().then(() => nameless(ROTTEN)(request, response));
   };
-  expect(await named.audit(naming, 2)).toBe("wrong bytes");
+  for (const release of [1, 2, 3]) {
+    holdRelease(release);
+    expect(await audit(meanwhile, 1)).toBeUndefined();
+  }
+  expect(await audit(nameless(ROTTEN), 3)).toBeUndefined();
+  expect(agents).toHaveLength(3);
 });
 
 test("a file of which central has no sound copy is nobody's failure", async () => {
