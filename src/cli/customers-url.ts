@@ -7,15 +7,21 @@ export interface ListeningPlace {
   readonly port: number;
 }
 
-/**
- * Where customers reach a daemon, and whether it is itself who answers there.
- * @param publicUrl what `--public-url` says, without a slash at its end; undefined: the address of `--listen`, if it is one
- */
+/** What the options say of a daemon's URL. */
+export interface NamedUrl {
+  /** `--public-url`, without a slash at its end; undefined: the address of `--listen`, if it is one. */
+  readonly publicUrl: string | undefined;
+  /** `--proxied`: what answers there asks this program. */
+  readonly isProxied: boolean;
+}
+
+/** Where customers reach a daemon, and whether it is itself who answers there. */
 export function customersAt(
-  publicUrl: string | undefined,
+  { publicUrl, isProxied }: NamedUrl,
   place: ListeningPlace,
 ): Pick<MirrorSituation, "customerUrl" | "isAskedByContent"> {
-  if (publicUrl !== undefined) return { customerUrl: publicUrl, isAskedByContent: isOwnPort(publicUrl, place) };
+  if (publicUrl !== undefined)
+    return { customerUrl: publicUrl, isAskedByContent: isProxied || isOwnPort(publicUrl, place) };
   return { customerUrl: ownUrl(place), isAskedByContent: true };
 }
 
@@ -25,8 +31,8 @@ function ownUrl({ host, port }: ListeningPlace): string | undefined {
 }
 
 /**
- * Plain HTTP, no path, and a port of this host that no other program can have: any other URL leads to a proxy, or to a web server that gives
- * out DEST by name. What a router maps to that port is taken for this host's.
+ * Plain HTTP, no path, and a port of this host that no other program can have: any other URL leads to a web server that may give out
+ * DEST by name: no question to it could tell, since some look on the disk first and ask this program for the rest. What a router maps to that port is taken for this host's.
  */
 function isOwnPort(publicUrl: string, { host, port }: ListeningPlace): boolean {
   const url = new URL(publicUrl);

@@ -65,6 +65,11 @@ export const daemonCommand: Command = {
       help: "how customers reach it (default by --listen)",
     },
     {
+      name: "proxied",
+      kind: "flag",
+      help: "what answers at --public-url passes every request on to this program, with its query",
+    },
+    {
       name: "customers",
       kind: "text",
       placeholder: "any|site|none",
@@ -117,7 +122,10 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
     if (args.flag("json")) context.print(JSON.stringify({ event: "hook-failed", reason: message }));
   });
   const options = { ...daemonOptions(args), synchronise };
-  const customersUrl = publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url");
+  const isProxied = args.flag("proxied");
+  if (isProxied && publicUrl === undefined)
+    throw new UsageError(["--proxied needs --public-url: where customers meet the proxy"]);
+  const named = { publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"), isProxied };
   const asked = listenText === undefined ? { host: "::", port: 7381 } : parseListen(listenText, "listen");
   const place = { ...asked, host: asked.host === "::" ? await wildcardHost() : asked.host };
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
@@ -134,7 +142,7 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   await using accessLog = openAccessLog(args, { clock: realClock, log });
   const serving = { ...place, requestRate: requestRateOf(args) };
   await using http = await serveCustomers(mirror, accessLog ? { ...serving, onAnswered: accessLog.note } : serving);
-  Object.assign(mirror.situation, customersAt(customersUrl, { host: place.host, port: http.port }));
+  Object.assign(mirror.situation, customersAt(named, { host: place.host, port: http.port }));
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(
     join(opening.stateDirectory, MIRROR_CONTROL_SOCKET),
