@@ -1,6 +1,6 @@
 // Customers while mirrors come and go: `npm run bench -- churn`, or `node bench/churn.ts --requests 50000 --seed 1` after `npm run build`. Central and
-// six mirrors as real programs on loopback: two that stay, two that are killed (kill -9) in turn and come back, one that holds half of the files, one
-// whose syncs fail most of the time; releases come meanwhile, so that all of them synchronise. Each request is a customer of its own (an address
+// eight mirrors as real programs on loopback: two that stay, two that are killed (kill -9) in turn and come back, two that hold half of the files, two
+// whose syncs fail most of the time, of both one behind nginx (or a plain web server, where nginx is not installed); releases come meanwhile, so that all of them synchronise. Each request is a customer of its own (an address
 // of loopback), follows the redirect and checks the SHA-256; one whose connection is refused or breaks asks once more. Ends with code 1 if a
 // customer got a 404 or wrong bytes, was sent to a killed mirror later than two announce intervals after the kill, failed twice, or if mirrors
 // gave less than 90 % of the bytes.

@@ -15,6 +15,7 @@ test("mirrors come, go and stay behind: no customer gets a 404 or wrong bytes, m
   expect(report).toMatchObject({ notFound: 0, wrongBytes: 0, otherStatus: 0, cutOutOfTime: 0, cutTwice: 0 });
   expect(report.complaints).toEqual([]);
   expect(report.files).toBe(600);
+  expect(report.byNameBytes).toBeGreaterThan(0);
   expect(report.kills).toBeGreaterThanOrEqual(2);
   expect(report.volunteerBytes / report.bytes).toBeGreaterThanOrEqual(0.9);
 }, 300_000);

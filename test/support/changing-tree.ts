@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { randomBytesOf, sha256Of } from "./sample-tree.ts";
 
@@ -23,8 +23,16 @@ export class ChangingTree {
 
   /** A new content for a path, to be published next. */
   change(path: string, seed: number, lengthBytes: number): void {
+    this.#put(path, randomBytesOf(seed, lengthBytes));
+  }
+
+  /** The same with what another path has. */
+  copy(from: string, path: string): void {
+    this.#put(path, readFileSync(join(this.#tree, from)));
+  }
+
+  #put(path: string, bytes: Buffer): void {
     const full = join(this.#tree, path);
-    const bytes = randomBytesOf(seed, lengthBytes);
     mkdirSync(dirname(full), { recursive: true });
     writeFileSync(`${full}.new`, bytes);
     renameSync(`${full}.new`, full);

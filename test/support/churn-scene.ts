@@ -6,6 +6,7 @@ import { ChurnTally, type ChurnReport } from "./churn-tally.ts";
 import { fetchAsCustomer } from "./customer-fetch.ts";
 import { freePort } from "./free-port.ts";
 import { LoopbackCentral } from "./loopback-central.ts";
+import { type PlainWebServer, servePlainly } from "./plain-web-server.ts";
 import type { RunningProgram } from "./program.ts";
 
 export interface ChurnOptions {
@@ -29,12 +30,20 @@ const INDEX_EVERY = 20;
 /** What each mirror is for. */
 const STEADY = ["steady-1", "steady-2"];
 const KILLED = ["killed-1", "killed-2"];
-const PARTIAL = "partial";
-const STALE = "stale";
+const PARTIAL = ["partial", "partial-by-name"];
+const STALE = ["stale", "stale-by-name"];
+/** Their customers meet a web server that gives out the directory and knows no contents. */
+const BY_NAME = [PARTIAL[1]!, STALE[1]!];
+
+/** Each release gives these the content of another package, which all mirrors of its directory hold under that name: `latest.iso`. */
+const LATEST = ["pool/a/latest.deb", "pool/b/latest.deb"];
+/** Every so many requests is for one of them. */
+const LATEST_EVERY = 6;
 
 /**
- * Central and six mirrors as real programs: two that stay, two that are killed in turn and come back, one that holds half of the files and one
- * whose syncs fail most of the time; releases come meanwhile. Customers, each from an address of its own, fetch files and check every byte.
+ * Central and eight mirrors as real programs: two that stay, two that are killed in turn and come back, two that hold half of the files and two
+ * whose syncs fail most of the time, one of each behind a plain web server; releases come meanwhile. Customers, each from an address of its own,
+ * fetch files and check every byte.
  */
 export class ChurnScene implements AsyncDisposable {
   readonly #options: ChurnOptions;
@@ -44,6 +53,7 @@ export class ChurnScene implements AsyncDisposable {
   readonly #daemons = new Map<string, RunningProgram>();
   readonly #tickets = new Map<string, string>();
   readonly #hosts = new Map<string, string>();
+  readonly #webServers = new Map<string, PlainWebServer>();
   #seed: number;
   #releases = 0;
 
@@ -52,7 +62,7 @@ export class ChurnScene implements AsyncDisposable {
     this.#random = seededRandom(options.seed);
     this.#seed = options.seed;
     const files = Array.from({ length: options.files }, (_, index) => `pool/${"ab"[index % 2]}/package-${index}.deb`);
-    this.#tree = new ChangingTree(this.#central.tree, [INDEX, ...files]);
+    this.#tree = new ChangingTree(this.#central.tree, [INDEX, ...files, ...LATEST]);
   }
 
   /** Until all mirrors hold the first release and central knows them. */
@@ -61,32 +71,42 @@ export class ChurnScene implements AsyncDisposable {
     await scene.#publish(scene.#tree.paths);
     const words = ["--announce-interval", `${ANNOUNCE_INTERVAL_MS / 1_000}s`, "--request-rate", "0"];
     await scene.#central.serve(words);
-    const names = [...STEADY, ...KILLED, PARTIAL, STALE];
+    const names = [...STEADY, ...KILLED, ...PARTIAL, ...STALE];
     for (const name of names) scene.#hosts.set(name, `127.0.0.1:${await freePort()}`);
+    for (const name of BY_NAME) scene.#webServers.set(name, await servePlainly(scene.#central.mirror(name)));
     await Promise.all(names.map((name) => scene.#startMirror(name)));
     for (const daemon of scene.#daemons.values()) await daemon.waitFor(({ event }) => event === "synced", 120_000);
     const deadline = performance.now() + 60_000;
-    while ((await scene.#unfit()) > 1) {
+    while ((await scene.#unfit()) > PARTIAL.length) {
       if (performance.now() > deadline) throw new Error("central did not get to know all mirrors within a minute");
       await pause();
     }
     return scene;
   }
 
-  /** All requests. Kills, returns and releases come at fixed numbers of them, while others are under way. */
+  /** All requests. Kills, returns and releases come at fixed numbers of them, while others are under way; these wait only for the last but one. */
   async run(): Promise<ChurnReport> {
     const { requests, concurrency, killEvery, publishEvery } = this.#options;
-    const tally = new ChurnTally({ central: new URL(this.#central.url).host, silenceMs: 2 * ANNOUNCE_INTERVAL_MS });
+    const byName = [...this.#webServers.values()].map(({ url }) => new URL(url).host);
+    const central = new URL(this.#central.url).host;
+    const tally = new ChurnTally({ central, byName, silenceMs: 2 * ANNOUNCE_INTERVAL_MS });
     const startedMs = performance.now();
     let number = 0;
     let events: Promise<void> = Promise.resolve();
+    let waiting = 0;
+    const happen = (event: () => Promise<void>): void => {
+      waiting++;
+      events = events.then(event).finally(() => waiting--);
+    };
     const customer = async (): Promise<void> => {
       while (number < requests) {
+        // Else quick customers would all be gone before the first release came.
+        if (waiting > 1) await events;
         const turn = ++number;
-        if (turn % publishEvery === 0) events = events.then(() => this.#publishSome());
+        if (turn % publishEvery === 0) happen(() => this.#publishSome());
         if (turn % killEvery === 0) {
           const step = turn / killEvery - 1;
-          events = events.then(() => this.#killOrReturn(step, tally));
+          happen(() => this.#killOrReturn(step, tally));
         }
         await this.#fetchOne(turn, tally);
       }
@@ -97,8 +117,7 @@ export class ChurnScene implements AsyncDisposable {
   }
 
   async #fetchOne(turn: number, tally: ChurnTally): Promise<void> {
-    const { paths } = this.#tree;
-    const path = turn % INDEX_EVERY === 0 ? INDEX : paths[1 + Math.floor(this.#random() * (paths.length - 1))]!;
+    const path = this.#pathOf(turn);
     // 127.1.0.0 and up: a new customer each time, for as long as central remembers one.
     const address = `127.${1 + ((turn >> 16) & 63)}.${(turn >> 8) & 255}.${turn & 255}`;
     for (let attempt = 1; attempt <= 2; attempt++) {
@@ -109,6 +128,15 @@ export class ChurnScene implements AsyncDisposable {
       tally.note(outcome, { isRight, attempt, span, path });
       if (outcome.kind !== "cut") return;
     }
+  }
+
+  #pathOf(turn: number): string {
+    if (turn % INDEX_EVERY === 0) return INDEX;
+    return this.#oneOf(turn % LATEST_EVERY === 0 ? LATEST : this.#tree.paths.slice(1));
+  }
+
+  #oneOf(paths: readonly string[]): string {
+    return paths[Math.floor(this.#random() * paths.length)]!;
   }
 
   async #killOrReturn(step: number, tally: ChurnTally): Promise<void> {
@@ -124,8 +152,10 @@ export class ChurnScene implements AsyncDisposable {
   }
 
   async #publishSome(): Promise<void> {
-    const files = this.#tree.paths.slice(1);
+    const files = this.#tree.paths.slice(1, -LATEST.length);
     const changed = files.filter(() => this.#random() < 0.05);
+    const unchanged = files.filter((path) => path.startsWith("pool/a/") && !changed.includes(path));
+    for (const path of LATEST) this.#tree.copy(this.#oneOf(unchanged), path);
     // Every third release reaches the mirror that else stays behind.
     if (this.#releases % 3 === 0) rmSync(this.#holdBack, { force: true });
     else writeFileSync(this.#holdBack, "");
@@ -141,8 +171,10 @@ export class ChurnScene implements AsyncDisposable {
 
   async #startMirror(name: string): Promise<void> {
     const words = ["--listen", this.#hosts.get(name)!];
-    if (name === PARTIAL) words.push("--exclude", "/pool/b");
-    if (name === STALE) words.push("--pre-sync", `test ! -e '${this.#holdBack}'`);
+    const web = this.#webServers.get(name);
+    if (web !== undefined) words.push("--public-url", web.url);
+    if (PARTIAL.includes(name)) words.push("--exclude", "/pool/b");
+    if (STALE.includes(name)) words.push("--pre-sync", `test ! -e '${this.#holdBack}'`);
     // The same ticket again, as a unit file keeps it.
     const ticket = this.#tickets.get(name) ?? (await this.#central.invite(name));
     this.#tickets.set(name, ticket);
@@ -153,7 +185,7 @@ export class ChurnScene implements AsyncDisposable {
     return join(this.#central.directory, "hold-back");
   }
 
-  /** Mirrors that get no customers now, for a file that the partial mirror lacks. */
+  /** Mirrors that get no customers now, for a file that the partial mirrors lack. */
   async #unfit(): Promise<number> {
     const answer = await fetch(`${this.#central.url}/${this.#tree.paths[2]!}?explain=json`);
     return ((await answer.json()) as { readonly rejected: readonly unknown[] }).rejected.length;
@@ -161,6 +193,7 @@ export class ChurnScene implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop("SIGKILL")));
+    await Promise.all([...this.#webServers.values()].map((server) => server[Symbol.asyncDispose]()));
     await this.#central[Symbol.asyncDispose]();
   }
 }

@@ -7,6 +7,8 @@ export interface ChurnReport {
   readonly files: number;
   readonly bytes: number;
   readonly volunteerBytes: number;
+  /** Of these, from web servers that know names alone. */
+  readonly byNameBytes: number;
   readonly notFound: number;
   /** Bytes that no release of the time had under that path, or other ones than the redirect promised. */
   readonly wrongBytes: number;
@@ -40,12 +42,14 @@ const MAX_COMPLAINTS = 20;
 export class ChurnTally {
   readonly #central: string;
   readonly #silenceMs: number;
+  readonly #byName: ReadonlySet<string>;
   readonly #kills = new Map<string, { readonly killedMs: number; returnedMs: number }[]>();
   readonly #complaints: string[] = [];
   #tries = 0;
   #files = 0;
   #bytes = 0;
   #volunteerBytes = 0;
+  #byNameBytes = 0;
   #notFound = 0;
   #wrongBytes = 0;
   #otherStatus = 0;
@@ -54,10 +58,14 @@ export class ChurnTally {
   #cutTwice = 0;
   #lastCutAfterKillMs = 0;
 
-  /** @param scene `central`: its host and port; `silenceMs`: after so long without an announce nobody is sent to a mirror */
-  constructor(scene: { readonly central: string; readonly silenceMs: number }) {
+  /**
+   * @param scene `central`: its host and port; `byName`: those of web servers that know names alone; `silenceMs`: after so long without an
+   * announce nobody is sent to a mirror
+   */
+  constructor(scene: { readonly central: string; readonly byName: readonly string[]; readonly silenceMs: number }) {
     this.#central = scene.central;
     this.#silenceMs = scene.silenceMs;
+    this.#byName = new Set(scene.byName);
   }
 
   killed(host: string): void {
@@ -81,6 +89,7 @@ export class ChurnTally {
     this.#files++;
     this.#bytes += outcome.lengthBytes;
     if (outcome.from !== this.#central) this.#volunteerBytes += outcome.lengthBytes;
+    if (this.#byName.has(outcome.from)) this.#byNameBytes += outcome.lengthBytes;
     if (tried.isRight && (outcome.digest ?? outcome.sha256) === outcome.sha256) return;
     this.#wrongBytes++;
     this.#complain(outcome, tried);
@@ -116,6 +125,7 @@ export class ChurnTally {
       files: this.#files,
       bytes: this.#bytes,
       volunteerBytes: this.#volunteerBytes,
+      byNameBytes: this.#byNameBytes,
       notFound: this.#notFound,
       wrongBytes: this.#wrongBytes,
       otherStatus: this.#otherStatus,
