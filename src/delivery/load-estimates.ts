@@ -50,7 +50,9 @@ export class LoadEstimates {
       known.reportedAtMs = atMs;
       return known.outstanding;
     }
-    const outstanding = new OutstandingTransfers(capacityBytesPerSecond, atMs);
+    const outstanding =
+      known?.outstanding.onLineOf(capacityBytesPerSecond, atMs) ??
+      new OutstandingTransfers(capacityBytesPerSecond, atMs);
     outstanding.correct(report, atMs);
     this.#known.set(id, { reportedAtMs: atMs, capacityBytesPerSecond, outstanding });
     return outstanding;

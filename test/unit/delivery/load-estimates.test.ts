@@ -55,6 +55,31 @@ test("an announce keeps what is known of sizes: of an image and a package the pa
   expect(estimates.estimate("a", both, 22_000)).toMatchObject({ customers: 1 });
 });
 
+test("the word idle takes off what the line could carry since, not more, until that is through", () => {
+  const estimates = new LoadEstimates();
+  estimates.noteRedirect("a", IDLE, { lengthBytes: 8_000, nowMs: 1_000 });
+  estimates.noteRedirect("a", IDLE, { lengthBytes: 2_000, nowMs: 1_000 });
+  const idle = (atMs: number): LoadReport => ({ ...IDLE, atMs });
+  expect(estimates.estimate("a", idle(2_000), 2_000)).toMatchObject({ customers: 2, customerBytes: 9_000 });
+  expect(estimates.estimate("a", idle(3_000), 3_000)).toMatchObject({ customers: 2, customerBytes: 8_000 });
+  expect(estimates.estimate("a", idle(11_000), 11_000)).toMatchObject({ customers: 0, customerBytes: 0 });
+});
+
+test("a volunteer that tells another line is not idle by that", () => {
+  const estimates = new LoadEstimates();
+  estimates.noteRedirect("a", IDLE, { lengthBytes: 9_000, nowMs: 1_000 });
+  const other = { ...IDLE, atMs: 2_000, capacityBytesPerSecond: 1_001 };
+  expect(estimates.estimate("a", other, 2_000)).toMatchObject({ customers: 1, customerBytes: 8_000 });
+});
+
+test("customers that never came are held against a volunteer for ten minutes at most", () => {
+  const estimates = new LoadEstimates();
+  for (let turn = 0; turn < 1_000; turn++) estimates.noteRedirect("a", IDLE, { lengthBytes: 4e9, nowMs: 1_000 });
+  const after = (seconds: number): LoadReport => ({ ...IDLE, atMs: 1_000 + seconds * 1_000 });
+  expect(estimates.estimate("a", after(1), 2_000)).toMatchObject({ customerBytes: 599_000 });
+  expect(estimates.estimate("a", after(600), 601_000)).toMatchObject({ customers: 0, customerBytes: 0 });
+});
+
 const report = fc.record({
   atMs: fc.nat(100_000),
   customers: fc.nat(20),
