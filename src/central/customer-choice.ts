@@ -2,6 +2,7 @@ import type { Clock, Random } from "../core/clock.ts";
 import { chooseQuickly, chooseVolunteer, type ChoiceRules } from "../delivery/choose-volunteer.ts";
 import type { Customer, DeliveryDemand } from "../delivery/eligibility.ts";
 import { explain, type Explanation, type OriginReason } from "../delivery/explanation.ts";
+import { NetworkFailures, type Witness } from "../delivery/network-failures.ts";
 import { type PolicyName, policyNamed } from "../delivery/policies/named-policy.ts";
 import type { Policy } from "../delivery/policies/policy.ts";
 import { parseRangeHeader } from "../delivery/range-header.ts";
@@ -53,7 +54,7 @@ export interface ChoiceContext {
 /** The chosen one and its `Link: rel=duplicate` neighbours. */
 const PLACES_NAMED = 4;
 const MISS_REMEMBERED_MS = 60_000;
-/** A failure lowers a volunteer for the network of the customer that saw it, not for everybody: one customer's word is little. */
+/** A failure lowers a volunteer for the customer that saw it and, if another one there saw one, for its network, not for everybody. */
 const FAILURE_REMEMBERED_MS = 300_000;
 
 /** Decides which volunteer serves a customer, and remembers what came of it. */
@@ -63,7 +64,7 @@ export class CustomerChoice {
   readonly #policy: Policy;
   readonly #recent: RecentRequests;
   readonly #misses = new RememberedVolunteers(MISS_REMEMBERED_MS);
-  readonly #failures = new RememberedVolunteers(FAILURE_REMEMBERED_MS);
+  readonly #failures = new NetworkFailures(FAILURE_REMEMBERED_MS);
 
   /** @param options undefined: central serves everything itself */
   constructor(context: ChoiceContext, options: RedirectOptions | undefined) {
@@ -106,7 +107,7 @@ export class CustomerChoice {
   ): void {
     const { counters } = this.#context;
     const last = recent.tried.at(-1);
-    if (recent.isRepeated && last !== undefined) this.#failures.note(networkOf(demand), last, nowMs);
+    if (recent.isRepeated && last !== undefined) this.#failures.note(last, witnessOf(demand), nowMs);
     if (chosen === undefined) {
       this.#recent.noteServed(asked);
       return;
@@ -157,7 +158,7 @@ export class CustomerChoice {
     const asked = askedOf(demand);
     const recent = this.#recent.look(asked, nowMs);
     const missed = this.#misses.at(() => contentKey(asked), nowMs);
-    const failed = this.#failures.at(() => networkOf(demand), nowMs);
+    const failed = this.#failures.at(() => witnessOf(demand), nowMs);
     const isDoubt = recent.tried.length + failed.length > 0;
     const doubt = isDoubt ? new Set([...recent.tried, ...failed]) : undefined;
     return {
@@ -217,6 +218,6 @@ function contentKey({ customer, content }: AskedContent): string {
   return `${customer} ${content}`;
 }
 
-function networkOf({ customer, customerGroup }: FileDemand): string {
-  return customer.site ?? customerGroup;
+function witnessOf({ customer, customerGroup }: FileDemand): Witness {
+  return { customer: customerGroup, network: customer.site ?? customerGroup };
 }
