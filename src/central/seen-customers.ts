@@ -1,5 +1,5 @@
 import type { Random } from "../core/clock.ts";
-import { addressGroup } from "../core/remote-address.ts";
+import { addressNetwork } from "../core/remote-address.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -9,13 +9,12 @@ interface CustomerHeaders {
   readonly accept?: string | undefined;
 }
 
-interface Seen {
-  /** Undefined for the first one. */
-  readonly from: string | undefined;
-  readonly headers: Headers;
-}
-
-const MOST_SEEN = 32;
+/** One per network, the one that was looked at last there. */
+const MOST_NETWORKS = 256;
+/** Fewer may be one person's, who writes there what is to be recognised again. */
+const NETWORKS_NEEDED = 3;
+/** Draws until one is found that enough networks sent. */
+const MAX_DRAWS = 16;
 /** Most customers come again and again: few need to be looked at. */
 const LOOKED_AT_SHARE = 1 / 16;
 /** What customers really send is shorter; no server refuses header fields of this size. */
@@ -27,11 +26,13 @@ export const BUILT_IN_CUSTOMER: Headers = { "user-agent": "Wget/1.21.3", accept:
 
 /**
  * How customers' requests look, of the last few: central's audits look like them. Customers are strangers, so what they send is taken
- * only if it is harmless, and each address (/64) has one place at most.
+ * only if it is harmless and comes from several networks (`addressNetwork`), each of which has one place; who is seen more often is taken more often.
  */
 export class SeenCustomers {
   readonly #random: Random;
-  readonly #seen: Seen[] = [{ from: undefined, headers: BUILT_IN_CUSTOMER }];
+  readonly #networks: string[] = [];
+  readonly #places = new Map<string, number>();
+  readonly #headers: Headers[] = [];
 
   constructor(random: Random) {
     this.#random = random;
@@ -41,22 +42,34 @@ export class SeenCustomers {
     if (this.#random() > LOOKED_AT_SHARE) return;
     const { "user-agent": agent, accept } = customer;
     if ((agent !== undefined && !AGENT.test(agent)) || (accept !== undefined && !ACCEPT.test(accept))) return;
-    const headers = {
+    const place = this.#placeFor(addressNetwork(address));
+    this.#headers[place] = {
       ...(agent === undefined ? {} : { "user-agent": agent }),
       ...(accept === undefined ? {} : { accept }),
     };
-    const from = addressGroup(address);
-    this.#seen[this.#placeFor(from)] = { from, headers };
   }
 
-  #placeFor(address: string): number {
-    const own = this.#seen.findIndex(({ from }) => from === address);
-    if (own >= 0) return own;
-    return this.#seen.length < MOST_SEEN ? this.#seen.length : Math.floor(this.#random() * MOST_SEEN);
+  #placeFor(network: string): number {
+    const own = this.#places.get(network);
+    if (own !== undefined) return own;
+    const isFull = this.#networks.length >= MOST_NETWORKS;
+    const place = isFull ? Math.floor(this.#random() * MOST_NETWORKS) : this.#networks.length;
+    if (isFull) this.#places.delete(this.#networks[place]!);
+    this.#networks[place] = network;
+    this.#places.set(network, place);
+    return place;
   }
 
   /** Header fields of one of them. */
   headers(): Headers {
-    return this.#seen[Math.floor(this.#random() * this.#seen.length)]!.headers;
+    for (let draw = 0; draw < MAX_DRAWS && this.#headers.length >= NETWORKS_NEEDED; draw++) {
+      const drawn = this.#headers[Math.floor(this.#random() * this.#headers.length)]!;
+      if (this.#headers.filter((other) => isSame(drawn, other)).length >= NETWORKS_NEEDED) return drawn;
+    }
+    return BUILT_IN_CUSTOMER;
   }
+}
+
+function isSame(one: Headers, other: Headers): boolean {
+  return one["user-agent"] === other["user-agent"] && one["accept"] === other["accept"];
 }

@@ -9,11 +9,24 @@ export function plainAddress(address: string): string {
  */
 export function addressGroup(address: string): string {
   const plain = plainAddress(address);
-  if (!plain.includes(":")) return plain;
+  return plain.includes(":") ? `${ipv6Prefix(plain, 4)}::/64` : plain;
+}
+
+/**
+ * The network of an address, where several must agree that are not likely one person's: of IPv4 a /24, the smallest that is routed, of IPv6 a
+ * /48, which is what a site gets (RFC 6177).
+ */
+export function addressNetwork(address: string): string {
+  const plain = plainAddress(address);
+  return plain.includes(":") ? `${ipv6Prefix(plain, 3)}::/48` : `${plain.slice(0, plain.lastIndexOf("."))}.0/24`;
+}
+
+/** Its first so many groups. */
+function ipv6Prefix(plain: string, count: number): string {
   const [head = "", tail] = plain.split("%", 1)[0]!.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const groups = [...left, ...Array<string>(Math.max(0, zeros)).fill("0"), ...right].slice(0, 4);
-  return `${groups.map((group) => parseInt(group, 16).toString(16)).join(":")}::/64`;
+  const groups = [...left, ...Array<string>(Math.max(0, zeros)).fill("0"), ...right].slice(0, count);
+  return groups.map((group) => parseInt(group, 16).toString(16)).join(":");
 }

@@ -13,8 +13,19 @@ function agents(requests: readonly (readonly [agent: string, address: string])[]
 
 const BUILT_IN = BUILT_IN_CUSTOMER["user-agent"]!;
 
-test("audits look like customers seen lately", () => {
-  expect(agents([["apt", "192.0.2.1"]])).toEqual(new Set([BUILT_IN, "apt"]));
+/** The same agent from so many networks. */
+function from(networks: number, agent: string, prefix = "198.51"): readonly (readonly [string, string])[] {
+  return Array.from({ length: networks }, (_, index) => [agent, `${prefix}.${index}.7`] as const);
+}
+
+test("audits look like customers seen lately in several networks", () => {
+  expect(agents(from(3, "apt"))).toEqual(new Set(["apt"]));
+  expect(agents([...from(5, "apt"), ...from(3, "curl", "203.0")])).toEqual(new Set(["apt", "curl"]));
+});
+
+test("before the first ones, and while all of them are few, audits look like wget", () => {
+  expect(agents([])).toEqual(new Set([BUILT_IN]));
+  expect(agents(from(2, "apt"))).toEqual(new Set([BUILT_IN]));
 });
 
 test.each([
@@ -24,10 +35,23 @@ test.each([
   ["with a control character", "a\tb"],
   ["empty", ""],
 ])("a user agent that is %s is never used", (_what, agent) => {
-  expect(agents([[agent, "192.0.2.1"]])).toEqual(new Set([BUILT_IN]));
+  expect(agents(from(4, agent))).toEqual(new Set([BUILT_IN]));
 });
 
-test("one address has one place, an IPv6 network counts as one", () => {
-  const many = Array.from({ length: 40 }, (_, index) => [`liar-${index}`, `2001:db8::${index + 1}`] as const);
-  expect(agents([["apt", "192.0.2.1"], ...many])).toEqual(new Set([BUILT_IN, "apt", "liar-39"]));
+test("a mark that one network plants is never used, however many addresses of it send it", () => {
+  const hosts = Array.from({ length: 40 }, (_, index) => ["liar", `203.0.113.${index + 1}`] as const);
+  const subnets = Array.from({ length: 40 }, (_, index) => ["liar-6", `2001:db8:1:${index + 1}::1`] as const);
+  expect(agents([...from(3, "apt"), ...hosts, ...subnets])).toEqual(new Set(["apt"]));
+});
+
+test("a thousand networks are a sample of them, not a thousand entries", () => {
+  const seen = new SeenCustomers(seededRandom(1));
+  for (let index = 0; index < 50_000; index++)
+    seen.note({ "user-agent": index < 40_000 ? "apt" : "dnf" }, `10.${index >> 8}.${index & 255}.1`);
+  const counts = new Map<string, number>();
+  for (let draw = 0; draw < 1_000; draw++) {
+    const agent = seen.headers()["user-agent"]!;
+    counts.set(agent, (counts.get(agent) ?? 0) + 1);
+  }
+  expect([...counts.keys()].sort()).toEqual(["apt", "dnf"]);
 });

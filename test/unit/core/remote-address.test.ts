@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addressGroup, plainAddress } from "../../../src/core/remote-address.ts";
+import { addressGroup, addressNetwork, plainAddress } from "../../../src/core/remote-address.ts";
 import { ConnectionPlaces } from "../../../src/net/swarm-places.ts";
 import { stockClientId } from "../../../src/swarm/ports.ts";
 
@@ -41,4 +41,14 @@ test("places are counted by program and by address, and a place is given back on
   expect(places.take("fd00::5")).toBeUndefined();
   expect(places.take("192.0.2.1")).toBeDefined();
   expect(places.take("192.0.2.2")).toBeUndefined();
+});
+
+test.each([
+  ["192.0.2.77", "192.0.2.0/24"],
+  ["::ffff:192.0.2.77", "192.0.2.0/24"],
+  ["2001:db8:1:2::3", "2001:db8:1::/48"],
+  ["2001:0DB8::1", "2001:db8:0::/48"],
+  ["fe80::1%eth0", "fe80:0:0::/48"],
+])("%s stands in the network %s", (address, network) => {
+  expect(addressNetwork(address)).toBe(network);
 });
