@@ -1,6 +1,7 @@
-import type { Random } from "../core/clock.ts";
+import { isIP } from "node:net";
 import type { ContentId } from "../core/content-id.ts";
-import type { AuditFailure, AuditQuestion } from "../delivery/audit-schedule.ts";
+import type { AuditQuestion } from "../delivery/audit-question.ts";
+import type { AuditFailure } from "../delivery/audit-schedule.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { NetError } from "../net/errors.ts";
 import { HttpClient, type HttpStream } from "../net/http-client.ts";
@@ -10,20 +11,18 @@ import type { OpenContent } from "./published-tree.ts";
 /** What an audit found. */
 export interface AuditFinding {
   readonly failure: AuditFailure | undefined;
+  /** What was compared: a server that knows no ranges sends the beginning. */
+  readonly question: AuditQuestion;
   /** For the log of central alone. */
   readonly detail: string;
-}
-
-export interface AuditedRange {
-  readonly start: number;
-  readonly end: number;
 }
 
 export interface AuditRequest {
   /** As a customer would be sent there. */
   readonly url: string;
   readonly question: AuditQuestion;
-  readonly range: AuditedRange;
+  /** It failed this very question before: nothing else may be compared instead. */
+  readonly isAgain: boolean;
   /** Central's own copy. */
   readonly copy: OpenContent;
   readonly headers: Readonly<Record<string, string>>;
@@ -31,69 +30,81 @@ export interface AuditRequest {
   readonly isByName: boolean;
   /** No other release was shown since the volunteer was found to be at the newest one. */
   readonly isStillNewest: () => boolean;
+  /** Local address that the request comes from; undefined: the system's choice. */
+  readonly localAddress: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Enough to meet a bad sector, little beside what customers take. */
-const MAX_ASKED_BYTES = 64 * 1024;
 const DEADLINE_MS = 20_000;
 
-/** At most 64 KiB, anywhere. */
-export function drawRange(lengthBytes: number, random: Random): AuditedRange {
-  const asked = Math.min(lengthBytes, MAX_ASKED_BYTES);
-  const start = Math.floor(random() * (lengthBytes - asked + 1));
-  return { start, end: start + asked };
-}
-
 /**
- * Asks a volunteer for a range as a customer would, and compares. A server that sends the whole file is as good for customers: then the
- * beginning is compared.
+ * Asks a volunteer as a customer would, and compares. A server that sends the whole file instead of a range is as good for customers: then
+ * the beginning is compared.
  *
  * @param host the volunteer's own address: where that cannot reach, nobody is led
  * @throws StoreError if central's own copy cannot be read, the signal's reason
  */
 export async function requestAudit(host: string, request: AuditRequest): Promise<AuditFinding> {
-  const { range, headers, signal } = request;
+  const { question, headers, localAddress, signal } = request;
   const from = reachOf(host);
+  const isOfFamily = (address: string): boolean => localAddress === undefined || isIP(address) === isIP(localAddress);
   // A client of its own: no connection that was opened for another volunteer is taken again.
   await using client = new HttpClient({
     maxSockets: 1,
     connectTimeoutMs: 10_000,
-    lookup: permittedLookup((address) => canReach(from, reachOf(address))),
+    lookup: permittedLookup((address) => isOfFamily(address) && canReach(from, reachOf(address))),
+    ...(localAddress === undefined ? {} : { localAddress }),
   });
   try {
-    const limits = { range, headers, signal, maxBytes: Infinity, deadlineMs: DEADLINE_MS };
+    const asked = { ...headers, ...rangeField(question) };
+    const limits = { headers: asked, signal, maxBytes: Infinity, deadlineMs: DEADLINE_MS };
     await using stream = await client.stream(request.url, limits);
-    return await judge(stream, request);
+    return { question, ...(await judge(stream, request)) };
   } catch (error) {
-    if (error instanceof NetError) return { failure: "unanswered", detail: error.message };
+    if (error instanceof NetError) return { question, failure: "unanswered", detail: error.message };
     throw error;
   }
 }
 
-async function judge(stream: HttpStream, request: AuditRequest): Promise<AuditFinding> {
-  const { question, range, isByName } = request;
+function rangeField({ askedAs, start, end }: AuditQuestion): Readonly<Record<string, string>> {
+  if (askedAs === "whole") return {};
+  return { range: askedAs === "rest" ? `bytes=${start}-` : `bytes=${start}-${end - 1}` };
+}
+
+type Judgement = Omit<AuditFinding, "question"> & Partial<Pick<AuditFinding, "question">>;
+
+async function judge(stream: HttpStream, request: AuditRequest): Promise<Judgement> {
+  const { question, isByName } = request;
   const { status, headers } = stream;
+  const unanswered = (detail: string): Judgement => ({ failure: "unanswered", detail });
+  // Asked by content, a volunteer sends back whom it cannot serve: it announced that it can.
+  if (status === 302 && isSentToOrigin(headers.location)) return { failure: "missing", detail: "sent back to central" };
   // Asked by content there is nothing else to give, whatever release is there.
   const isSure = (): boolean => !isByName || request.isStillNewest();
   if (status === 404 || status === 410)
     return { failure: isSure() ? "missing" : "unanswered", detail: `answered ${status}` };
-  if (status !== 206 && status !== 200) return { failure: "unanswered", detail: `answered ${status}` };
-  const wrong = (detail: string): AuditFinding => ({ failure: isSure() ? "wrong-bytes" : "unanswered", detail });
+  const wrong = (detail: string): Judgement => ({ failure: isSure() ? "wrong-bytes" : "unanswered", detail });
+  const isRanged = question.askedAs !== "whole";
+  // What was asked for lies within the file.
+  if (status === 416 && isRanged) return wrong("answered 416, as for a shorter file");
+  if (status !== 200 && (status !== 206 || !isRanged)) return unanswered(`answered ${status}`);
+  const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers["content-range"] ?? "") ?? [];
+  if (status === 206 && Number(start) !== question.start)
+    return unanswered(`sent another range, "${headers["content-range"]}"`);
+  if (status === 206 && total !== "*" && Number(total) !== question.lengthBytes)
+    return wrong(`sent a range of ${total} bytes`);
   const length = headers["content-length"];
   if (status === 200 && length !== undefined && Number(length) !== question.lengthBytes)
     return wrong(`sent ${length} bytes`);
-  const start = status === 200 ? 0 : range.start;
-  const expected = await request.copy.read(start, range.end - range.start);
-  const body = await firstBytes(stream, expected.length);
-  if (!body.equals(expected)) return wrong(`sent other bytes at ${start}`);
+  const compared = status === 200 && isRanged ? beginningOf(question) : question;
+  if (request.isAgain && compared !== question) return unanswered("sent the whole file, asked for a range again");
+  const expected = await request.copy.read(compared.start, compared.end - compared.start);
+  const body = await bytesOf(stream, compared);
+  if (!body.equals(expected)) return { question: compared, ...wrong(`sent other bytes at ${compared.start}`) };
   // Right bytes by chance: at another release, or under another name, it would not have them.
   if (!isByName && !isNamed(headers.etag, question.content))
-    return {
-      failure: "unanswered",
-      detail: "did not name the content in its ETag, as PRsync's servers and proxies to them do",
-    };
-  return { failure: undefined, detail: "passed" };
+    return unanswered("did not name the content in its ETag, as PRsync's servers and proxies to them do");
+  return { failure: undefined, question: compared, detail: "passed" };
 }
 
 /** A proxy that compresses makes the tag a weak one (RFC 9110 §8.8.3). */
@@ -101,14 +112,24 @@ function isNamed(etag: string | undefined, content: ContentId): boolean {
   return etag?.replace(/^W\//, "") === `"${content}"`;
 }
 
-/** So many, fewer if there are no more. The rest is not waited for. */
-async function firstBytes(stream: HttpStream, length: number): Promise<Buffer> {
+function isSentToOrigin(location: string | undefined): boolean {
+  return location !== undefined && URL.parse(location, "http://volunteer")?.searchParams.get("origin") === "1";
+}
+
+function beginningOf(question: AuditQuestion): AuditQuestion {
+  return { ...question, askedAs: "whole", start: 0, end: question.end - question.start };
+}
+
+/** Those that are compared, fewer if there are no more. The rest of a file is not waited for; bytes beyond its end are taken as well. */
+async function bytesOf(stream: HttpStream, { askedAs, start, end, lengthBytes }: AuditQuestion): Promise<Buffer> {
+  const isToEnd = askedAs === "part" || end === lengthBytes;
   const chunks: Uint8Array[] = [];
-  let missing = length;
+  let missing = end - start;
   for await (const chunk of stream.body) {
     chunks.push(chunk);
     missing -= chunk.length;
-    if (missing <= 0) break;
+    if (missing < 0 || (missing === 0 && !isToEnd)) break;
   }
-  return Buffer.concat(chunks).subarray(0, length);
+  const bytes = Buffer.concat(chunks);
+  return isToEnd ? bytes : bytes.subarray(0, end - start);
 }

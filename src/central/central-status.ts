@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { ownReason } from "../delivery/eligibility.ts";
+import type { MissCount, VolunteerMisses } from "../delivery/volunteer-misses.ts";
 import type { SwarmNode } from "../net/swarm-node.ts";
 import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
@@ -20,6 +21,7 @@ export interface StatusContext {
   readonly live: VolunteerStates;
   readonly events: ReleaseEvents;
   readonly audits: AuditResults;
+  readonly misses: Pick<VolunteerMisses, "countOf">;
   readonly counters: CentralCounters;
   readonly clock: Clock;
   readonly node: () => SwarmNode;
@@ -120,6 +122,8 @@ export interface VolunteerStatus {
   readonly noCustomers?: string;
   /** Of `audit-failed`: what was wrong. */
   readonly auditFailure?: string;
+  /** Customers that it sent back since central started, and their networks of the last hour; left out if it never did. */
+  readonly misses?: MissCount;
   /** Left out while it is silent and gets no customers. */
   readonly live?: Omit<
     LiveVolunteer,
@@ -127,13 +131,15 @@ export interface VolunteerStatus {
   >;
 }
 
-export function volunteerStatuses({ registry, live, audits }: StatusContext): readonly VolunteerStatus[] {
+export function volunteerStatuses(context: StatusContext): readonly VolunteerStatus[] {
+  const { registry, live, audits } = context;
   return registry.list().map(({ name, state, id, site, lastSeenMs }) => {
     const found = id === undefined ? undefined : live.get(id);
     const isSilent = found === undefined || live.isSilent(found);
     const isOutOfReach = found === undefined || live.isOutOfReach(found);
     const auditFailure = isOutOfReach ? undefined : audits.reasonAgainst(found.id);
     const standing = { url: found?.url, isDraining: state === "draining", isSilent: isOutOfReach, auditFailure };
+    const misses = id === undefined ? undefined : context.misses.countOf(id, context.clock.monotonicMs());
     const refusal = found === undefined ? "silent" : ownReason(standing);
     const shownSite = found?.site ?? site;
     // What was restored after a crash may be older than the registry's.
@@ -146,6 +152,7 @@ export function volunteerStatuses({ registry, live, audits }: StatusContext): re
       ...(seenMs === 0 ? {} : { lastSeen: new Date(seenMs).toISOString() }),
       ...(refusal === undefined ? {} : { noCustomers: refusal }),
       ...(auditFailure === undefined ? {} : { auditFailure }),
+      ...(misses === undefined ? {} : { misses }),
       ...(isSilent && isOutOfReach ? {} : { live: publicPart(found) }),
     };
   });

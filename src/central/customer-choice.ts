@@ -1,4 +1,5 @@
 import type { Clock, Random } from "../core/clock.ts";
+import { addressNetwork } from "../core/remote-address.ts";
 import { chooseQuickly, chooseVolunteer, type ChoiceRules } from "../delivery/choose-volunteer.ts";
 import type { Customer, DeliveryDemand } from "../delivery/eligibility.ts";
 import { explain, type Explanation, type OriginReason } from "../delivery/explanation.ts";
@@ -9,6 +10,8 @@ import { parseRangeHeader } from "../delivery/range-header.ts";
 import { type AskedContent, type RecentRequest, RecentRequests } from "../delivery/recent-requests.ts";
 import type { RedirectPlace } from "../delivery/redirect-answer.ts";
 import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
+import type { SentSamples } from "../delivery/sent-samples.ts";
+import type { VolunteerMisses } from "../delivery/volunteer-misses.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerVolunteer, CustomerVolunteers } from "./customer-volunteers.ts";
 import type { RedirectSignatures } from "./redirect-signatures.ts";
@@ -43,10 +46,17 @@ interface Question {
   readonly rules: ChoiceRules;
 }
 
+/** What customers leave behind that audits go by. */
+export interface CustomerTraces {
+  readonly sent: SentSamples;
+  readonly misses: VolunteerMisses;
+}
+
 export interface ChoiceContext {
   readonly volunteers: CustomerVolunteers;
   readonly counters: CentralCounters;
   readonly signatures: Pick<RedirectSignatures, "queryFor">;
+  readonly traces: CustomerTraces;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -105,7 +115,7 @@ export class CustomerChoice {
     { asked, recent, demand: { lengthBytes } }: Question,
     { chosen, nowMs }: { readonly chosen: CustomerVolunteer | undefined; readonly nowMs: number },
   ): void {
-    const { counters } = this.#context;
+    const { counters, traces } = this.#context;
     const last = recent.tried.at(-1);
     if (recent.isRepeated && last !== undefined) this.#failures.note(last, witnessOf(demand), nowMs);
     if (chosen === undefined) {
@@ -114,6 +124,7 @@ export class CustomerChoice {
     }
     this.#recent.noteRedirect(asked, chosen.id, nowMs);
     chosen.noteRedirect(lengthBytes);
+    traces.sent.note(chosen.id, demand.file, lengthBytes);
     counters.redirectedBytes += lengthBytes;
   }
 
@@ -185,7 +196,9 @@ export class CustomerChoice {
     const asked = askedOf(demand);
     const missed = this.#recent.look(asked, nowMs).tried.at(-1);
     if (missed === undefined) return;
-    this.#context.counters.customerMisses++;
+    const { counters, traces } = this.#context;
+    counters.customerMisses++;
+    traces.misses.note(missed, demand.file, { network: addressNetwork(demand.customer.address), nowMs });
     this.#misses.note(contentKey(asked), missed, nowMs);
   }
 }

@@ -41,6 +41,8 @@ export interface ServeOptions {
   readonly registrySaveIntervalMs: number;
   /** Mean time between two audits of a volunteer; 0: none are audited. */
   readonly auditIntervalMs: number;
+  /** Addresses of this host that audits come from; none: the system's choice. */
+  readonly auditFrom: readonly string[];
   /** How often it is looked whether metadata must be signed anew. */
   readonly renewalIntervalMs: number;
   readonly slowReaders: SlowReaderLimits;
@@ -69,6 +71,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   refreshIntervalMs: 3_000,
   registrySaveIntervalMs: 10_000,
   auditIntervalMs: 15 * 60_000,
+  auditFrom: [],
   renewalIntervalMs: 3_600_000,
   slowReaders: DEFAULT_HTTP_SERVER_OPTIONS.slowReaders,
   requestRate: DEFAULT_HTTP_SERVER_OPTIONS.requestRate,

@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { displayPath } from "../core/repo-path.ts";
+import { SentSamples } from "../delivery/sent-samples.ts";
+import { VolunteerMisses } from "../delivery/volunteer-misses.ts";
 import { listenControl } from "../net/control-server.ts";
 import { DEFAULT_HTTP_SERVER_OPTIONS, type HttpServer, listenHttp } from "../net/http-server.ts";
 import { paceOf } from "../net/pace.ts";
@@ -18,12 +20,13 @@ import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 import { DEFAULT_STOCK_SWARM_LIMITS, StockSwarms } from "../tracker/stock-swarms.ts";
 import { registerAnnounceRoutes } from "./announce-routes.ts";
 import { AdmittedVolunteers } from "./admitted-volunteers.ts";
+import { AuditAddresses } from "./audit-addresses.ts";
 import { CentralCounters } from "./central-counters.ts";
 import { centralStatus, type CentralStatus, type StatusContext } from "./central-status.ts";
 import { controlCommands } from "./control-commands.ts";
 import { CONTROL_SOCKET } from "./control-socket.ts";
 import { registerEnrolmentRoute } from "./enrolment-routes.ts";
-import { CustomerChoice } from "./customer-choice.ts";
+import { CustomerChoice, type CustomerTraces } from "./customer-choice.ts";
 import { CustomerVolunteers } from "./customer-volunteers.ts";
 import { CentralError } from "./errors.ts";
 import { GoneContents } from "./gone-contents.ts";
@@ -63,11 +66,12 @@ const STATUS_INTERVAL_MS = 2_000;
 /**
  * Starts central: tracker, origin, files for customers, renewal of metadata.
  *
- * @throws CentralError `serve-running`; NetError `listen-failed`, `watch-failed`; StoreError if the state can't be used
+ * @throws CentralError `serve-running`, `bad-audit-address`; NetError `listen-failed`, `watch-failed`; StoreError if the state can't be used
  */
 export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise<CentralProgram> {
   await using stack = new AsyncDisposableStack();
   const options = asked.listenHost === "::" ? { ...asked, listenHost: await wildcardHost() } : asked;
+  const auditAddresses = await AuditAddresses.open(options.auditFrom);
   ensurePrivateDirectory(options.stateDirectory);
   stack.use(await lockServe(options.stateDirectory));
   const registry = stack.use(VolunteerRegistry.open(options.stateDirectory, () => ports.clock.wallMs()));
@@ -82,7 +86,7 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   const revoked = new RevokedIds(registry);
   const bandwidth = new HostBandwidth(options.bandwidth, ports.clock.monotonicMs());
   const origin = stack.use(await createOriginNode(options, ports, { revoked, bandwidth }));
-  const parts: Parts = { options, ports, registry, live, saved, revoked, bandwidth, origin };
+  const parts: Parts = { options, ports, registry, live, saved, revoked, bandwidth, origin, auditAddresses };
   const events = new ReleaseEvents(ports.tree);
   const central = new Central(parts, events);
   await central.renew();
@@ -120,6 +124,7 @@ interface Parts {
   readonly revoked: RevokedIds;
   readonly bandwidth: HostBandwidth;
   readonly origin: OriginNode;
+  readonly auditAddresses: AuditAddresses;
 }
 
 /** How often it is looked whether marks of volunteers' requests must be written; they last for ten minutes. */
@@ -137,6 +142,7 @@ class Central {
   #refreshing: Promise<unknown> = Promise.resolve();
 
   readonly #seen = new SeenCustomers(Math.random);
+  readonly #traces: CustomerTraces = { sent: new SentSamples(Math.random), misses: new VolunteerMisses() };
   readonly #signatures: RedirectSignatures;
   readonly #audits: VolunteerAudits;
   readonly statusContext: StatusContext;
@@ -157,14 +163,19 @@ class Central {
       log: ports.log,
       random: Math.random,
       customerHeaders,
+      traces: this.#traces,
+      addresses: parts.auditAddresses,
+      minBytes: parts.options.redirects?.minBytes ?? 0,
     };
-    this.#audits = new VolunteerAudits(auditing, parts.options.auditIntervalMs);
+    const { auditIntervalMs: intervalMs, announceIntervalMs } = parts.options;
+    this.#audits = new VolunteerAudits(auditing, { intervalMs, announcedWithinMs: 2 * announceIntervalMs });
     this.statusContext = {
       tree: ports.tree,
       registry,
       live,
       events,
       audits: this.#audits,
+      misses: this.#traces.misses,
       counters: this.#counters,
       clock: ports.clock,
       node,
@@ -216,7 +227,7 @@ class Central {
     const random = Math.random;
     const admitted = new AdmittedVolunteers(registry);
     const volunteers = new CustomerVolunteers(admitted, live, { audits: this.#audits, clock: ports.clock, random });
-    const known = { volunteers, counters: this.#counters, signatures: this.#signatures };
+    const known = { volunteers, counters: this.#counters, signatures: this.#signatures, traces: this.#traces };
     const choice = new CustomerChoice({ ...known, clock: ports.clock, random }, options.redirects);
     const publicPath = options.publicUrl === undefined ? "" : new URL(options.publicUrl).pathname.replace(/\/$/, "");
     return {

@@ -81,12 +81,25 @@ function byShare({ central, volunteers }: { readonly central: number; readonly v
 }
 
 function renderVolunteers(volunteers: readonly VolunteerStatus[]): string {
-  const head = ["name", "site", "state", "release", "left", "upload", "given", "port", "customers", "last seen"];
+  const head = [
+    "name",
+    "site",
+    "state",
+    "release",
+    "left",
+    "upload",
+    "given",
+    "port",
+    "customers",
+    "sent back",
+    "last seen",
+  ];
   const rows = volunteers.map(renderVolunteer).join("");
   return `<table id="volunteers"><tr>${head.map((title) => `<th>${title}`).join("")}</tr>${rows}</table>`;
 }
 
-function renderVolunteer({ name, state, site, live, lastSeen, noCustomers, auditFailure }: VolunteerStatus): string {
+function renderVolunteer(volunteer: VolunteerStatus): string {
+  const { name, state, site, live, lastSeen, noCustomers, auditFailure, misses } = volunteer;
   const quotaBytes = live?.volatileQuotaBytes;
   const role = quotaBytes === undefined ? state : `${state}, volatile (${formatByteSize(quotaBytes)})`;
   const shownState =
@@ -102,6 +115,7 @@ function renderVolunteer({ name, state, site, live, lastSeen, noCustomers, audit
     live === undefined ? "" : formatByteSize(live.givenBytes),
     live?.portState ?? "",
     customers,
+    misses === undefined ? "" : `${misses.customers} (networks lately: ${misses.networks})`,
     lastSeen ?? "never",
   ];
   return `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}`).join("")}</tr>`;

@@ -4,14 +4,18 @@ import type { Clock, Random } from "../core/clock.ts";
 import { contentIdOf } from "../core/content-id.ts";
 import { messageOf } from "../core/errors.ts";
 import { displayPath } from "../core/repo-path.ts";
-import { type AuditQuestion, type AuditReason, AuditSchedule } from "../delivery/audit-schedule.ts";
+import { type AuditedFile, type AuditQuestion, drawQuestion } from "../delivery/audit-question.ts";
+import { type AuditReason, AuditSchedule, type AuditTimes } from "../delivery/audit-schedule.ts";
+import { decideCustomerRequest } from "../delivery/customer-request.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { contentUrl } from "../delivery/redirect-answer.ts";
 import { claimsContent } from "../tracker/content-holders.ts";
 import type { Holdings } from "../tracker/holdings.ts";
 import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { VolunteerStates } from "../tracker/volunteer-states.ts";
-import { type AuditFinding, drawRange, requestAudit } from "./audit-request.ts";
+import type { AuditAddresses } from "./audit-addresses.ts";
+import { type AuditFinding, requestAudit } from "./audit-request.ts";
+import type { CustomerTraces } from "./customer-choice.ts";
 import type { ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectSignatures } from "./redirect-signatures.ts";
@@ -26,15 +30,22 @@ export interface AuditContext {
   readonly log: ServeLog;
   /** Headers of a customer's request; an audit must not be told from one. */
   readonly customerHeaders: () => Readonly<Record<string, string>>;
+  /** What customers were sent for and sent back for. */
+  readonly traces: CustomerTraces;
+  readonly addresses: Pick<AuditAddresses, "drawFor">;
+  /** Shorter files are never asked for: customers get them from central. */
+  readonly minBytes: number;
 }
 
 /** Asked at once; the others wait for the next turn. */
 const MAX_AT_ONCE = 8;
 /** Draws of a file until the volunteer claims to have it. */
-const MAX_DRAWS = 32;
+const MAX_DRAWS = 64;
+/** Of the questions about what customers were sent there for lately; the others are about anything it claims to have. */
+const SENT_SHARE = 1 / 2;
 
 /**
- * Proves what volunteers say they hold: an ordinary Range request to the public URL, as a customer would send it, compared byte by byte
+ * Proves what volunteers say they hold: an ordinary request to the public URL, as a customer would send it, compared byte by byte
  * with central's own copy. Who fails gets no customers until it passes (`AuditSchedule`).
  */
 export class VolunteerAudits implements AsyncDisposable {
@@ -45,10 +56,11 @@ export class VolunteerAudits implements AsyncDisposable {
   /** Whether the volunteer may be led to its own URL; good until its next announce. Of a thousand each second took 12 ms, and customers waited. */
   readonly #reachable = new WeakMap<LiveVolunteer, boolean>();
 
-  /** @param intervalMs mean time between two audits of a volunteer; 0: none ever */
-  constructor(context: AuditContext, intervalMs: number) {
+  /** @param times `intervalMs` 0: none ever */
+  constructor(context: AuditContext, times: AuditTimes) {
     this.#context = context;
-    this.#schedule = new AuditSchedule(intervalMs === 0 ? Infinity : intervalMs, context.random);
+    const intervalMs = times.intervalMs === 0 ? Infinity : times.intervalMs;
+    this.#schedule = new AuditSchedule({ ...times, intervalMs }, context.random);
   }
 
   /** Why a volunteer gets no customers. */
@@ -58,14 +70,15 @@ export class VolunteerAudits implements AsyncDisposable {
 
   /** Begins to audit those whose turn it is: a slow one holds up nobody. */
   start(): void {
-    const { live, clock } = this.#context;
+    const { live, clock, traces } = this.#context;
     const { shownRelease } = this.#context.tree;
-    const asked = live.all().filter((volunteer) => isNowShown(volunteer, shownRelease) && this.#isAskable(volunteer));
-    const due = this.#schedule.due(
-      asked.map(({ id }) => id),
-      clock.monotonicMs(),
-    );
-    const waiting = due.filter((id) => !this.#underWay.has(id));
+    const isAsked = (volunteer: LiveVolunteer): boolean =>
+      isNowShown(volunteer, shownRelease) && this.#isAskable(volunteer);
+    const asked = live.all().flatMap((volunteer) => (isAsked(volunteer) ? [volunteer.id] : []));
+    const due = this.#schedule.due(asked, clock.monotonicMs());
+    // Behind those whose turn it is: customers must not put an audit off.
+    const hinted = asked.filter((id) => traces.misses.hasHint(id) && !due.includes(id));
+    const waiting = [...due, ...hinted].filter((id) => !this.#underWay.has(id));
     for (const id of waiting.slice(0, MAX_AT_ONCE - this.#underWay.size)) {
       this.#underWay.set(
         id,
@@ -96,7 +109,7 @@ export class VolunteerAudits implements AsyncDisposable {
     try {
       const question = await this.#questionFor(volunteer);
       const finding = question === undefined ? undefined : await this.#ask(volunteer, question);
-      if (question !== undefined && finding !== undefined) this.#note(id, question, finding);
+      if (question !== undefined && finding !== undefined) this.#note(id, finding);
       else this.#schedule.notePostponed(id, this.#context.clock.monotonicMs());
     } catch (error) {
       this.#schedule.notePostponed(id, this.#context.clock.monotonicMs());
@@ -104,11 +117,11 @@ export class VolunteerAudits implements AsyncDisposable {
     }
   }
 
-  #note(id: string, question: AuditQuestion, { failure, detail }: AuditFinding): void {
+  #note(id: string, { question, failure, detail }: AuditFinding): void {
     const { clock, log } = this.#context;
     const nowMs = clock.monotonicMs();
     const before = this.reasonAgainst(id);
-    if (failure === undefined) this.#schedule.notePassed(id, nowMs);
+    if (failure === undefined) this.#schedule.notePassed(id, question, nowMs);
     else this.#schedule.noteFailed(id, question, { failure, nowMs });
     const reason = this.reasonAgainst(id);
     const told = { volunteer: id, path: displayPath(question.path), detail };
@@ -117,22 +130,42 @@ export class VolunteerAudits implements AsyncDisposable {
     if (before !== undefined && reason === undefined) log.info({ volunteer: id }, "an audit passed: customers again");
   }
 
-  /** The file that it failed, else one drawn among those it claims to have. */
+  /** What it failed, else what customers were sent back for, else something that they were sent there for, or anything. */
   async #questionFor(volunteer: LiveVolunteer): Promise<AuditQuestion | undefined> {
-    const failed = this.#schedule.failedQuestion(volunteer.id);
-    if (failed !== undefined && this.#isClaimed(volunteer, failed)) return failed;
+    const { random, traces } = this.#context;
+    const { id } = volunteer;
+    const failed = this.#schedule.failedQuestions(id).find((question) => this.#isAskableFor(volunteer, question));
+    if (failed !== undefined) return failed;
+    const hinted = traces.misses.takeHint(id);
+    if (hinted !== undefined && this.#isAskableFor(volunteer, hinted)) return drawQuestion(hinted, random);
+    const sent = random() < SENT_SHARE ? traces.sent.take(id) : undefined;
+    if (sent !== undefined && this.#isAskableFor(volunteer, sent)) return drawQuestion(sent, random);
+    const drawn = await this.#drawClaimed(volunteer);
+    return drawn && drawQuestion(drawn, random);
+  }
+
+  async #drawClaimed(volunteer: LiveVolunteer): Promise<AuditedFile | undefined> {
+    const { tree, minBytes } = this.#context;
     for (let draws = 0; draws < MAX_DRAWS; draws++) {
-      const entry = this.#context.tree.fileFrom(contentIdOf(randomBytes(32)));
+      const entry = tree.fileFrom(contentIdOf(randomBytes(32)));
       if (entry === undefined) continue;
-      const question = { path: entry.path, content: entry.content, lengthBytes: entry.size };
-      if (this.#isClaimed(volunteer, question)) return question;
+      const file = { path: entry.path, content: entry.content, lengthBytes: entry.size };
+      if (entry.size >= Math.max(1, minBytes) && this.#isClaimed(volunteer, file)) return file;
       // Each draw is a look-up on the main thread: requests go between them.
       await setImmediate();
     }
     return undefined;
   }
 
-  #isClaimed(volunteer: LiveVolunteer, { path, content }: AuditQuestion): boolean {
+  /** Customers would still be sent there for it: the release has it under this name, and the volunteer claims it. */
+  #isAskableFor(volunteer: LiveVolunteer, file: AuditedFile): boolean {
+    const asked = { path: file.path, endsWithSlash: false, wantedContent: file.content, isOriginWanted: false };
+    const request = { ...asked, explanation: undefined };
+    const decision = decideCustomerRequest(request, (path) => this.#context.tree.entry(path));
+    return decision.kind === "file" && this.#isClaimed(volunteer, file);
+  }
+
+  #isClaimed(volunteer: LiveVolunteer, { path, content }: AuditedFile): boolean {
     const { tree } = this.#context;
     const place = tree.placeOf(content);
     if (place === undefined || !claimsContent(volunteer, place)) return false;
@@ -142,18 +175,20 @@ export class VolunteerAudits implements AsyncDisposable {
 
   /** Undefined if central has no copy itself to compare with. */
   async #ask(volunteer: LiveVolunteer, question: AuditQuestion): Promise<AuditFinding | undefined> {
-    const { tree, random, customerHeaders } = this.#context;
+    const { tree, random, customerHeaders, addresses } = this.#context;
     await using copy = await tree.openContent(question.content);
     if (copy === undefined) return undefined;
+    const url = this.#urlAt(volunteer, question);
     return await requestAudit(volunteer.host, {
-      url: this.#urlAt(volunteer, question),
+      url,
       question,
       copy,
-      range: drawRange(question.lengthBytes, random),
+      isAgain: this.#schedule.failedQuestions(volunteer.id).includes(question),
       // Customers are strangers: nobody loses customers for what one of them sends.
-      headers: this.#schedule.isDoubtful(volunteer.id) ? BUILT_IN_CUSTOMER : customerHeaders(),
+      headers: this.#schedule.isDoubtful(volunteer.id, question) ? BUILT_IN_CUSTOMER : customerHeaders(),
       isByName: volunteer.isByName,
       isStillNewest: () => isNowShown(volunteer, tree.shownRelease),
+      localAddress: await addresses.drawFor(new URL(url).hostname, random),
       signal: this.#end.signal,
     });
   }

@@ -120,7 +120,11 @@ const PUBLISHER: Codes<PublisherErrorCode> = {
 
 const FILTER: Codes<FilterErrorCode> = { "bad-rule": usage };
 
-const CENTRAL: Codes<CentralErrorCode> = { "bad-command": malformed, "serve-running": EXIT.alreadyRunning };
+const CENTRAL: Codes<CentralErrorCode> = {
+  "bad-audit-address": usage,
+  "bad-command": malformed,
+  "serve-running": EXIT.alreadyRunning,
+};
 
 const SYNC: Codes<SyncErrorCode> = {
   ...all(network, "central-refused", "content-unavailable"),

@@ -15,6 +15,8 @@ export interface HttpClientOptions {
   readonly idleTimeoutMs: number;
   /** Of names; the system's unless told. */
   readonly lookup?: LookupFunction;
+  /** An address of this host that connections come from; left out: the system chooses. */
+  readonly localAddress?: string;
 }
 
 export const HTTP_CLIENT_DEFAULTS: HttpClientOptions = {
@@ -81,8 +83,11 @@ export class HttpClient implements AsyncDisposable {
 
   constructor(options: Partial<HttpClientOptions> = {}) {
     this.#options = { ...HTTP_CLIENT_DEFAULTS, ...options };
-    const { maxSockets, idleTimeoutMs, lookup } = this.#options;
-    const named = lookup === undefined ? {} : { lookup };
+    const { maxSockets, idleTimeoutMs, lookup, localAddress } = this.#options;
+    const named = {
+      ...(lookup === undefined ? {} : { lookup }),
+      ...(localAddress === undefined ? {} : { localAddress }),
+    };
     const kept = { keepAlive: true, keepAliveMsecs: PROBE_AFTER_MS };
     const agentOptions = { ...kept, maxSockets, timeout: idleTimeoutMs, ...named };
     this.#http = new HttpAgent(agentOptions);

@@ -7,6 +7,8 @@ import { addressGroup } from "../core/remote-address.ts";
 import { repoPathFromText } from "../core/repo-path.ts";
 import { releasedFile, type ReleasedFile } from "../central/released-files.ts";
 import type { PolicyName } from "../delivery/policies/named-policy.ts";
+import { SentSamples } from "../delivery/sent-samples.ts";
+import { VolunteerMisses } from "../delivery/volunteer-misses.ts";
 import type { ContentPlace } from "../tracker/content-holders.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { VolunteerAnnounce } from "../tracker/volunteer-announce.ts";
@@ -48,7 +50,9 @@ export class FleetCentral {
     const audits = { reasonAgainst: () => undefined };
     const volunteers = new CustomerVolunteers({ byId: this.#admitted }, this.#live, { audits, clock, random });
     const signatures = { queryFor: () => "" };
-    const context = { volunteers, counters: this.counters, signatures, clock, random };
+    // Nobody audits here: nothing is drawn from what the scenario draws from.
+    const traces = { sent: new SentSamples(() => 0), misses: new VolunteerMisses() };
+    const context = { volunteers, counters: this.counters, signatures, traces, clock, random };
     this.#choice = new CustomerChoice(context, policy === undefined ? undefined : { policy, minBytes: 0 });
   }
 

@@ -17,7 +17,8 @@ interface Explained {
 
 /** Two mirrors, one of them behind a web server of its own that sends what lies on its disk, as nginx does. */
 const central = new LoopbackCentral("audits");
-const asked: IncomingHttpHeaders[] = [];
+const AUDITORS = ["127.0.0.2", "127.0.0.3"];
+const asked: { readonly headers: IncomingHttpHeaders; readonly from: string | undefined }[] = [];
 let sound: RunningProgram;
 let rotten: RunningProgram;
 let web: Server;
@@ -25,10 +26,11 @@ let web: Server;
 beforeAll(async () => {
   for (const name of FILES) writeFileSync(join(central.tree, name), randomBytes(200_000));
   await central.publish();
-  await central.serve(["--announce-interval", "10s", "--audit-interval", "3s"]);
+  const auditors = AUDITORS.flatMap((address) => ["--audit-from", address]);
+  await central.serve(["--announce-interval", "10s", "--audit-interval", "3s", ...auditors]);
   mkdirSync(central.mirror("rotten"), { recursive: true });
   web = createServer((request, response) => {
-    asked.push(request.headers);
+    asked.push({ headers: request.headers, from: request.socket.remoteAddress });
     const path = join(central.mirror("rotten"), decodeURIComponent(request.url!.split("?")[0]!));
     const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "bytes=0-")!;
     const total = statSync(path).size;
@@ -74,17 +76,41 @@ test("a mirror whose disk rots gets no customers any more, is shown with the rea
   await expect.poll(() => eligible(), { timeout: 60_000 }).toEqual(["rotten", "sound"]);
 }, 180_000);
 
-test("an audit looks like a customer: its headers and a range, nothing of central", () => {
-  const audits = asked.filter(({ range }) => range !== undefined);
+test("an audit looks like a customer: its headers, another address than central's, nothing of central", () => {
+  const audits = asked.filter(({ headers }) => headers["user-agent"] === "Wget/1.21.3");
   expect(audits.length).toBeGreaterThan(2);
-  for (const headers of audits) {
-    const { range, "user-agent": agent, accept, ...others } = headers;
-    expect(range).toMatch(/^bytes=\d+-\d+$/);
-    expect([CUSTOMER_AGENT, "Wget/1.21.3", "node"]).toContain(agent);
-    expect(accept ?? "*/*").toBe("*/*");
+  expect(new Set(audits.map(({ from }) => from))).toEqual(new Set(AUDITORS));
+  for (const { headers } of audits) {
+    const { range, accept, "user-agent": _agent, ...others } = headers;
+    // Files of 200 kB are asked for whole.
+    expect([range, accept]).toEqual([undefined, "*/*"]);
     expect(Object.keys(others).sort()).toEqual(["accept-encoding", "connection", "host"]);
     expect(others["accept-encoding"]).toBe("identity");
   }
+});
+
+test("customers that a mirror sends back are shown", async () => {
+  const location = (await fetch(`${central.url}/${FILES[0]!}`, { redirect: "manual" })).headers.get("location")!;
+  const name = location.includes(`:${(web.address() as AddressInfo).port}/`) ? "rotten" : "sound";
+  await fetch(`${central.url}/${FILES[0]!}?origin=1`);
+  const listed = await runPrsync(["volunteers", central.tree], { env: central.env });
+  expect(listed.stdout).toMatch(new RegExp(`^${name}\t.*, customers sent back: 1 \\(networks lately: 1\\)$`, "m"));
+  expect(await (await fetch(`${central.url}/.prsync/status`)).text()).toContain("<td>1 (networks lately: 1)");
+});
+
+test("serve refuses to audit from an address that is not its host's", async () => {
+  const other = new LoopbackCentral("audit-from");
+  writeFileSync(join(other.tree, "x"), "x");
+  await other.publish();
+  const words = ["serve", other.tree, "--listen", "127.0.0.1:0", "--peer-port", "0", "--audit-from"];
+  const refused = await runPrsync([...words, "192.0.2.77"], { env: other.env });
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining("expected an address of this host to audit from, got 192.0.2.77"),
+  ]);
+  const wrong = await runPrsync([...words, "north"], { env: other.env });
+  expect(wrong.stderr).toContain('--audit-from: expected an IP address of this host, got "north"');
+  await other[Symbol.asyncDispose]();
 });
 
 /** Each gets the exact bytes, also while a mirror is rotten: nobody is sent there. */

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { DEFAULT_SERVE_OPTIONS, type ServeOptions } from "../../central/serve-options.ts";
 import { serveTree } from "../../central/serve.ts";
@@ -106,6 +107,13 @@ export const serveCommand: Command = {
       help: "between two audits of a mirror by a customer's request, on average (0s: none)",
     },
     {
+      name: "audit-from",
+      kind: "rule",
+      placeholder: "ADDRESS",
+      check: parseAuditAddress,
+      help: "audit from this address of the host, not the one that mirrors announce to; as often as there are addresses",
+    },
+    {
       name: "announce-interval",
       kind: "duration",
       placeholder: "60s",
@@ -177,9 +185,16 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     requestRate: requestRateOf(args),
     allowStockClients: args.flag("open"),
     auditIntervalMs: args.number("audit-interval") ?? DEFAULT_SERVE_OPTIONS.auditIntervalMs,
+    auditFrom: args.rules.filter(({ name }) => name === "audit-from").map(({ value }) => parseAuditAddress(value)),
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,
     watch: args.flag("watch") ? { ...DEFAULT_TREE_WATCHER_OPTIONS, quietMs } : undefined,
   };
+}
+
+/** @throws UsageError */
+function parseAuditAddress(text: string): string {
+  if (isIP(text) !== 0) return text;
+  throw new UsageError([`--audit-from: expected an IP address of this host, got "${text}"`]);
 }
 
 /** @throws UsageError */

@@ -35,6 +35,7 @@ interface Shown {
   readonly lastSeen?: string;
   readonly noCustomers?: string;
   readonly auditFailure?: string;
+  readonly misses?: { readonly customers: number; readonly networks: number };
   readonly live?: {
     readonly release: number;
     readonly isSyncing: boolean;
@@ -94,7 +95,7 @@ async function ask(stateDirectory: string, command: string, argument: unknown): 
   throw new UsageError([answer.message]);
 }
 
-function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure }: Shown): string {
+function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure, misses }: Shown): string {
   const seen =
     live === undefined
       ? `last seen ${lastSeen ?? "never"}`
@@ -103,5 +104,7 @@ function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure
   const role = quotaBytes === undefined ? "" : `, volatile: ${formatByteSize(quotaBytes)}`;
   const refusal =
     live === undefined || noCustomers === undefined ? "" : `, no customers: ${auditFailure ?? noCustomers}`;
-  return `${name}\t${state}\t${site ?? "-"}\t${seen}${role}${refusal}`;
+  const sentBack =
+    misses === undefined ? "" : `, customers sent back: ${misses.customers} (networks lately: ${misses.networks})`;
+  return `${name}\t${state}\t${site ?? "-"}\t${seen}${role}${refusal}${sentBack}`;
 }
