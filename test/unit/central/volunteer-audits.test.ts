@@ -357,7 +357,13 @@ test("who gives right bytes to central's address alone is found from another one
     partOf(request.socket.remoteAddress === "127.0.0.1" ? FILE : ROTTEN)(request, response);
   const known = await audited();
   expect(await known.audit(behaving, 5)).toBeUndefined();
-  // One of the other family can't be taken for this volunteer.
-  const { audit } = await audited({}, { auditFrom: ["::1", "127.0.0.9"] });
+  const { audit } = await audited({}, { auditFrom: ["127.0.0.9"] });
   expect(await audit(behaving, 2)).toBe("wrong bytes");
+});
+
+test("an address to audit from is drawn among those of the family that the volunteer has", async () => {
+  const addresses = await AuditAddresses.open(["127.0.0.8", "127.0.0.9"]);
+  const drawn = (host: string, random: number) => addresses.drawFor(host, () => random);
+  expect(await Promise.all([drawn("127.0.0.1", 0), drawn("127.0.0.1", 0.9)])).toEqual(["127.0.0.8", "127.0.0.9"]);
+  expect(await Promise.all([drawn("localhost", 0), drawn("[::1]", 0)])).toEqual(["127.0.0.8", undefined]);
 });
