@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, get } from "node:http";
+import { createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import type { VolunteerStatus } from "../../../src/central/central-status.ts";
@@ -10,9 +10,11 @@ const AUDITOR = "127.0.0.9";
 
 /** Status of what a customer at this address gets. */
 async function statusFor(fixture: CentralFixture, target: string, localAddress: string): Promise<number> {
-  const [response] = await once(get(fixture.program.httpUrl + target, { localAddress }), "response");
+  const [response] = (await once(get(fixture.program.httpUrl + target, { localAddress }), "response")) as [
+    IncomingMessage,
+  ];
   response.resume();
-  return response.statusCode;
+  return response.statusCode!;
 }
 
 test("a mirror that sends customers of three networks back is asked for that file, as a customer and at once", async () => {
