@@ -11,6 +11,7 @@ import { type AskedContent, type RecentRequest, RecentRequests } from "../delive
 import type { RedirectPlace } from "../delivery/redirect-answer.ts";
 import { RememberedVolunteers } from "../delivery/remembered-volunteers.ts";
 import type { SentSamples } from "../delivery/sent-samples.ts";
+import { type SuspectedFailure, SuspectedFailures } from "../delivery/suspected-failures.ts";
 import type { VolunteerMisses } from "../delivery/volunteer-misses.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerVolunteer, CustomerVolunteers } from "./customer-volunteers.ts";
@@ -33,6 +34,10 @@ export interface FileDemand {
   readonly isHead: boolean;
   /** The `Range` header as it came. */
   readonly range: string | undefined;
+  /** Of its connection; 0 if that says nothing about who asks. */
+  readonly port: number;
+  /** `User-Agent` as it came. */
+  readonly agent: string | undefined;
   readonly isOriginWanted: boolean;
   /** The customer has these bytes already, or set conditions that do not hold. */
   readonly isBodyless: boolean;
@@ -75,12 +80,14 @@ export class CustomerChoice {
   readonly #recent: RecentRequests;
   readonly #misses = new RememberedVolunteers(MISS_REMEMBERED_MS);
   readonly #failures = new NetworkFailures(FAILURE_REMEMBERED_MS);
+  readonly #suspected: SuspectedFailures;
 
   /** @param options undefined: central serves everything itself */
   constructor(context: ChoiceContext, options: RedirectOptions | undefined) {
     this.#context = context;
     this.#options = options;
     this.#recent = new RecentRequests(Math.floor(context.random() * 2 ** 32));
+    this.#suspected = new SuspectedFailures((asked, nowMs) => this.#recent.isShared(asked, nowMs));
     this.#policy = policyNamed(options?.policy ?? "random", context.random);
   }
 
@@ -117,15 +124,25 @@ export class CustomerChoice {
   ): void {
     const { counters, traces } = this.#context;
     const last = recent.tried.at(-1);
-    if (recent.isRepeated && last !== undefined) this.#failures.note(last, witnessOf(demand), nowMs);
+    if (recent.isRepeated && last !== undefined) {
+      const { customer, content } = asked;
+      const failure = { asked: { customer, content }, network: witnessOf(demand).network, volunteer: last };
+      if (recent.isCertain) this.#noteFailure(failure, nowMs);
+      else this.#suspected.note(failure, nowMs);
+    }
+    for (const failure of this.#suspected.settled(nowMs)) this.#noteFailure(failure, nowMs);
     if (chosen === undefined) {
-      this.#recent.noteServed(asked);
+      this.#recent.noteServed(asked, nowMs);
       return;
     }
     this.#recent.noteRedirect(asked, chosen.id, nowMs);
     chosen.noteRedirect(lengthBytes);
     traces.sent.note(chosen.id, demand.file, lengthBytes);
     counters.redirectedBytes += lengthBytes;
+  }
+
+  #noteFailure({ asked: { customer }, network, volunteer }: SuspectedFailure, nowMs: number): void {
+    this.#failures.note(volunteer, { customer, network }, nowMs);
   }
 
   /** What would be done now, and why; changes nothing. */
@@ -213,8 +230,8 @@ function lateOriginReason(best: string | undefined, recent: RecentRequest): Orig
 
 const nobody = (): boolean => false;
 
-function askedOf({ customerGroup, file, range }: FileDemand): AskedContent {
-  return { customer: customerGroup, content: file.served.content, range };
+function askedOf({ customerGroup, file, range, port, agent }: FileDemand): AskedContent {
+  return { customer: customerGroup, content: file.served.content, range, port, agent };
 }
 
 /** What will be sent: one of many parallel ranges is not the whole file. */

@@ -35,7 +35,7 @@ import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
 import { releasedFile } from "./released-files.ts";
 import type { SeenCustomers } from "./seen-customers.ts";
-import { addressOf } from "./request-address.ts";
+import { addressOf, portOf } from "./request-address.ts";
 
 export interface FileRouteContext {
   readonly tree: PublishedTree;
@@ -186,6 +186,8 @@ function demandOf(
     file: releasedFile(asked.path!, served, { entryPath: entry.path, place, release: tree.shownRelease }),
     isHead: method === "HEAD",
     range: headers.range,
+    port: portOf(request.raw),
+    agent: headers["user-agent"],
     isOriginWanted: asked.isOriginWanted,
     isBodyless: evaluatePreconditions(headers, validatorsOf(served)) !== "proceed",
   };

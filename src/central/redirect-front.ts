@@ -15,6 +15,7 @@ import type { SiteTable } from "../tracker/site-table.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { CustomerChoice } from "./customer-choice.ts";
 import type { ReleasedFile, ReleasedFiles } from "./released-files.ts";
+import { portOf } from "./request-address.ts";
 import type { SeenCustomers } from "./seen-customers.ts";
 
 export interface RedirectFrontContext {
@@ -39,6 +40,8 @@ interface Asked {
   readonly method: string;
   readonly target: string;
   readonly address: string;
+  /** 0: it says nothing. */
+  readonly port: number;
   readonly headers: CustomerHeaders;
 }
 
@@ -78,7 +81,13 @@ export class RedirectFront implements PlainFront {
     const { method = "", url = "", headers, socket } = request;
     if (this.#nextForOrigin.delete(socket)) this.#forOrigin.add(request);
     else if ((method === "GET" || method === "HEAD") && !hasBody(request)) {
-      const redirect = this.#redirect({ method, target: url, address: socket.remoteAddress ?? "", headers });
+      const redirect = this.#redirect({
+        method,
+        target: url,
+        address: socket.remoteAddress ?? "",
+        port: portOf(request),
+        headers,
+      });
       if (typeof redirect === "object") {
         response.writeHead(302, redirectHeaders(redirect.places, redirect.file.target)).end();
         return true;
@@ -91,7 +100,9 @@ export class RedirectFront implements PlainFront {
 
   /** The fields of a 302, or undefined as {@link answer} says false. */
   answerPlain(request: PlainRequest, socket: Socket): string | undefined {
-    const redirect = this.#redirect(request);
+    const { method, target, address, headers } = request;
+    // Fields that proxies add are none of a plain request's.
+    const redirect = this.#redirect({ method, target, address, headers, port: socket.remotePort ?? 0 });
     if (typeof redirect === "object") return redirectFields(redirect.places, redirect.file.target);
     if (redirect === "origin") this.#nextForOrigin.add(socket);
     return undefined;
@@ -103,7 +114,7 @@ export class RedirectFront implements PlainFront {
   }
 
   /** "other": nothing was decided. */
-  #redirect({ method, target, address, headers }: Asked): Redirect | "origin" | "other" {
+  #redirect({ method, target, address, port, headers }: Asked): Redirect | "origin" | "other" {
     if (target.startsWith(OWN_PREFIX)) return "other";
     const { files, choice, counters, seen, clock } = this.#context;
     const file = files.find(target, clock.monotonicMs());
@@ -115,6 +126,8 @@ export class RedirectFront implements PlainFront {
       file,
       isHead: method === "HEAD",
       range: headers.range,
+      port,
+      agent: headers["user-agent"],
       isOriginWanted: false,
       isBodyless: isConditional(headers) && evaluatePreconditions(headers, validatorsOf(file.served)) !== "proceed",
     });

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import type { FastifyRequest } from "fastify";
 import { plainAddress } from "../core/remote-address.ts";
@@ -7,3 +8,12 @@ export function addressOf(request: FastifyRequest): string {
   const told = plainAddress(request.ip);
   return isIP(told) === 0 ? plainAddress(request.raw.socket.remoteAddress ?? "") : told;
 }
+
+/** The port of the customer's own connection; 0 where a proxy says that it stands between, whose connections are anybody's. */
+export function portOf({ headers, socket }: IncomingMessage): number {
+  const isProxied = PROXY_FIELDS.some((name) => headers[name] !== undefined);
+  return isProxied ? 0 : (socket.remotePort ?? 0);
+}
+
+/** Whether somebody between the customer and us says so. */
+const PROXY_FIELDS = ["via", "forwarded", "x-forwarded-for"] as const;

@@ -70,6 +70,8 @@ export class FleetCentral {
       file: this.#files[file]!,
       isHead: false,
       range: fromBytes > 0 ? `bytes=${Math.floor(fromBytes)}-` : undefined,
+      port: 0,
+      agent: undefined,
       isOriginWanted,
       isBodyless: false,
     };

@@ -7,12 +7,15 @@ import { type ContentId, contentIdOf } from "../../../src/core/content-id.ts";
 import { repoPathFromByteString } from "../../../src/core/repo-path.ts";
 import { parseCustomerRequest } from "../../../src/delivery/customer-request.ts";
 import { ExpiringMap } from "../../../src/delivery/expiring-map.ts";
-import { RecentRequests } from "../../../src/delivery/recent-requests.ts";
+import { type AskedContent, RecentRequests } from "../../../src/delivery/recent-requests.ts";
 import { redirectHeaders, redirectTarget } from "../../../src/delivery/redirect-answer.ts";
+import { type SuspectedFailure, SuspectedFailures } from "../../../src/delivery/suspected-failures.ts";
 import { PlainRequestReader } from "../../../src/net/plain-request.ts";
 
 const contentOf = (bytes: string): ContentId => contentIdOf(createHash("sha256").update(bytes).digest());
 const CONTENT = contentOf("hello\n");
+/** A whole file, by a connection of which nothing is known. */
+const PLAIN = { range: undefined, port: 0, agent: undefined } as const;
 
 test("a redirect names the chosen place, the next best and the digest", () => {
   const places = [{ url: "http://a.example.org/mirror" }, { url: "http://b.example.org:7381" }];
@@ -53,23 +56,100 @@ test("whatever the name, a redirect keeps its host, has no odd byte, and asks fo
   );
 });
 
-test("the same request again goes elsewhere, then to central, then begins anew", () => {
+const FIRST = { tried: [], isRepeated: false, isCertain: false, isOriginDue: false };
+
+test("the same request again goes elsewhere, then to central; whoever asks then is another customer", () => {
   const recent = new RecentRequests();
-  const asked = { customer: "198.51.100.7", content: CONTENT, range: undefined };
-  expect(recent.look(asked, 0)).toEqual({ tried: [], isRepeated: false, isOriginDue: false });
+  const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN };
+  const repeat = { ...FIRST, isRepeated: true };
+  expect(recent.look(asked, 0)).toEqual(FIRST);
   recent.noteRedirect(asked, "a", 0);
-  expect(recent.look(asked, 9_000)).toEqual({ tried: ["a"], isRepeated: true, isOriginDue: false });
+  expect(recent.look(asked, 9_000)).toEqual({ ...repeat, tried: ["a"] });
   recent.noteRedirect(asked, "b", 9_000);
-  expect(recent.look(asked, 15_000)).toEqual({ tried: ["a", "b"], isRepeated: true, isOriginDue: true });
+  expect(recent.look(asked, 15_000)).toEqual({ ...repeat, tried: ["a", "b"], isOriginDue: true });
   expect(recent.look({ ...asked, customer: "198.51.100.8" }, 15_000).tried).toEqual([]);
   expect(recent.look({ ...asked, content: contentOf("other") }, 15_000).tried).toEqual([]);
-  recent.noteServed(asked);
-  expect(recent.look(asked, 15_001).tried).toEqual([]);
+  recent.noteServed(asked, 15_000);
+  expect(recent.look(asked, 15_001)).toEqual(FIRST);
+});
+
+test("the same connection brings the same customer however quick, another program is another one", () => {
+  const recent = new RecentRequests();
+  const asked = { customer: "198.51.100.7", content: CONTENT, range: undefined, port: 40_000, agent: "curl/7.88.1" };
+  recent.noteRedirect(asked, "a", 0);
+  expect(recent.look({ ...asked, port: 40_001, agent: "Wget/1.21" }, 1)).toEqual(FIRST);
+  expect(recent.look({ ...asked, agent: "Wget/1.21" }, 1)).toMatchObject({ tried: ["a"], isCertain: true });
+  recent.noteRedirect(asked, "b", 1);
+  expect(recent.look(asked, 2)).toEqual({ tried: ["a", "b"], isRepeated: true, isCertain: true, isOriginDue: true });
+});
+
+test("more than three requests quicker than anybody tries again are a crowd: nobody is doubted, nobody sent to central", () => {
+  const recent = new RecentRequests();
+  const from = (port: number): AskedContent => ({ customer: "198.51.100.7", content: CONTENT, ...PLAIN, port });
+  for (let port = 1; port <= 3; port++) {
+    expect(recent.look(from(port), port * 100)).toMatchObject({ isRepeated: port > 1, isOriginDue: false });
+    recent.noteRedirect(from(port), `v${port}`, port * 100);
+  }
+  for (let port = 4; port <= 300; port++) {
+    expect(recent.look(from(port), port * 300)).toEqual(FIRST);
+    recent.noteRedirect(from(port), "v", port * 300);
+  }
+  expect(recent.isShared(from(1), 100_000)).toBe(true);
+  expect(recent.isShared({ ...from(1), customer: "198.51.100.8" }, 100_000)).toBe(false);
+});
+
+test("in a crowd, who asks again over its connection is sent elsewhere, then to central", () => {
+  const recent = new RecentRequests();
+  const from = (port: number): AskedContent => ({ customer: "198.51.100.7", content: CONTENT, ...PLAIN, port });
+  let nowMs = 0;
+  const crowd = (first: number): void => {
+    for (let port = first; port < first + 10; port++) recent.noteRedirect(from(port), "v", (nowMs += 100));
+  };
+  crowd(1_000);
+  recent.noteRedirect(from(7), "a", nowMs);
+  crowd(2_000);
+  expect(recent.look(from(7), nowMs)).toEqual({ tried: ["a"], isRepeated: true, isCertain: true, isOriginDue: false });
+  recent.noteRedirect(from(7), "b", nowMs);
+  crowd(3_000);
+  expect(recent.look(from(7), nowMs)).toMatchObject({ tried: ["a", "b"], isOriginDue: true });
+  recent.noteServed(from(7), nowMs);
+  expect(recent.look(from(8), nowMs)).toEqual(FIRST);
+});
+
+test("at an address that is shared, a repeat goes elsewhere, and to central only after five, as slow as one customer is", () => {
+  const recent = new RecentRequests();
+  const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN };
+  const other = { ...asked, content: contentOf("other") };
+  for (let turn = 0; turn < 5; turn++) recent.noteRedirect(other, "v", turn);
+  const due = [];
+  for (let turn = 0; turn < 6; turn++) {
+    const { tried, isRepeated, isOriginDue } = recent.look(asked, 10_000 + turn * 2_000);
+    expect([tried.length, isRepeated]).toEqual([turn, false]);
+    due.push(isOriginDue);
+    recent.noteRedirect(asked, `v${turn}`, 10_000 + turn * 2_000);
+  }
+  expect(due).toEqual([false, false, false, false, false, true]);
+});
+
+test("a failure is noted once it shows that nobody else was behind the address", () => {
+  const shared = new Set<string>();
+  const suspected = new SuspectedFailures(({ customer }) => shared.has(customer));
+  const failureOf = (customer: string): SuspectedFailure => ({
+    asked: { customer, content: CONTENT },
+    network: "n",
+    volunteer: `seen by ${customer}`,
+  });
+  for (const [index, customer] of ["a", "b", "c"].entries()) suspected.note(failureOf(customer), index * 1_000);
+  shared.add("b");
+  expect(suspected.settled(10_000)).toEqual([]);
+  expect(suspected.settled(11_500).map(({ volunteer }) => volunteer)).toEqual(["seen by a"]);
+  expect(suspected.settled(12_001).map(({ volunteer }) => volunteer)).toEqual(["seen by c"]);
+  expect(suspected.settled(99_000)).toEqual([]);
 });
 
 test("a request after more than ten seconds is a new one", () => {
   const recent = new RecentRequests();
-  const asked = { customer: "198.51.100.7", content: CONTENT, range: undefined };
+  const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN };
   recent.noteRedirect(asked, "a", 0);
   expect(recent.look(asked, 10_001).tried).toEqual([]);
 });
@@ -77,7 +157,7 @@ test("a request after more than ten seconds is a new one", () => {
 test("other ranges of a content are sent elsewhere, but never to central", () => {
   const recent = new RecentRequests();
   for (let part = 0; part < 20; part++) {
-    const asked = { customer: "198.51.100.7", content: CONTENT, range: `bytes=${part}-` };
+    const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN, range: `bytes=${part}-` };
     const { isRepeated, isOriginDue, tried } = recent.look(asked, part);
     expect([isRepeated, isOriginDue, tried.includes(`v${part - 1}`)]).toEqual([false, false, part > 0]);
     recent.noteRedirect(asked, `v${part}`, part);
@@ -110,7 +190,7 @@ test("a bounded memory forgets the longest unchanged, whatever is set and delete
 
 test("long ranges are told apart", () => {
   const recent = new RecentRequests();
-  const asked = { customer: "198.51.100.7", content: CONTENT, range: `bytes=${"0-1,".repeat(100)}9-` };
+  const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN, range: `bytes=${"0-1,".repeat(100)}9-` };
   recent.noteRedirect(asked, "a", 0);
   expect(recent.look({ ...asked, range: `${asked.range}1` }, 1).isRepeated).toBe(false);
   expect(recent.look({ ...asked }, 1).isRepeated).toBe(true);
@@ -118,7 +198,7 @@ test("long ranges are told apart", () => {
 
 test("who asks for one file again and again takes nobody's memory", () => {
   const recent = new RecentRequests(1, 16);
-  const other = { customer: "198.51.100.8", content: CONTENT, range: undefined };
+  const other = { customer: "198.51.100.8", content: CONTENT, ...PLAIN };
   recent.noteRedirect(other, "a", 0);
   for (let count = 0; count < 100; count++) recent.noteRedirect({ ...other, customer: "198.51.100.7" }, "b", 1);
   expect(recent.look(other, 2).tried).toEqual(["a"]);
@@ -131,12 +211,16 @@ test("what is kept of a request does not keep the head that it came with", () =>
   for (let index = 0; index < 4_096; index++) {
     const fields = `Host: a.example.org\r\nRange: bytes=${index}-${index + 1_000_000}\r\nCookie: ${"c".repeat(3_000)}`;
     const request = reader.read(Buffer.from(`GET /a HTTP/1.1\r\n${fields}\r\n\r\n`), "198.51.100.7")!;
-    recent.noteRedirect({ customer: `198.51.100.${index}`, content: CONTENT, range: request.headers["range"] }, "a", 0);
+    recent.noteRedirect(
+      { customer: `198.51.100.${index}`, content: CONTENT, ...PLAIN, range: request.headers["range"] },
+      "a",
+      0,
+    );
   }
   expect(heapBytes() - before).toBeLessThan(4e6);
-  expect(recent.look({ customer: "198.51.100.0", content: CONTENT, range: "bytes=0-1000000" }, 1).isRepeated).toBe(
-    true,
-  );
+  expect(
+    recent.look({ customer: "198.51.100.0", content: CONTENT, ...PLAIN, range: "bytes=0-1000000" }, 1).isRepeated,
+  ).toBe(true);
 });
 
 /** Contents of which some share what is hashed of them. */
@@ -147,7 +231,6 @@ const CONTENTS = Array.from("0123456789", (name, index) => {
 
 test("the last redirects of 16 customers and contents are remembered for ten seconds, whatever their hashes are", () => {
   const ask = fc.record({
-    what: fc.constantFrom("redirect", "redirect", "redirect", "serve"),
     customer: fc.constantFrom(..."abcd"),
     content: fc.constantFrom(...CONTENTS),
     passedMs: fc.integer({ min: 0, max: 3_000 }),
@@ -157,17 +240,17 @@ test("the last redirects of 16 customers and contents are remembered for ten sec
       const recent = new RecentRequests(seed, 16);
       let noted: { key: string; atMs: number; volunteer: string }[] = [];
       let nowMs = 0;
-      for (const [index, { what, customer, content, passedMs }] of asks.entries()) {
+      for (const [index, { customer, content, passedMs }] of asks.entries()) {
         nowMs += passedMs;
-        const asked = { customer, content, range: undefined };
+        // Each customer over one connection: nothing is taken for another customer's.
+        const asked = { customer, content, ...PLAIN, port: 1 };
         const key = `${customer} ${content}`;
         const last = noted.find((note) => note.key === key);
         const known = last !== undefined && nowMs - last.atMs <= 10_000 ? last.volunteer : undefined;
         expect(recent.look(asked, nowMs).tried.at(-1)).toBe(known);
         const others = noted.filter((note) => note.key !== key);
-        noted = what === "serve" ? others : [...others, { key, atMs: nowMs, volunteer: `v${index}` }].slice(-16);
-        if (what === "redirect") recent.noteRedirect(asked, `v${index}`, nowMs);
-        else recent.noteServed(asked);
+        noted = [...others, { key, atMs: nowMs, volunteer: `v${index}` }].slice(-16);
+        recent.noteRedirect(asked, `v${index}`, nowMs);
       }
     }),
   );
