@@ -10,7 +10,6 @@ import {
   parseCustomerRequest,
 } from "../delivery/customer-request.ts";
 import { type DescribedFile, describedPath, type DescriptionKind, isNamePlain } from "../delivery/described-file.ts";
-import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { renderExplanation } from "../delivery/explanation.ts";
 import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
@@ -19,6 +18,7 @@ import { evaluatePreconditions } from "../delivery/preconditions.ts";
 import { redirectHeaders } from "../delivery/redirect-answer.ts";
 import type { FileEntry } from "../manifest/entry.ts";
 import { respondWithContent } from "../net/file-response.ts";
+import { sendListing } from "../net/listing-response.ts";
 import { type ChargeRequests, FILES_ROUTE } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import type { Pace } from "../net/pace.ts";
@@ -92,7 +92,7 @@ async function answer(
       if (await describe(context, asked, exchange)) return reply;
       return sendProblem(reply, 404, { code: "not-found", message: decision.reason });
     case "listing":
-      return sendListing(context, reply, decision.directory);
+      return await list(context, decision.directory, exchange);
     case "add-slash":
       return reply.code(301).header("Location", decision.location).send();
     case "other-content":
@@ -114,6 +114,8 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   const demand = demandOf(context, file, exchange.request);
   if (file.asked.explanation !== undefined) {
     const explanation = choice.explain(demand);
+    const { ranked, rejected } = explanation;
+    context.charge(exchange.request, Math.floor((ranked.length + rejected.length) / EXPLAINED_PER_REQUEST));
     void reply.header("Cache-Control", "no-store").header("X-Content-Type-Options", "nosniff");
     if (file.asked.explanation === "text") return reply.type("text/plain").send(renderExplanation(explanation));
     return reply.type("application/json").send(`${JSON.stringify(explanation)}\n`);
@@ -126,6 +128,9 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   if (redirect !== undefined) return reply.code(302).headers(redirectHeaders(redirect, demand.file.target)).send();
   return await sendContent(context, file.served, exchange);
 }
+
+/** Volunteers that are weighed and named for what a redirect costs. */
+const EXPLAINED_PER_REQUEST = 10;
 
 /** `PATH.meta4` and its like, for a PATH that is a file of the release. False if it is none. */
 async function describe(context: CustomerRouteContext, asked: CustomerRequest, exchange: Exchange): Promise<boolean> {
@@ -260,10 +265,14 @@ export async function lengthOf(tree: PublishedTree, content: ContentId): Promise
   return opened?.lengthBytes;
 }
 
-function sendListing(context: FileRouteContext, reply: FastifyReply, directory: RepoPath | undefined): FastifyReply {
-  return reply
-    .header("Content-Type", "text/html; charset=utf-8")
-    .header("Content-Security-Policy", "default-src 'none'")
-    .header("Cache-Control", "no-cache")
-    .send(renderDirectoryListing(directory, context.tree.children(directory)));
+function list(
+  { tree, charge }: CustomerRouteContext,
+  directory: RepoPath | undefined,
+  { request, reply }: Exchange,
+): Promise<FastifyReply> {
+  return sendListing(reply, directory, {
+    read: (after, limit) => tree.children(directory, { after, limit }),
+    release: () => tree.shownRelease,
+    charge: (requests) => charge(request, requests),
+  });
 }

@@ -72,8 +72,14 @@ export interface PublishedTree {
   readFileTable(): Promise<FileTable | undefined>;
   /** The first file of the release in the order of content ids, from this one on: a random id draws a file. */
   fileFrom(content: ContentId): FileEntry | undefined;
-  /** Direct children of a directory ("" is not a path: undefined means the top), in byte order. */
-  children(directory: RepoPath | undefined): readonly Entry[];
+  /**
+   * Direct children of a directory ("" is not a path: undefined means the top), in byte order: the first `limit` after one of them
+   * (undefined: from the beginning).
+   */
+  children(
+    directory: RepoPath | undefined,
+    part: { readonly after: RepoPath | undefined; readonly limit: number },
+  ): readonly Entry[];
   /** Undefined if no retained copy with exactly these bytes is left. */
   openContent(content: ContentId): Promise<OpenContent | undefined>;
   /** All of a small content of a bundle at once. Undefined says nothing: ask {@link openContent} then. */

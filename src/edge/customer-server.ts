@@ -1,5 +1,4 @@
 import { decideCustomerRequest, parseCustomerRequest, type CustomerRequest } from "../delivery/customer-request.ts";
-import { renderDirectoryListing } from "../delivery/directory-listing.ts";
 import { planFileAnswer, type ServedContent } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
 import type { ByteRange } from "../core/byte-range.ts";
@@ -8,9 +7,11 @@ import { messageOf } from "../core/errors.ts";
 import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
 import type { Entry } from "../manifest/entry.ts";
 import { pacedContent, randomBoundary, sendFileAnswer, type ReadableContent } from "../net/file-response.ts";
+import { sendListing } from "../net/listing-response.ts";
 import { paceOf } from "../net/pace.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import {
+  type ChargeRequests,
   DEFAULT_HTTP_SERVER_OPTIONS,
   FILES_ROUTE,
   listenHttp,
@@ -37,7 +38,7 @@ export async function serveCustomers(
   const onFailure = ({ target, error }: { readonly target: string; readonly error: unknown }): void => {
     mirror.ports.log.warn({ target: displayPath(target), reason: messageOf(error) }, "a request failed");
   };
-  return await listenHttp({ ...DEFAULT_HTTP_SERVER_OPTIONS, ...place, onFailure }, (app) => {
+  return await listenHttp({ ...DEFAULT_HTTP_SERVER_OPTIONS, ...place, onFailure }, (app, charge) => {
     app.get(`${OWN_PREFIX}health`, async (_request, reply) => reply.send("ok\n"));
     app.get(`${OWN_PREFIX}ready`, async (_request, reply) => {
       const release = mirror.index.facts.get("heldRelease") ?? 0;
@@ -46,12 +47,15 @@ export async function serveCustomers(
     app.route({
       method: ["GET", "HEAD"],
       url: FILES_ROUTE,
-      handler: (request, reply) => answer(mirror, request, reply),
+      handler: (request, reply) => answer(mirror, { request, reply, charge }),
     });
   });
 }
 
-async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function answer(
+  mirror: Mirror,
+  { request, reply, charge }: Exchange & { readonly charge: ChargeRequests },
+): Promise<FastifyReply> {
   const asked = parseCustomerRequest(request.originalUrl);
   if (typeof asked === "string") return sendProblem(reply, 400, { code: "bad-path", message: asked });
   if (asked.path !== undefined && isReserved(asked.path)) {
@@ -69,15 +73,24 @@ async function answer(mirror: Mirror, request: FastifyRequest, reply: FastifyRep
     case "other-content":
       return await sendWanted(mirror, asked, { request, reply });
     case "listing":
-      return reply
-        .header("Content-Type", "text/html; charset=utf-8")
-        .header("Content-Security-Policy", "default-src 'none'")
-        .send(renderDirectoryListing(decision.directory, [...mirror.index.manifest.children(decision.directory)]));
+      return await list(mirror, decision.directory, { request, reply, charge });
     case "add-slash":
       return reply.code(301).header("Location", decision.location).send();
     case "file":
       return await sendContent(mirror, decision.served, { request, reply });
   }
+}
+
+function list(
+  { index }: Mirror,
+  directory: RepoPath | undefined,
+  { request, reply, charge }: Exchange & { readonly charge: ChargeRequests },
+): Promise<FastifyReply> {
+  return sendListing(reply, directory, {
+    read: (after, limit) => [...index.manifest.children(directory, after).take(limit)],
+    release: () => index.facts.get("heldRelease") ?? 0,
+    charge: (requests) => charge(request, requests),
+  });
 }
 
 /** Also a file that the release lacks but that stays for a while: a customer may be in the middle of the release before. */

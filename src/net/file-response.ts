@@ -150,7 +150,7 @@ async function* chunksOf(
 }
 
 /** Resolves when the buffer is empty again or the connection is gone. */
-function drained(response: ServerResponse): Promise<void> {
+export function drained(response: ServerResponse): Promise<void> {
   if (response.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     const done = (): void => {

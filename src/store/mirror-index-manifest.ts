@@ -154,12 +154,14 @@ export class ManifestRecords {
   /**
    * Entries right in a directory (undefined: the top) of the held release, in path order. Passes over what lies deeper: costs
    * what the directory itself holds, not what lies below it.
+   *
+   * @param after only those behind this child
    */
-  *children(directory: RepoPath | undefined): Generator<Entry> {
+  *children(directory: RepoPath | undefined, after?: RepoPath): Generator<Entry> {
     const prefix = directory === undefined ? "" : `${directory}/`;
     const end = directory === undefined ? "\xff".repeat(256) : `${directory}0`;
     const query = this.#database.prepare("SELECT line FROM entries WHERE path >= ? AND path < ? ORDER BY path LIMIT 1");
-    for (let from = prefix; ;) {
+    for (let from = after === undefined ? prefix : `${after}\0`; ;) {
       const row = query.get(Buffer.from(from, "latin1"), Buffer.from(end, "latin1"));
       if (row === undefined) return;
       const entry = parseEntry(row.line as string);

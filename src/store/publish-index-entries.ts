@@ -37,22 +37,41 @@ export function fileFromLookup(index: PublishIndex): (content: ContentId) => Fil
  * Direct children of a directory in byte order (undefined: the top). What lies deeper is jumped over, so the cost is
  * that of the children, not of the whole subtree.
  */
-export function childrenLookup(index: PublishIndex): (directory: RepoPath | undefined) => Entry[] {
+export function childrenLookup(index: PublishIndex): (directory: RepoPath | undefined, part?: ChildrenPart) => Entry[] {
   const rowsOf = childRows(index, FROM);
-  return (directory) => [...rowsOf(directory)].map(entryOfRow);
+  return (directory, { after, limit } = ALL_CHILDREN) => {
+    const entries: Entry[] = [];
+    if (limit === 0) return entries;
+    for (const row of rowsOf(directory, after)) {
+      entries.push(entryOfRow(row));
+      if (entries.length >= limit) break;
+    }
+    return entries;
+  };
 }
+
+/** Some of the children: the first `limit` after one of them (undefined: from the beginning). */
+export interface ChildrenPart {
+  readonly after: RepoPath | undefined;
+  readonly limit: number;
+}
+
+const ALL_CHILDREN: ChildrenPart = { after: undefined, limit: Infinity };
 
 /**
  * {@link childrenLookup} with rows of one's own.
  * @param from what to select, with a column `path`, and of which tables
  */
-export function childRows(index: PublishIndex, from: string): (directory: RepoPath | undefined) => Generator<Row> {
+export function childRows(
+  index: PublishIndex,
+  from: string,
+): (directory: RepoPath | undefined, after?: RepoPath) => Generator<Row> {
   const statement = index.database.prepare(`${from} WHERE path >= ? AND path < ? ORDER BY path`);
-  return function* (directory) {
+  return function* (directory, after) {
     const prefix = directory === undefined ? "" : `${directory}/`;
     // "0" follows "/". A name has at most 255 bytes, so no path at the top reaches the end.
     const end = directory === undefined ? Buffer.alloc(300, 0xff) : repoPathBytes(`${directory}0` as RepoPath);
-    for (let next: string | undefined = prefix; next !== undefined;) {
+    for (let next: string | undefined = after === undefined ? prefix : `${after}\0`; next !== undefined;) {
       let jump: string | undefined;
       for (const row of statement.iterate(repoPathBytes(next as RepoPath), end)) {
         const path = pathOf(row.path);

@@ -12,7 +12,7 @@ import { StoreError } from "./errors.ts";
 import type { FileTable } from "./file-table.ts";
 import { readFileTable } from "./file-table-reading.ts";
 import { IndexedContents, type IndexedPlace } from "./publish-index-contents.ts";
-import { childrenLookup, entryLookup, fileFromLookup } from "./publish-index-entries.ts";
+import { type ChildrenPart, childrenLookup, entryLookup, fileFromLookup } from "./publish-index-entries.ts";
 import { IndexedRecompressions } from "./publish-index-recompressions.ts";
 import { IndexedMetadataBundles } from "./publish-index-metadata.ts";
 import { IndexedReleases, type ReleaseBytes } from "./publish-index-release.ts";
@@ -60,7 +60,7 @@ interface OpenIndex {
   readonly unpacked: UnpackedContents;
   readonly entry: (path: RepoPath) => Entry | undefined;
   readonly fileFrom: (content: ContentId) => FileEntry | undefined;
-  readonly children: (directory: RepoPath | undefined) => readonly Entry[];
+  readonly children: (directory: RepoPath | undefined, part?: ChildrenPart) => readonly Entry[];
 }
 
 /**
@@ -135,9 +135,9 @@ export class PublishedTreeReader implements Disposable {
     return this.#open?.fileFrom(content);
   }
 
-  /** Direct children, in byte order; undefined is the top. */
-  children(directory: RepoPath | undefined): readonly Entry[] {
-    return this.#open?.children(directory) ?? [];
+  /** Direct children, in byte order; undefined is the top. @param part left out: all of them */
+  children(directory: RepoPath | undefined, part?: ChildrenPart): readonly Entry[] {
+    return this.#open?.children(directory, part) ?? [];
   }
 
   /** Undefined if nothing with exactly these bytes is left, nor anything that unpacks to them. */
