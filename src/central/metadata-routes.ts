@@ -5,6 +5,7 @@ import { CoreError, messageOf } from "../core/errors.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { buildTorrent } from "../manifest/torrent.ts";
 import { respondWithContent } from "../net/file-response.ts";
+import type { ChargeRequests } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import { bodyOf } from "./authenticate.ts";
 import { type FileRouteContext, lengthOf, sendContent, sendNoRelease } from "./file-routes.ts";
@@ -12,6 +13,8 @@ import { type FileRouteContext, lengthOf, sendContent, sendNoRelease } from "./f
 export interface MetadataRouteContext extends FileRouteContext {
   /** Base URL under which the world reaches this server, without a slash at the end; undefined if nobody said. */
   readonly publicUrl: string | undefined;
+  /** For what costs more than one object. */
+  readonly charge: ChargeRequests;
 }
 
 const IMMUTABLE = "public, max-age=31536000, immutable";
@@ -40,7 +43,9 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
   for (const kind of ["signatures", "sketches"] as const) {
     app.post(`/.prsync/${kind}`, async (request, reply) => {
       context.counters.metadataRequests++;
-      return await sendRecords(context, { kind, asked: bodyOf(request) }, reply);
+      const asked = bodyOf(request);
+      context.charge(request, Math.floor(asked.length / SHA256_BYTES / RECORDS_PER_REQUEST));
+      return await sendRecords(context, { kind, asked }, reply);
     });
   }
   get(app, "metadata/*", context, (name, exchange) => sendMetadataFile(context, name, exchange));
@@ -69,6 +74,8 @@ const MAX_RECORDS = 1_000;
 /** The answer ends after the record that goes beyond this: who asked asks again for the rest. */
 const RECORDS_ANSWER_BYTES: number = 4 * 1024 * 1024;
 const SHA256_BYTES = 32;
+/** What so many cost is what one object costs. */
+const RECORDS_PER_REQUEST = 50;
 
 /** Per content asked for, in order, 4 bytes length (0: it has none) and its signature or sketch; as many as fit. */
 async function sendRecords(

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { EventStream, type ServerSentEvent } from "../net/event-stream.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import { addressOf } from "./request-address.ts";
 
 /** Volunteers spread their next request over 0–2 s per hundred of them. */
 const SPREAD_MS_PER_SUBSCRIBER = 20;
@@ -19,12 +20,13 @@ export class ReleaseEvents implements Disposable {
     return this.#stream.subscriberCount;
   }
 
-  register(app: FastifyInstance): void {
-    app.get("/.prsync/events", async (_request, reply) => {
+  /** @param volunteersAt how many are at an address: each has a stream, however many stand behind one NAT */
+  register(app: FastifyInstance, volunteersAt: (address: string) => number): void {
+    app.get("/.prsync/events", async (request, reply) => {
       const first = await this.#releaseEvent();
       reply.hijack();
-      if (this.#stream.subscribe(reply.raw, first)) return reply;
-      reply.raw.writeHead(503, { "Retry-After": "60", "Content-Length": "0" }).end();
+      const address = addressOf(request);
+      this.#stream.subscribe(reply.raw, first, { address, more: volunteersAt(address) });
       return reply;
     });
   }

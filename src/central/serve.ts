@@ -47,6 +47,7 @@ import { SeenCustomers } from "./seen-customers.ts";
 import { StatusHistory } from "./status-history.ts";
 import { registerStatusRoutes, renderStatus } from "./status-routes.ts";
 import { VolatileAssignments } from "./volatile-assignments.ts";
+import { VolunteerAddresses } from "./volunteer-addresses.ts";
 import { VolunteerAudits } from "./volunteer-audits.ts";
 
 /** A running `prsync serve`. Disposing it ends within 5 s. */
@@ -130,6 +131,12 @@ interface Parts {
 /** How often it is looked whether marks of volunteers' requests must be written; they last for ten minutes. */
 const MARKS_INTERVAL_MS = 60_000;
 
+/** Volunteers' own requests, counted per volunteer and address (`AnnounceBudget`), and those that prove nothing without a ticket. */
+const SELF_LIMITED = ["/.prsync/announce", "/.prsync/enrol"];
+
+/** Of all connections: each volunteer keeps two or three. */
+const VOLUNTEERS_CONNECTIONS = 1_000;
+
 /** How often it is looked whose audit is due. */
 const AUDIT_LOOK_MS = 1_000;
 
@@ -199,26 +206,30 @@ class Central {
     };
     const context = this.#routeContext();
     const { front } = context;
+    const addresses = new VolunteerAddresses(this.#parts.live, ports.clock);
+    const isFor = (address: string): boolean => addresses.volunteersAt(address) > 0;
     const http = {
       ...DEFAULT_HTTP_SERVER_OPTIONS,
       ...{ host, port, trustedProxies, slowReaders, requestRate, onFailure },
+      selfLimited: SELF_LIMITED,
+      reservedConnections: { connections: VOLUNTEERS_CONNECTIONS, isFor },
       onTooMany: () => this.#counters.customersRefused++,
       ...(front === undefined ? {} : { front: front.answer.bind(front), plainFront: front }),
       ...(ports.onAnswered === undefined ? {} : { onAnswered: ports.onAnswered }),
     };
     return await listenHttp(http, (app, charge) => {
       registerFileRoutes(app, { ...context, charge });
-      registerMetadataRoutes(app, context);
+      registerMetadataRoutes(app, { ...context, charge });
       registerAnnounceRoutes(app, context);
       registerEnrolmentRoute(app, context);
-      this.#events.register(app);
+      this.#events.register(app, (address) => addresses.volunteersAt(address));
       registerStatusRoutes(app, this.statusContext);
       this.statusEvents.register(app);
     });
   }
 
   #routeContext(): Omit<Parameters<typeof registerFileRoutes>[1], "charge"> &
-    Parameters<typeof registerMetadataRoutes>[1] &
+    Omit<Parameters<typeof registerMetadataRoutes>[1], "charge"> &
     Parameters<typeof registerAnnounceRoutes>[1] &
     Parameters<typeof registerEnrolmentRoute>[1] {
     const { options, ports, registry, live, origin, bandwidth } = this.#parts;

@@ -1,20 +1,20 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
-import { EventStream } from "../net/event-stream.ts";
+import { DEFAULT_EVENT_STREAM_OPTIONS, EventStream } from "../net/event-stream.ts";
+import { addressOf } from "./request-address.ts";
 
 /** A page fetches itself anew for each event: more viewers than these poll. */
 const MAX_VIEWERS = 50;
 
 /** Tells open status pages that there is something new to show: `/.prsync/status/events`. */
 export class StatusEvents implements Disposable {
-  readonly #stream = new EventStream({ maxSubscribers: MAX_VIEWERS, commentIntervalMs: 15_000 });
+  readonly #stream = new EventStream({ ...DEFAULT_EVENT_STREAM_OPTIONS, maxSubscribers: MAX_VIEWERS });
   #shown = "";
 
   register(app: FastifyInstance): void {
-    app.get("/.prsync/status/events", async (_request, reply) => {
+    app.get("/.prsync/status/events", async (request, reply) => {
       reply.hijack();
-      if (this.#stream.subscribe(reply.raw, undefined)) return reply;
-      reply.raw.writeHead(503, { "Retry-After": "30", "Content-Length": "0" }).end();
+      this.#stream.subscribe(reply.raw, undefined, { address: addressOf(request), more: 0 });
       return reply;
     });
   }

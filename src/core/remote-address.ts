@@ -9,7 +9,7 @@ export function plainAddress(address: string): string {
  */
 export function addressGroup(address: string): string {
   const plain = plainAddress(address);
-  return plain.includes(":") ? `${ipv6Prefix(plain, 4)}::/64` : plain;
+  return plain.includes(":") ? prefixOf(plain, 4) : plain;
 }
 
 /**
@@ -18,15 +18,21 @@ export function addressGroup(address: string): string {
  */
 export function addressNetwork(address: string): string {
   const plain = plainAddress(address);
-  return plain.includes(":") ? `${ipv6Prefix(plain, 3)}::/48` : `${plain.slice(0, plain.lastIndexOf("."))}.0/24`;
+  return ipv6Site(plain) ?? `${plain.slice(0, plain.lastIndexOf("."))}.0/24`;
 }
 
-/** Its first so many groups. */
-function ipv6Prefix(plain: string, count: number): string {
-  const [head = "", tail] = plain.split("%", 1)[0]!.split("::");
+/** The /48 of an IPv6 address, which is what one customer of a provider gets (RFC 6177): 65,536 /64s. Undefined for IPv4. */
+export function ipv6Site(address: string): string | undefined {
+  const plain = plainAddress(address);
+  return plain.includes(":") ? prefixOf(plain, 3) : undefined;
+}
+
+/** @param count of groups of 16 bits */
+function prefixOf(address: string, count: number): string {
+  const [head = "", tail] = address.split("%", 1)[0]!.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
   const groups = [...left, ...Array<string>(Math.max(0, zeros)).fill("0"), ...right].slice(0, count);
-  return groups.map((group) => parseInt(group, 16).toString(16)).join(":");
+  return `${groups.map((group) => parseInt(group, 16).toString(16)).join(":")}::/${16 * count}`;
 }

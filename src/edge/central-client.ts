@@ -19,6 +19,8 @@ const MAX_TORRENT_BYTES: number = 16 * 2 ** 20;
 const MAX_PROBLEM_BYTES = 4096;
 /** As long as central asks to wait with `Retry-After` while it unpacks. */
 const BUSY_WAIT_MS = 1_000;
+/** As often as a mirror is told to ask later (429) before it gives up: others behind its address may ask, too. */
+const MOST_WAITS = 30;
 /** Before each signature of an answer: its length. */
 const RECORD_HEAD_BYTES = 4;
 /** zstd never makes a frame longer than this: its input plus a small part. */
@@ -81,7 +83,10 @@ export class CentralClient {
     const maxBytes = options.maxBytes + RECORD_HEAD_BYTES * contents.length + MAX_PROBLEM_BYTES;
     const asked = Buffer.from(contents.join(""), "hex");
     const limits = { ...limitsOf(maxBytes), signal: options.signal, isRepeatable: true };
-    const { body } = requireOk(await this.#http.post(`${this.#baseUrl}/.prsync/${kind}`, asked, limits), kind);
+    const { body } = requireOk(
+      await patiently(() => this.#http.post(`${this.#baseUrl}/.prsync/${kind}`, asked, limits), options.signal),
+      kind,
+    );
     const records = new Map<ContentId, Uint8Array | undefined>();
     let start = 0;
     for (const content of contents) {
@@ -158,10 +163,17 @@ export class CentralClient {
       readonly range?: { readonly start: number; readonly end: number };
     },
   ): Promise<HttpResponse> {
-    return await this.#http.get(`${this.#baseUrl}/.prsync/${name}`, {
-      ...options,
-      ...limitsOf(options.maxBytes),
-    });
+    const limits = { ...options, ...limitsOf(options.maxBytes) };
+    return await patiently(() => this.#http.get(`${this.#baseUrl}/.prsync/${name}`, limits), options.signal);
+  }
+}
+
+/** Asks again as long as central has enough of this address. */
+async function patiently(ask: () => Promise<HttpResponse>, signal: AbortSignal): Promise<HttpResponse> {
+  for (let waits = 0; ; waits++) {
+    const response = await ask();
+    if (response.status !== 429 || waits >= MOST_WAITS) return response;
+    await sleep(BUSY_WAIT_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 

@@ -1,19 +1,35 @@
 import type { Socket } from "node:net";
-import { addressGroup } from "../core/remote-address.ts";
+import { AddressCounts } from "./address-counts.ts";
 
 export interface ConnectionCapOptions {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** The last places are for some addresses only. */
+  readonly reserved?: ReservedConnections | undefined;
 }
 
-/** Counts open connections, in all and per remote address (of IPv6: per /64), so that one address can't take all of them (row H11). */
+export interface ReservedConnections {
+  /** Of all connections. */
+  readonly connections: number;
+  /** Asked only when no other places are left. */
+  readonly isFor: (address: string) => boolean;
+}
+
+/** As many addresses' shares has a /48. */
+const ADDRESSES_PER_NETWORK = 4;
+
+/**
+ * Counts open connections, in all and per remote address (of IPv6: per /64 and per /48), so that one address can't take all of them (row H11).
+ */
 export class ConnectionCaps {
   readonly #options: ConnectionCapOptions;
-  readonly #perAddress = new Map<string, number>();
+  readonly #held: AddressCounts;
   #count = 0;
 
   constructor(options: ConnectionCapOptions) {
     this.#options = options;
+    const perAddress = options.maxConnectionsPerAddress;
+    this.#held = new AddressCounts({ perAddress, perNetwork: ADDRESSES_PER_NETWORK * perAddress });
   }
 
   get connectionCount(): number {
@@ -25,18 +41,20 @@ export class ConnectionCaps {
    * the connection counts until it closes.
    */
   admit(socket: Socket): boolean {
-    if (socket.remoteAddress === undefined) return false;
-    const address = addressGroup(socket.remoteAddress);
-    const held = this.#perAddress.get(address) ?? 0;
-    if (this.#count >= this.#options.maxConnections || held >= this.#options.maxConnectionsPerAddress) return false;
+    const address = socket.remoteAddress;
+    if (address === undefined || !this.#hasPlaceFor(address) || !this.#held.take(address)) return false;
     this.#count++;
-    this.#perAddress.set(address, held + 1);
     socket.once("close", () => {
       this.#count--;
-      const left = this.#perAddress.get(address)! - 1;
-      if (left === 0) this.#perAddress.delete(address);
-      else this.#perAddress.set(address, left);
+      this.#held.free(address);
     });
     return true;
+  }
+
+  #hasPlaceFor(address: string): boolean {
+    const { maxConnections, reserved } = this.#options;
+    if (this.#count >= maxConnections) return false;
+    if (reserved === undefined || this.#count < maxConnections - reserved.connections) return true;
+    return reserved.isFor(address);
   }
 }

@@ -1,15 +1,20 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { addressGroup } from "../core/remote-address.ts";
+import { addressGroup, ipv6Site } from "../core/remote-address.ts";
 import { RequestBudget, type RequestRate } from "../delivery/request-budget.ts";
 import { type HttpProblem, problemBody } from "./http-server-problem.ts";
 
 /** 1,000 a second keep no client waiting that fetches file after file, and are a fortieth of what one core redirects. */
 export const DEFAULT_REQUEST_RATE: RequestRate = { perSecond: 1_000, burst: 10_000 };
 
+/** The same below the program's own addresses, however narrow customers are kept: mirrors fetch metadata there, object by object. */
+const OWN_RATE: RequestRate = DEFAULT_REQUEST_RATE;
+/** As many addresses' shares has a /48, which has 65,536 /64s. */
+const ADDRESSES_PER_NETWORK = 4;
+
 /** 429 and not 503: this customer asks too much, while the server serves all others (RFC 6585 §4). */
 export const TOO_MANY_REQUESTS: HttpProblem = {
   code: "too-many-requests",
-  message: "this address asks for more files than one may; ask again later",
+  message: "this address asks for more than one may; ask again later",
 };
 const BODY = problemBody(TOO_MANY_REQUESTS);
 const FIELDS = {
@@ -20,60 +25,127 @@ const FIELDS = {
 
 export interface RequestLimitOptions {
   readonly rate: RequestRate;
-  /** Targets that begin so are not counted: volunteers' requests have limits of their own. */
-  readonly freePrefix: string;
+  /** Targets that begin so are counted apart from files. */
+  readonly ownPrefix: string;
+  /** Of these, paths that are not counted at all: volunteers' signed requests have limits of their own. */
+  readonly selfLimited?: readonly string[] | undefined;
   readonly onRefused?: (() => void) | undefined;
 }
 
-/** How many files an address (IPv4, or /64 of IPv6) may ask for, whichever part of the server answers. */
+/** Where the requests of an address are counted. */
+export interface RequestPlaces {
+  readonly host: number;
+  /** Of the /48; undefined for IPv4. */
+  readonly network: number | undefined;
+}
+
+/** How much an address (IPv4, or /64 of IPv6; four times as much a /48) may ask for, whichever part of the server answers. */
 export class RequestLimit {
-  readonly #budget: RequestBudget;
+  readonly #files: AddressBudget;
+  readonly #own: AddressBudget;
   readonly #options: RequestLimitOptions;
 
   constructor(options: RequestLimitOptions) {
     this.#options = options;
-    this.#budget = new RequestBudget(options.rate, Math.floor(Math.random() * 2 ** 32));
+    this.#files = new AddressBudget(options.rate);
+    this.#own = new AddressBudget(OWN_RATE);
   }
 
-  /** Who asks from this address, for the others. */
-  placesOf(address: string): number {
-    return this.#budget.placesOf(addressGroup(address));
+  /** Who asks from this address for files, for the others. */
+  placesOf(address: string): RequestPlaces {
+    return this.#files.placesOf(address);
   }
 
-  isCounted(target: string): boolean {
-    return !target.startsWith(this.#options.freePrefix);
+  /** Whether {@link retrySeconds} and {@link note} are for it. */
+  isForFile(target: string): boolean {
+    return !target.startsWith(this.#options.ownPrefix);
   }
 
   /** Seconds to be told in `Retry-After`; 0: the request may come. */
-  retrySeconds(places: number): number {
-    const waitMs = this.#budget.waitMs(places, performance.now());
-    if (waitMs === 0) return 0;
-    this.#options.onRefused?.();
-    return Math.ceil(waitMs / 1000);
+  retrySeconds(places: RequestPlaces): number {
+    return this.#toldSeconds(this.#files.waitMs(places));
   }
 
-  /** @param requests as how many it counts */
-  note(places: number, requests = 1): void {
-    this.#budget.spend(places, performance.now(), requests);
+  note(places: RequestPlaces): void {
+    this.#files.spend(places, 1);
+  }
+
+  /** Counts a request that was let in as so many more. */
+  charge(address: string, target: string, requests: number): void {
+    const budget = this.#budgetOf(target);
+    if (requests > 0) budget?.spend(budget.placesOf(address), requests);
   }
 
   /** Counts a request; 0, or the seconds to be told if it may not come now. */
-  take(address: string): number {
-    const places = this.placesOf(address);
-    const seconds = this.retrySeconds(places);
-    if (seconds === 0) this.note(places);
+  take(address: string, target: string): number {
+    const budget = this.#budgetOf(target);
+    if (budget === undefined) return 0;
+    const places = budget.placesOf(address);
+    const seconds = this.#toldSeconds(budget.waitMs(places));
+    if (seconds === 0) budget.spend(places, 1);
     return seconds;
   }
 
   /** True: the request was refused. Those that no route takes are refused for that, with an end of the connection. */
   refuse(request: IncomingMessage, response: ServerResponse): boolean {
     const { method, url = "", socket } = request;
-    if ((method !== "GET" && method !== "HEAD") || hasBody(request) || !this.isCounted(url)) return false;
-    const seconds = this.take(socket.remoteAddress ?? "");
+    const isBare = (method === "GET" || method === "HEAD") && !hasBody(request);
+    if (!isBare && this.isForFile(url)) return false;
+    const seconds = this.take(socket.remoteAddress ?? "", url);
     if (seconds === 0) return false;
+    // A body is not read for that.
+    if (!isBare) response.setHeader("Connection", "close");
     response.writeHead(429, { ...FIELDS, "Retry-After": String(seconds) }).end(BODY);
     return true;
   }
+
+  #budgetOf(target: string): AddressBudget | undefined {
+    if (this.isForFile(target)) return this.#files;
+    const [path = ""] = target.split("?", 1);
+    return this.#options.selfLimited?.includes(path) === true ? undefined : this.#own;
+  }
+
+  #toldSeconds(waitMs: number): number {
+    if (waitMs === 0) return 0;
+    this.#options.onRefused?.();
+    return Math.ceil(waitMs / 1000);
+  }
+}
+
+/** One rate, for each address and, several times as much, for each /48. */
+class AddressBudget {
+  readonly #hosts: RequestBudget;
+  readonly #networks: RequestBudget;
+
+  constructor({ perSecond, burst }: RequestRate) {
+    this.#hosts = new RequestBudget({ perSecond, burst }, anySeed());
+    const shared = { perSecond: ADDRESSES_PER_NETWORK * perSecond, burst: ADDRESSES_PER_NETWORK * burst };
+    this.#networks = new RequestBudget(shared, anySeed());
+  }
+
+  placesOf(address: string): RequestPlaces {
+    const network = ipv6Site(address);
+    return {
+      host: this.#hosts.placesOf(addressGroup(address)),
+      network: network === undefined ? undefined : this.#networks.placesOf(network),
+    };
+  }
+
+  waitMs({ host, network }: RequestPlaces): number {
+    const nowMs = performance.now();
+    const waitMs = this.#hosts.waitMs(host, nowMs);
+    return network === undefined ? waitMs : Math.max(waitMs, this.#networks.waitMs(network, nowMs));
+  }
+
+  spend({ host, network }: RequestPlaces, requests: number): void {
+    const nowMs = performance.now();
+    this.#hosts.spend(host, nowMs, requests);
+    if (network !== undefined) this.#networks.spend(network, nowMs, requests);
+  }
+}
+
+function anySeed(): number {
+  return Math.floor(Math.random() * 2 ** 32);
 }
 
 /** Of a request: refused in the usual way (row H02). */

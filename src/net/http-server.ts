@@ -6,7 +6,7 @@ import type { AnsweredRequest } from "../report/access-line.ts";
 import { AnsweredRequests } from "./answered-requests.ts";
 import { NetError } from "./errors.ts";
 import type { RequestRate } from "../delivery/request-budget.ts";
-import { ConnectionCaps } from "./http-server-caps.ts";
+import { ConnectionCaps, type ReservedConnections } from "./http-server-caps.ts";
 import { answerClientError, sendProblem } from "./http-server-problem.ts";
 import { DEFAULT_REQUEST_RATE, RequestLimit, TOO_MANY_REQUESTS } from "./http-server-rates.ts";
 import { PlainConnections, type PlainFront } from "./plain-requests.ts";
@@ -21,8 +21,12 @@ export interface HttpServerOptions {
   readonly trustedProxies: readonly string[];
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
-  /** How often one address may ask for files, everything outside {@link OWN_PREFIX}; undefined: as often as it likes. */
+  /** Places that are kept for some addresses when connections run out. */
+  readonly reservedConnections?: ReservedConnections | undefined;
+  /** How often one address may ask for files, everything outside {@link OWN_PREFIX}; undefined: for everything as often as it likes. */
   readonly requestRate: RequestRate | undefined;
+  /** Below {@link OWN_PREFIX} an address has a rate of its own; these, paths as they are asked for, have limits of their own. */
+  readonly selfLimited?: readonly string[] | undefined;
   /** Hears of each request that was refused for that. */
   readonly onTooMany?: (() => void) | undefined;
   readonly slowReaders: SlowReaderLimits;
@@ -86,7 +90,7 @@ export async function listenHttp(
   const limit = requestLimit(options);
   const app = createApp(options, limit);
   const plain = plainConnections(app, options, limit);
-  const caps = new ConnectionCaps(options);
+  const caps = new ConnectionCaps({ ...options, reserved: options.reservedConnections });
   const guard = new SlowReaderGuard(options.slowReaders);
   app.server.on("connection", (socket: Socket) => {
     // Without a listener an ECONNRESET between two requests would end the process.
@@ -94,7 +98,7 @@ export async function listenHttp(
     if (caps.admit(socket)) guard.watch(socket);
     else socket.destroy();
   });
-  register(app, (request, requests) => limit?.note(limit.placesOf(request.ip), requests));
+  register(app, (request, requests) => limit?.charge(request.ip, request.originalUrl, requests));
   await listen(app, options);
   const { port } = app.server.address() as AddressInfo;
   return {
@@ -125,9 +129,9 @@ async function listen(app: FastifyInstance, { host, port }: HttpServerOptions): 
   }
 }
 
-function requestLimit({ requestRate: rate, onTooMany }: HttpServerOptions): RequestLimit | undefined {
+function requestLimit({ requestRate: rate, selfLimited, onTooMany }: HttpServerOptions): RequestLimit | undefined {
   if (rate === undefined) return undefined;
-  return new RequestLimit({ rate, freePrefix: OWN_PREFIX, onRefused: onTooMany });
+  return new RequestLimit({ rate, ownPrefix: OWN_PREFIX, selfLimited, onRefused: onTooMany });
 }
 
 function createApp(options: HttpServerOptions, limit: RequestLimit | undefined): FastifyInstance {
@@ -216,8 +220,7 @@ async function refuseTooMany(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply | undefined> {
-  if (!limit.isCounted(request.originalUrl)) return undefined;
-  const seconds = limit.take(request.ip);
+  const seconds = limit.take(request.ip, request.originalUrl);
   if (seconds === 0) return undefined;
   return sendProblem(reply.header("Retry-After", String(seconds)), 429, TOO_MANY_REQUESTS);
 }
@@ -241,7 +244,7 @@ function plainConnections(
   options: HttpServerOptions,
   requestLimit: RequestLimit | undefined,
 ): PlainConnections | undefined {
-  const { plainFront: front, onAnswered } = options;
+  const { plainFront: front, onAnswered, onFailure } = options;
   if (front === undefined) return undefined;
   const { maxRequestsPerSocket } = app.server;
   return new PlainConnections(app.server, {
@@ -250,6 +253,7 @@ function plainConnections(
     front,
     requestLimit,
     onAnswered,
+    onFailure,
   });
 }
 

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { plainAddress } from "../core/remote-address.ts";
 import type { AnsweredRequest } from "../report/access-line.ts";
 import { answerClientError } from "./http-server-problem.ts";
-import { refusalText, type RequestLimit } from "./http-server-rates.ts";
+import { refusalText, type RequestLimit, type RequestPlaces } from "./http-server-rates.ts";
 import { type PlainRequest, PlainRequestReader } from "./plain-request.ts";
 
 /** Who answers plain requests. */
@@ -22,6 +22,8 @@ export interface PlainConnectionsOptions {
   readonly connectionsCheckingInterval: number;
   readonly maxRequestsPerSocket: number;
   readonly onAnswered?: ((answered: AnsweredRequest) => void) | undefined;
+  /** Hears of a front that failed. */
+  readonly onFailure?: ((failure: { readonly target: string; readonly error: unknown }) => void) | undefined;
 }
 
 /** As node:http does: who sends a request at the last moment finds the connection open. */
@@ -98,14 +100,14 @@ export class PlainConnections {
     if (this.#options.onAnswered !== undefined) this.#options.onAnswered(answeredOf(request!, 302, 0));
   }
 
-  #placesOf(connection: PlainConnection): number {
+  #placesOf(connection: PlainConnection): RequestPlaces {
     return (connection.places ??= this.#requestLimit!.placesOf(connection.address));
   }
 
   /** True: it was answered so. Counted is only what the front answers, afterwards. */
   #refuses(connection: PlainConnection, request: PlainRequest): boolean {
     const limit = this.#requestLimit;
-    if (limit === undefined || !limit.isCounted(request.target)) return false;
+    if (limit === undefined || !limit.isForFile(request.target)) return false;
     const seconds = limit.retrySeconds(this.#placesOf(connection));
     if (seconds === 0) return false;
     const { fields, body } = refusalText(request.method, seconds);
@@ -128,11 +130,12 @@ export class PlainConnections {
     else if (!isRoomy) this.#handOver(connection);
   }
 
-  /** If the front fails, the request goes the way on which failures are told. */
+  /** If the front fails, the request goes the usual way: another part of the program may still answer it. */
   #ask(request: PlainRequest, socket: Socket): string | undefined {
     try {
       return this.#options.front.answerPlain(request, socket);
-    } catch {
+    } catch (error) {
+      this.#options.onFailure?.({ target: request.target, error });
       return undefined;
     }
   }
@@ -163,7 +166,7 @@ class PlainConnection {
   readonly socket: Socket;
   readonly address: string;
   /** Where its requests are counted ({@link RequestLimit.placesOf}). */
-  places: number | undefined;
+  places: RequestPlaces | undefined;
   answers = 0;
   /** Since when nothing came, of {@link performance.now}. */
   sinceMs: number = performance.now();

@@ -40,10 +40,12 @@ async function allOf(events: AsyncGenerator<ReleaseEvent, void>): Promise<number
   return releases;
 }
 
+const ANYBODY = { address: "192.0.2.1", more: 0 };
+
 test("what central's own event stream sends arrives, timestamp and spread with it", async () => {
-  using stream = new EventStream({ maxSubscribers: 1, commentIntervalMs: 60_000 });
+  using stream = new EventStream();
   const url = await serve((response) => {
-    stream.subscribe(response, { event: "release", data: eventText(1).split("data: ")[1]!.trim() });
+    stream.subscribe(response, { event: "release", data: eventText(1).split("data: ")[1]!.trim() }, ANYBODY);
     stream.publish({ event: "release", data: eventText(2).split("data: ")[1]!.trim() });
   });
   const events = follow(url);

@@ -2,12 +2,12 @@ import { createServer, get, type IncomingMessage } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { EventStream, type EventStreamOptions } from "../../../src/net/event-stream.ts";
+import { DEFAULT_EVENT_STREAM_OPTIONS, EventStream, type EventStreamOptions } from "../../../src/net/event-stream.ts";
 
-async function start(options: EventStreamOptions): Promise<{ stream: EventStream; url: string }> {
-  const stream = new EventStream(options);
+async function start(change: Partial<EventStreamOptions>, more = 0): Promise<{ stream: EventStream; url: string }> {
+  const stream = new EventStream({ ...DEFAULT_EVENT_STREAM_OPTIONS, ...change });
   const server = createServer((_request, response) => {
-    if (!stream.subscribe(response, { event: "release", data: "1" })) response.writeHead(503).end();
+    stream.subscribe(response, { event: "release", data: "1" }, { address: "192.0.2.1", more });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -43,4 +43,15 @@ test("subscribers above the cap are refused, one that left makes room", async ()
   first.destroy();
   await expect.poll(() => stream.subscriberCount).toBe(0);
   expect((await listen(url)).statusCode).toBe(200);
+});
+
+test("an address has its share of streams, and as many more as it is granted; 429 says when to come again", async () => {
+  const shares = { perAddress: 2, perNetwork: 64 };
+  const { url } = await start({ shares }, 1);
+  const open = [await listen(url), await listen(url), await listen(url)];
+  expect(open.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200]);
+  const refused = await listen(url);
+  expect([refused.statusCode, refused.headers["retry-after"]]).toEqual([429, "60"]);
+  open[0]!.destroy();
+  await expect.poll(async () => (await listen(url)).statusCode).toBe(200);
 });

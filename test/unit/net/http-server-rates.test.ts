@@ -107,3 +107,44 @@ test("what no route takes is refused for that", async () => {
   const post = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
   expect(await statuses(port, [post])).toEqual([405]);
 });
+
+test("our own addresses have a rate of their own, whoever signs has limits elsewhere, and what costs more is charged where it was asked", async () => {
+  const place = { host: "127.0.0.1", port: 0, requestRate: SCANTY, selfLimited: ["/.prsync/signed"] };
+  const server = await listenHttp({ ...DEFAULT_HTTP_SERVER_OPTIONS, ...place }, (app, charge) => {
+    app.route({ method: ["GET", "HEAD"], url: FILES_ROUTE, handler: async () => "a file" });
+    app.route({ method: ["GET", "POST"], url: "/.prsync/signed", handler: async () => "signed" });
+    app.post("/.prsync/dear", async (request) => (charge(request, 20_000), "dear"));
+  });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const post = (target: string): string =>
+    `POST ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1`;
+  const [dear, ...more] = await statuses(server.port, Array<string>(3).fill(post("/.prsync/dear")));
+  expect([dear, more]).toEqual([200, [429, 429]]);
+  expect(await statuses(server.port, [get("/.prsync/nothing"), get("/a")])).toEqual([429, 200]);
+  expect(await statuses(server.port, [get("/.prsync/signed?x=1"), post("/.prsync/signed")])).toEqual([200, 200]);
+});
+
+test("a /48 of IPv6 has four times what an address has", async () => {
+  const { port } = await start({ trustedProxies: ["127.0.0.1"] });
+  const from = (subnet: number): string => get("/a", `X-Forwarded-For: 2001:db8:0:${subnet.toString(16)}::1\r\n`);
+  const all = await statuses(
+    port,
+    Array.from({ length: 14 }, (_, subnet) => from(subnet)),
+  );
+  expect(all).toEqual([...Array<number>(12).fill(200), 429, 429]);
+  expect(await statuses(port, [get("/a", "X-Forwarded-For: 2001:db8:1::1\r\n")])).toEqual([200]);
+});
+
+test("a front that fails is told, and the request is answered behind it", async () => {
+  const failures: string[] = [];
+  const { port } = await start({
+    plainFront: {
+      answerPlain: () => {
+        throw new Error("broken");
+      },
+    },
+    onFailure: ({ target, error }) => failures.push(`${target} ${String(error)}`),
+  });
+  const [answer] = await onOneConnection(port, "127.0.0.1", ["GET /a HTTP/1.1\r\nHost: x\r\n\r\n"]);
+  expect([statusOf(answer!), failures]).toEqual([200, ["/a Error: broken"]]);
+});

@@ -1,0 +1,39 @@
+import type { Clock } from "../core/clock.ts";
+import { addressGroup } from "../core/remote-address.ts";
+import type { VolunteerStates } from "../tracker/volunteer-states.ts";
+
+/** How old the counts may be: whoever floods asks more often than volunteers move. */
+const OLDEST_MS = 1_000;
+
+/** How many volunteers announce from an address: what is short is kept for them, and each has an event stream. */
+export class VolunteerAddresses {
+  readonly #live: Pick<VolunteerStates, "all" | "isSilent">;
+  readonly #clock: Clock;
+  #counts: ReadonlyMap<string, number> = new Map();
+  #countedMs = -Infinity;
+
+  constructor(live: Pick<VolunteerStates, "all" | "isSilent">, clock: Clock) {
+    this.#live = live;
+    this.#clock = clock;
+  }
+
+  /** @param address any of a /64 stands for all of it */
+  volunteersAt(address: string): number {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#countedMs > OLDEST_MS) {
+      this.#countedMs = nowMs;
+      this.#counts = this.#count();
+    }
+    return this.#counts.get(addressGroup(address)) ?? 0;
+  }
+
+  #count(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const volunteer of this.#live.all()) {
+      if (this.#live.isSilent(volunteer)) continue;
+      const group = addressGroup(volunteer.host);
+      counts.set(group, (counts.get(group) ?? 0) + 1);
+    }
+    return counts;
+  }
+}
