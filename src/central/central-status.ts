@@ -131,6 +131,30 @@ export interface VolunteerStatus {
   >;
 }
 
+/** What everybody may know of a volunteer: no addresses, no ports, no ids, and not how near it is to its next audit. */
+export type PublicVolunteerStatus = Omit<VolunteerStatus, "id" | "live" | "misses"> & {
+  readonly misses?: undefined;
+  readonly live?: Omit<NonNullable<VolunteerStatus["live"]>, "host" | "port" | "portState" | "url"> & {
+    readonly portState?: undefined;
+  };
+};
+
+/** What everybody may know: nobody learns whom the operator invited and shut out. */
+export function publicVolunteers(volunteers: readonly VolunteerStatus[]): readonly PublicVolunteerStatus[] {
+  return volunteers
+    .filter(({ state }) => state === "enrolled" || state === "draining")
+    .map(({ id: _id, live, misses: _misses, ...shown }) => {
+      if (live === undefined) return shown;
+      const { host: _host, port: _port, portState: _state, url: _url, ...rest } = live;
+      return { ...shown, live: rest };
+    });
+}
+
+/** What everybody may know: warnings name keys, files and what failed. */
+export function publicStatus(status: CentralStatus): CentralStatus {
+  return { ...status, warnings: [] };
+}
+
 export function volunteerStatuses(context: StatusContext): readonly VolunteerStatus[] {
   const { registry, live, audits } = context;
   return registry.list().map(({ name, state, id, site, lastSeenMs }) => {

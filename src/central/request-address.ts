@@ -10,10 +10,13 @@ export function addressOf(request: FastifyRequest): string {
 }
 
 /** The port of the customer's own connection; 0 where a proxy says that it stands between, whose connections are anybody's. */
-export function portOf({ headers, socket }: IncomingMessage): number {
-  const isProxied = PROXY_FIELDS.some((name) => headers[name] !== undefined);
-  return isProxied ? 0 : (socket.remotePort ?? 0);
+export function portOf(request: IncomingMessage): number {
+  return isProxied(request) ? 0 : (request.socket.remotePort ?? 0);
 }
 
 /** Whether somebody between the customer and us says so. */
+export function isProxied({ headers }: IncomingMessage): boolean {
+  return PROXY_FIELDS.some((name) => headers[name] !== undefined);
+}
+
 const PROXY_FIELDS = ["via", "forwarded", "x-forwarded-for"] as const;

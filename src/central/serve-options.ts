@@ -9,6 +9,7 @@ import { SiteTable } from "../tracker/site-table.ts";
 import type { RedirectOptions } from "./customer-choice.ts";
 import type { RepositoryAuthority, ServeLog } from "./ports.ts";
 import type { PublishedTree } from "./published-tree.ts";
+import { LOOPBACK_NETWORKS, type StatusNetwork } from "./status-access.ts";
 
 /** What `prsync serve` is told. */
 export interface ServeOptions {
@@ -25,6 +26,8 @@ export interface ServeOptions {
   readonly publicUrl: string | undefined;
   /** Proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
+  /** `--status-from`: who sees of the volunteers what only the operator should. */
+  readonly statusNetworks: readonly StatusNetwork[];
   /** `--sites`: names of sites by address. */
   readonly siteTable: SiteTable;
   /** `--fair-sites`: pieces have homes, so that each site gives others about what it takes (decision 0011). */
@@ -62,6 +65,7 @@ export const DEFAULT_SERVE_OPTIONS: Omit<ServeOptions, "treePath" | "stateDirect
   peerPort: 7382,
   publicUrl: undefined,
   trustedProxies: [],
+  statusNetworks: LOOPBACK_NETWORKS,
   siteTable: new SiteTable(),
   areSitesFair: false,
   redirects: { policy: "near", minBytes: 16 * 1024 },

@@ -45,6 +45,7 @@ import type { ServeOptions, ServePorts } from "./serve-options.ts";
 import { StatusEvents } from "./status-events.ts";
 import { SeenCustomers } from "./seen-customers.ts";
 import { StatusHistory } from "./status-history.ts";
+import { StatusAccess } from "./status-access.ts";
 import { registerStatusRoutes, renderStatus } from "./status-routes.ts";
 import { VolatileAssignments } from "./volatile-assignments.ts";
 import { VolunteerAddresses } from "./volunteer-addresses.ts";
@@ -208,6 +209,10 @@ class Central {
     const { front } = context;
     const addresses = new VolunteerAddresses(this.#parts.live, ports.clock);
     const isFor = (address: string): boolean => addresses.volunteersAt(address) > 0;
+    const access = new StatusAccess(options.statusNetworks, {
+      publicUrl: options.publicUrl,
+      hasTrustedProxies: trustedProxies.length > 0,
+    });
     const http = {
       ...DEFAULT_HTTP_SERVER_OPTIONS,
       ...{ host, port, trustedProxies, slowReaders, requestRate, onFailure },
@@ -223,7 +228,7 @@ class Central {
       registerAnnounceRoutes(app, context);
       registerEnrolmentRoute(app, context);
       this.#events.register(app, (address) => addresses.volunteersAt(address));
-      registerStatusRoutes(app, this.statusContext);
+      registerStatusRoutes(app, this.statusContext, access);
       this.statusEvents.register(app);
     });
   }

@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { formatByteSize } from "../core/byte-size.ts";
 import { escapeHtml } from "../delivery/html-text.ts";
-import { type BundleStatus, type CentralStatus, torrentPath, type VolunteerStatus } from "./central-status.ts";
+import {
+  type BundleStatus,
+  type CentralStatus,
+  type PublicVolunteerStatus,
+  torrentPath,
+  type VolunteerStatus,
+} from "./central-status.ts";
 import type { SpreadRelease } from "./release-spread.ts";
 import { renderHours, renderSpreadCurve } from "./status-charts.ts";
 
@@ -26,8 +32,11 @@ export const STATUS_PAGE_POLICY: string =
   `base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ` +
   `script-src 'sha256-${createHash("sha256").update(SCRIPT).digest("base64")}'`;
 
-/** The operator's page: plain HTML that is right without its script. */
-export function renderStatusPage(status: CentralStatus, volunteers: readonly VolunteerStatus[]): string {
+/** A row of the page, for the operator or for everybody. */
+export type ShownVolunteer = VolunteerStatus | PublicVolunteerStatus;
+
+/** Plain HTML that is right without its script. */
+export function renderStatusPage(status: CentralStatus, volunteers: readonly ShownVolunteer[]): string {
   return (
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>PRsync central</title><style>${STYLE}</style>` +
     '<noscript><meta http-equiv="refresh" content="30"></noscript></head><body><h1>PRsync central</h1>' +
@@ -35,7 +44,7 @@ export function renderStatusPage(status: CentralStatus, volunteers: readonly Vol
   );
 }
 
-function renderMain(status: CentralStatus, volunteers: readonly VolunteerStatus[]): string {
+function renderMain(status: CentralStatus, volunteers: readonly ShownVolunteer[]): string {
   const { release } = status;
   const summary =
     release === null
@@ -80,7 +89,7 @@ function byShare({ central, volunteers }: { readonly central: number; readonly v
   return `central ${formatByteSize(central)} (${share} %), volunteers ${formatByteSize(volunteers)}`;
 }
 
-function renderVolunteers(volunteers: readonly VolunteerStatus[]): string {
+function renderVolunteers(volunteers: readonly ShownVolunteer[]): string {
   const head = [
     "name",
     "site",
@@ -98,7 +107,7 @@ function renderVolunteers(volunteers: readonly VolunteerStatus[]): string {
   return `<table id="volunteers"><tr>${head.map((title) => `<th>${title}`).join("")}</tr>${rows}</table>`;
 }
 
-function renderVolunteer(volunteer: VolunteerStatus): string {
+function renderVolunteer(volunteer: ShownVolunteer): string {
   const { name, state, site, live, lastSeen, noCustomers, auditFailure, misses } = volunteer;
   const quotaBytes = live?.volatileQuotaBytes;
   const role = quotaBytes === undefined ? state : `${state}, volatile (${formatByteSize(quotaBytes)})`;

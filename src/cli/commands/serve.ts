@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { DEFAULT_SERVE_OPTIONS, type ServeOptions } from "../../central/serve-options.ts";
 import { serveTree } from "../../central/serve.ts";
+import { parseStatusNetwork, type StatusNetwork } from "../../central/status-access.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { DEFAULT_TREE_WATCHER_OPTIONS } from "../../net/tree-watcher.ts";
 import { applySignedRelease } from "../../publisher/recover-publish.ts";
@@ -66,6 +67,13 @@ export const serveCommand: Command = {
       help: "how the world reaches the HTTP port",
     },
     { name: "trusted-proxy", kind: "text", placeholder: "ADDRESS", help: "believe X-Forwarded-For of this proxy" },
+    {
+      name: "status-from",
+      kind: "rule",
+      placeholder: "NET",
+      check: (text) => void statusNetworkOf(text),
+      help: "ADDRESS[/BITS] whose hosts see mirrors' addresses and warnings on the status page; repeatable (default: this machine)",
+    },
     {
       name: "sites",
       kind: "text",
@@ -179,6 +187,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     peerPort: args.number("peer-port") ?? DEFAULT_SERVE_OPTIONS.peerPort,
     publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"),
     trustedProxies: proxy === undefined ? [] : [proxy],
+    statusNetworks: statusNetworksOf(args),
     siteTable: sites === undefined ? DEFAULT_SERVE_OPTIONS.siteTable : readSiteTable(sites),
     areSitesFair: args.flag("fair-sites"),
     redirects: redirectOptions(args),
@@ -189,6 +198,19 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     announceIntervalMs: args.number("announce-interval") ?? DEFAULT_SERVE_OPTIONS.announceIntervalMs,
     watch: args.flag("watch") ? { ...DEFAULT_TREE_WATCHER_OPTIONS, quietMs } : undefined,
   };
+}
+
+/** Those that are named take the place of the default. @throws UsageError */
+function statusNetworksOf(args: ParsedArguments): readonly StatusNetwork[] {
+  const named = args.rules.filter(({ name }) => name === "status-from").map(({ value }) => statusNetworkOf(value));
+  return named.length === 0 ? DEFAULT_SERVE_OPTIONS.statusNetworks : named;
+}
+
+/** @throws UsageError */
+function statusNetworkOf(text: string): StatusNetwork {
+  const network = parseStatusNetwork(text);
+  if (network === undefined) throw new UsageError([`--status-from: expected ADDRESS or ADDRESS/BITS, got "${text}"`]);
+  return network;
 }
 
 /** @throws UsageError */
