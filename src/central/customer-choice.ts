@@ -43,6 +43,16 @@ export interface FileDemand {
   readonly isBodyless: boolean;
 }
 
+/** Whom {@link CustomerChoice.places} names. */
+export interface PlacesWanted {
+  /** The URLs will not say which content is meant: only who shows the newest release has it under this name for sure. */
+  readonly isByName: boolean;
+  /** All there are, up to {@link MOST_LISTED}, in place of the best few. */
+  readonly isForAll: boolean;
+  /** Somebody downloads from the first of them. */
+  readonly isBooked: boolean;
+}
+
 /** What is decided about a demand before anybody is chosen. */
 interface Question {
   readonly asked: AskedContent;
@@ -68,6 +78,8 @@ export interface ChoiceContext {
 
 /** The chosen one and its `Link: rel=duplicate` neighbours. */
 const PLACES_NAMED = 4;
+/** On a page of all mirrors: nobody reads more, and each costs time to weigh. */
+export const MOST_LISTED = 200;
 const MISS_REMEMBERED_MS = 60_000;
 /** A failure lowers a volunteer for the customer that saw it and, if another one there saw one, for its network, not for everybody. */
 const FAILURE_REMEMBERED_MS = 300_000;
@@ -159,9 +171,9 @@ export class CustomerChoice {
   /**
    * Base URLs of the volunteers that could serve this customer now, best first; not those that want a signature, which would not last.
    *
-   * @param isByName the URLs will not say which content is meant: only who shows the newest release has it under this name for sure
+   * Who gets them for a download goes to the first: that counts as a redirect.
    */
-  places(demand: FileDemand, { isByName }: { readonly isByName: boolean }): readonly string[] {
+  places(demand: FileDemand, { isByName, isForAll, isBooked }: PlacesWanted): readonly string[] {
     if (this.#options === undefined) return [];
     const { demand: needed, rules } = this.#question(demand, this.#context.clock.monotonicMs());
     const lasting = {
@@ -169,7 +181,13 @@ export class CustomerChoice {
       neededRelease: isByName ? needed.newestRelease : needed.neededRelease,
       isHeldBy: (volunteer: CustomerVolunteer) => !volunteer.isOnlyRedirected && needed.isHeldBy(volunteer),
     };
-    return chooseQuickly(this.#context.volunteers.pools(), lasting, rules).map(({ url }) => url!);
+    const { volunteers } = this.#context;
+    // A quick choice is among a sample.
+    const ranked = isForAll
+      ? chooseVolunteer(volunteers.all(), lasting, { ...rules, count: MOST_LISTED }).ranked
+      : chooseQuickly(volunteers.pools(), lasting, rules);
+    if (isBooked) ranked[0]?.noteRedirect(needed.lengthBytes);
+    return ranked.map(({ url }) => url!);
   }
 
   #originReason({ isOriginWanted, isBodyless, file }: FileDemand): OriginReason | undefined {

@@ -141,10 +141,24 @@ async function describe(context: CustomerRouteContext, asked: CustomerRequest, e
   if (decision.kind !== "file") return false;
   const { entry, served } = decision;
   const demand = demandOf(context, { asked: { ...asked, path }, entry, served }, exchange.request);
-  const places = context.choice.places(demand, { isByName: isNamePlain(kind) });
+  const places = placesFor(context, demand, { kind, exchange });
   const bases = [...places, ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
   await sendDescribed(context, { ...served, mtimeNs: entry.mtimeNs, path, bases }, { kind, exchange });
   return true;
+}
+
+/** Volunteers that a description of a kind names. */
+function placesFor(
+  { choice, charge }: CustomerRouteContext,
+  demand: FileDemand,
+  { kind, exchange: { request } }: { readonly kind: DescriptionKind; readonly exchange: Exchange },
+): readonly string[] {
+  const isForAll = kind === "mirrorlist";
+  const isDownload = kind === "meta4" || kind === "metalink";
+  const isBooked = isDownload && request.method !== "HEAD";
+  const places = choice.places(demand, { isByName: isNamePlain(kind), isForAll, isBooked });
+  if (isForAll) charge(request, Math.floor(places.length / EXPLAINED_PER_REQUEST));
+  return places;
 }
 
 /** A metalink at the path of the file itself, if `Accept` wants it and it would name a volunteer. Never for who comes from one. */
@@ -153,7 +167,7 @@ async function describeInstead(context: CustomerRouteContext, file: AskedFile, e
   const wanted = wantedMetalink(exchange.request.raw.headers.accept, served.mediaType);
   if (wanted === undefined || asked.isOriginWanted || asked.wantedContent !== undefined) return false;
   const { kind } = wanted;
-  const places = context.choice.places(demandOf(context, file, exchange.request), { isByName: isNamePlain(kind) });
+  const places = placesFor(context, demandOf(context, file, exchange.request), { kind, exchange });
   const own = context.publicUrl === undefined ? [] : [context.publicUrl];
   const bases = [...places, ...own];
   if (places.length === 0 && (!wanted.isOnly || own.length === 0)) return false;
@@ -184,10 +198,9 @@ function demandOf(
   const { headers, method } = request.raw;
   const address = addressOf(request);
   const place = tree.placeOf(served.content);
-  const isSecure = request.protocol === "https" || protocolOf(publicUrl) === "https";
   return {
     customerGroup: addressGroup(address),
-    customer: { address, site: siteTable.siteOf(address), protocol: isSecure ? "https" : "http" },
+    customer: { address, site: siteTable.siteOf(address), protocol: protocolOfCustomer(request, publicUrl) },
     file: releasedFile(asked.path!, served, { entryPath: entry.path, place, release: tree.shownRelease }),
     isHead: method === "HEAD",
     range: headers.range,
@@ -196,6 +209,12 @@ function demandOf(
     isOriginWanted: asked.isOriginWanted,
     isBodyless: evaluatePreconditions(headers, validatorsOf(served)) !== "proceed",
   };
+}
+
+/** What a trusted proxy tells, else what the public URL says: a TLS proxy's connections look like any other's. */
+function protocolOfCustomer(request: FastifyRequest, publicUrl: string | undefined): "http" | "https" {
+  const isTold = request.ips !== undefined && request.headers["x-forwarded-proto"] !== undefined;
+  return isTold ? request.protocol : protocolOf(publicUrl);
 }
 
 /** How customers reach central, if no proxy tells. */

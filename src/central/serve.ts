@@ -33,6 +33,7 @@ import { GoneContents } from "./gone-contents.ts";
 import { protocolOf, registerFileRoutes } from "./file-routes.ts";
 import { registerMetadataRoutes } from "./metadata-routes.ts";
 import { createOriginNode, type OriginNode } from "./origin-node.ts";
+import { OperatorWarnings } from "./operator-warnings.ts";
 import { startPeriodic } from "./periodic.ts";
 import { PortChecks } from "./port-checks.ts";
 import { RedirectFront } from "./redirect-front.ts";
@@ -146,7 +147,7 @@ class Central {
   readonly #parts: Parts;
   readonly #events: ReleaseEvents;
   readonly #counters = new CentralCounters();
-  #warnings: readonly string[] = [];
+  readonly #warnings: OperatorWarnings;
   #refreshing: Promise<unknown> = Promise.resolve();
 
   readonly #seen = new SeenCustomers(Math.random);
@@ -161,6 +162,8 @@ class Central {
     this.#events = events;
     const { ports, registry, live, origin } = parts;
     const node = (): SwarmNode => origin.node;
+    const { publicUrl, redirects } = parts.options;
+    this.#warnings = new OperatorWarnings({ live, log: ports.log, publicUrl, isRedirecting: redirects !== undefined });
     const customerHeaders = (): Readonly<Record<string, string>> => this.#seen.headers();
     this.#signatures = new RedirectSignatures(ports.authority, ports.clock);
     const auditing = {
@@ -189,7 +192,7 @@ class Central {
       node,
       history: new StatusHistory({ tree: ports.tree, live, counters: this.#counters, clock: ports.clock, node }),
       startedWallMs: ports.clock.wallMs(),
-      warnings: () => this.#warnings,
+      warnings: () => this.#warnings.all,
     };
   }
 
@@ -321,11 +324,10 @@ class Central {
     try {
       const { renewed, warnings } = await authority.renewIfDue();
       if (renewed.length > 0) log.info({ roles: renewed.join(" ") }, "metadata was signed anew");
-      this.#warnings = warnings;
+      this.#warnings.noteMetadata(warnings);
     } catch (error) {
-      this.#warnings = [`metadata could not be signed anew: ${messageOf(error)}`];
+      this.#warnings.noteMetadata([`metadata could not be signed anew: ${messageOf(error)}`]);
     }
-    for (const warning of this.#warnings) log.warn({}, warning);
   }
 
   async startTimers(stack: AsyncDisposableStack): Promise<void> {
@@ -349,6 +351,7 @@ class Central {
   }
 
   #observe(): void {
+    this.#warnings.look();
     this.statusContext.history.observe();
     this.statusEvents.tell(() => renderStatus(this.statusContext));
   }

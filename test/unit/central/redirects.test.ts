@@ -290,6 +290,41 @@ test("descriptions whose URLs name no content name only who shows the newest rel
   expect(await (await fixture.get("/a.iso.mirrorlist")).text()).toContain('<a href="http://127.0.0.1:1/one/a.iso">');
 });
 
+test("a list of mirrors names all that could serve the file, a metalink the best four", async () => {
+  const fixture = await served();
+  for (let index = 0; index < 7; index++) await mirror(fixture, `m${index}`);
+  await mirror(fixture, "elsewhere", { site: "mars", customersFrom: "site" });
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(7);
+  const named = async (path: string): Promise<number> =>
+    new Set((await (await fixture.get(path)).text()).match(/127\.0\.0\.1:1\/\w+/g)).size;
+  expect([await named("/a.iso.mirrorlist"), await named("/a.iso.meta4")]).toEqual([7, 4]);
+});
+
+test("who gets a metalink downloads from its first mirror: that one counts as busier, after a look by HEAD it does not", async () => {
+  const fixture = await served();
+  await mirror(fixture, "one", { uploadCapacityBytesPerSecond: 10_000 });
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked[0]?.waitSeconds, PATIENCE).toBe(5);
+  await fetch(`${fixture.program.httpUrl}/a.iso.meta4`, { method: "HEAD" });
+  await (await fixture.get("/a.iso.sha256")).text();
+  expect((await explained(fixture, "/a.iso")).ranked[0]!.waitSeconds).toBeLessThanOrEqual(5);
+  await (await fixture.get("/a.iso.meta4")).text();
+  expect((await explained(fixture, "/a.iso")).ranked[0]!.waitSeconds).toBeGreaterThan(8);
+});
+
+test("mirrors without TLS are of no use to an https central: the operator is told, and a trusted proxy's word goes first", async () => {
+  const fixture = await served({ publicUrl: "https://central.example.org", trustedProxies: ["127.0.0.1"] });
+  await mirror(fixture, "plain");
+  const reason = async (): Promise<unknown> => (await explained(fixture, "/a.iso")).rejected[0]?.reason;
+  await expect.poll(reason, PATIENCE).toBe("other-protocol");
+  await expect.poll(() => fixture.logged.filter((line) => line.includes("begin with http:")).length, PATIENCE).toBe(1);
+  expect(fixture.program.status().warnings.join()).toContain("central serves all customers itself");
+  const proxied = (protocol: string): Promise<string> =>
+    whoServes(fixture, "/a.iso", { "x-forwarded-proto": protocol, "x-forwarded-for": "127.0.0.1" });
+  expect([await proxied("http"), await proxied("https")]).toEqual(["plain", "origin"]);
+  await mirror(fixture, "secure", { url: "https://127.0.0.1" });
+  await expect.poll(() => fixture.program.status().warnings, PATIENCE).toEqual([]);
+});
+
 test("a metalink comes at the path itself for who names it in Accept, and for nobody else", async () => {
   const fixture = await served({ publicUrl: "http://central.example.org" });
   const askAs = (path: string, accept: string): Promise<Response> => fixture.get(path, { accept });
