@@ -81,7 +81,9 @@ test("children of a directory come in byte order, without what lies deeper", asy
   expect(tree.children(path("a")).map((entry) => entry.path)).toEqual(["a/b", "a/b.txt", "a/b0", "a/x"]);
   expect(tree.children(path("a.d"))).toEqual([]);
   const part = (after: string | undefined, limit: number): readonly string[] =>
-    tree.children(path("a"), { after: after === undefined ? undefined : path(after), limit }).map((entry) => entry.path);
+    tree
+      .children(path("a"), { after: after === undefined ? undefined : path(after), limit })
+      .map((entry) => entry.path);
   expect([part(undefined, 2), part("a/b.txt", 2), part("a/b", 1), part("a/x", 9)]).toEqual([
     ["a/b", "a/b.txt"],
     ["a/b0", "a/x"],
