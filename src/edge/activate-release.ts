@@ -12,6 +12,7 @@ import type { MirrorIndex } from "../store/mirror-index.ts";
 import type { StagingArea } from "../store/staging.ts";
 import type { Entry } from "../manifest/entry.ts";
 import type { ArrivedContents } from "./arrived-contents.ts";
+import type { HoldingsReporter } from "./holdings-report.ts";
 import type { ReusedContent } from "./reuse.ts";
 import type { SyncLog } from "./sync-log.ts";
 
@@ -21,6 +22,8 @@ export interface ActivationJob {
   readonly staging: StagingArea;
   /** Customers read from it while it moves into DEST. */
   readonly arrived: Pick<ArrivedContents, "whilePlacing">;
+  /** Told that what was believed of DEST is wrong. */
+  readonly holdings: Pick<HoldingsReporter, "isComplete">;
   readonly log: SyncLog;
   /** Entry of a path in the new release. */
   readonly entryOf: (path: RepoPath) => Entry | undefined;
@@ -79,7 +82,10 @@ export async function activateRelease(
         });
       },
       recordOf: (path) => job.index.files.get(path),
-      onWrong: (file) => records.add(() => job.index.files.noteFound(file.path, file)),
+      onWrong: (file) => {
+        job.holdings.isComplete = false;
+        records.add(() => job.index.files.noteFound(file.path, file));
+      },
       signal: job.signal,
     });
     for (const path of leftAlone)

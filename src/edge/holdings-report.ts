@@ -17,6 +17,10 @@ const JSON_OVERHEAD = 32;
 
 /** While files change all the time a look takes a twentieth of the time at most: at 100,000 contents it takes a second. */
 const PAUSE_FACTOR = 19;
+/** What a look takes for each content at least: a machine that has nothing else to do. */
+const LOOK_MS_PER_CONTENT = 0.005;
+/** A sync that changes no more than this share of a release's files places them before a look at all would pay. */
+const FEW_SHARE = 0.05;
 
 /**
  * What arrives is told as bitmaps of the bundles it is of, at most 5.5 kB each: at this rate one bundle, which may have 32,768 contents, is told
@@ -82,14 +86,42 @@ export class HoldingsReporter {
   #arrivalsAgainMs = 0;
   #acknowledgedId = 0;
   #acknowledged: ToldHoldings | undefined;
-  /** True once every content of the held release is on disk and hashed. */
-  isComplete = false;
+  #isComplete = false;
+  /** A sync changes a few files of a release that was whole: until then what central knows is told on. */
+  #tellOnUntilMs = -Infinity;
 
   constructor(index: MirrorIndex, { arrived, isByName = () => false, nowMs = () => performance.now() }: ReportOptions) {
     this.#index = index;
     this.#arrived = arrived;
     this.#isByName = isByName;
     this.#nowMs = nowMs;
+  }
+
+  /** True once every content of the held release is on disk and hashed. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  set isComplete(isIt: boolean) {
+    this.#isComplete = isIt;
+    this.endPlacing();
+  }
+
+  /**
+   * A sync is about to change so many files of DEST. A few of a whole release are not looked up meanwhile: the release before stands for what
+   * it leaves, which is wrong of the few alone, and not for longer than looks of all would leave it behind. What is there afterwards
+   * {@link isComplete} says, or {@link endPlacing} if nothing is known.
+   */
+  beginPlacing(changedCount: number): void {
+    const contentCount = this.#index.bundles.all().reduce((sum, row) => sum + row.contentCount, 0);
+    const areFew = this.#isComplete && changedCount <= FEW_SHARE * contentCount;
+    this.isComplete = false;
+    if (areFew) this.#tellOnUntilMs = this.#nowMs() + PAUSE_FACTOR * LOOK_MS_PER_CONTENT * contentCount;
+  }
+
+  /** The sync is over, whether or not it came to its end. */
+  endPlacing(): void {
+    this.#tellOnUntilMs = -Infinity;
   }
 
   get heldRelease(): number {
@@ -101,10 +133,7 @@ export class HoldingsReporter {
    * @param options.isChanging files come and go right now, and the next report follows soon: this one may be behind
    */
   next(options: { readonly isChanging: boolean } = { isChanging: false }): PreparedReport {
-    const release = this.heldRelease;
-    this.#lookAtArrivals(options.isChanging);
-    const { report, told } =
-      release > 0 && this.#isWhole() ? this.#beyond(release) : this.#changes(0, this.#withArrivals(options.isChanging));
+    const { report, told } = this.#telling(options.isChanging);
     return {
       report,
       acknowledge: (id, isFullWanted) => {
@@ -112,6 +141,15 @@ export class HoldingsReporter {
         this.#acknowledged = told;
       },
     };
+  }
+
+  #telling(isChanging: boolean): Telling {
+    const release = this.heldRelease;
+    const known = this.#acknowledgedId > 0 ? this.#acknowledged : undefined;
+    if (isChanging && this.#nowMs() < this.#tellOnUntilMs && release > 0 && known?.release === release)
+      return { report: { base: this.#acknowledgedId, bundles: [] }, told: known };
+    this.#lookAtArrivals(isChanging);
+    return release > 0 && this.#isWhole() ? this.#beyond(release) : this.#changes(0, this.#withArrivals(isChanging));
   }
 
   /** By name a symlink that could not be put in place is one name too few, too. */

@@ -13,6 +13,7 @@ import { stageFromFile } from "../store/stage-from-file.ts";
 import type { StagingArea } from "../store/staging.ts";
 import type { BundleCatalog } from "./bundle-catalog.ts";
 import { copyMatches, type OpenBasis } from "./copy-matches.ts";
+import type { HoldingsReporter } from "./holdings-report.ts";
 import { StagedTransfer } from "./staged-transfer.ts";
 import type { SearchPool } from "./search-pool.ts";
 import type { SignatureSource } from "./signature-source.ts";
@@ -28,6 +29,8 @@ export interface ReuseContext {
   readonly search: SearchPool;
   /** "pieces": without a signature, what has the same offset in the file at the same path. */
   readonly findsBy: "blocks" | "pieces";
+  /** Told that what was believed of DEST is wrong. */
+  readonly holdings: Pick<HoldingsReporter, "isComplete">;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
 }
@@ -126,9 +129,10 @@ async function copyWhole(wanted: ContentToObtain, from: RepoPath, context: Reuse
 }
 
 /** Of a file that nothing is recorded about nothing was claimed. */
-function noteWrong(path: RepoPath, content: ContentId, { index }: ReuseContext): void {
+function noteWrong(path: RepoPath, content: ContentId, { index, holdings }: ReuseContext): void {
   const record = index.files.get(path);
   if (record === undefined) return;
+  holdings.isComplete = false;
   index.transaction(() => index.files.noteFound(path, { stat: record.stat, content }));
 }
 

@@ -76,6 +76,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     const { failures, hasTooManyRemovals } = tally;
     return { summary, failures, hasTooManyRemovals, details: detailsOf(mirror, prepared, tally) };
   } finally {
+    mirror.holdings.endPlacing();
     mirror.innerStaging.discardAll();
     mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
@@ -165,7 +166,7 @@ async function activatePlan(
   };
   const unavailable = new Set<ContentId>(work.failed.map(({ transfer }) => transfer.content));
   const changing = plan.decisions.flatMap(changedPaths);
-  if (changing.length > 0) mirror.holdings.isComplete = false;
+  if (changing.length > 0) mirror.holdings.beginPlacing(changing.length);
   using _expected = mirror.held.expectChanges(new Set(changing));
   return await activateRelease(plan, work.reused, {
     ...mirror,

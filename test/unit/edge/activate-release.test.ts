@@ -29,6 +29,7 @@ async function activate(
     unavailable: new Set<string>(),
     isIncomplete: false,
     isMetadata: isMetadataPath,
+    holdings: { isComplete: true },
     signal: new AbortController().signal,
   };
   return await activateRelease({ decisions, contents: [] }, staged, { ...job, ...change });
@@ -77,7 +78,15 @@ test("a hard link to a path that could not be updated is not made of the old fil
   const link: PathDecision = { action: "link", entry, to: pathOf("a"), replaces: "file" };
   const { staging, index, destination, log } = disk;
   const arrived = new ArrivedContents();
-  const parts = { index, destination, staging, arrived, log, isMetadata: isMetadataPath };
+  const parts = {
+    index,
+    destination,
+    staging,
+    arrived,
+    log,
+    isMetadata: isMetadataPath,
+    holdings: { isComplete: true },
+  };
   const job = { ...parts, entryOf: () => undefined, unavailable: new Set<string>(), isIncomplete: false };
   // Its staged part went: nothing is staged here.
   const plan = { decisions: [place("a"), link], contents: [] };

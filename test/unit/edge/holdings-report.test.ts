@@ -1,78 +1,12 @@
 import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
 import { Selection } from "../../../src/filter/selection.ts";
-import { type Arrivals, HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
-import { applyHoldings, NO_HOLDINGS, type Holdings, type HoldingsReport } from "../../../src/tracker/holdings.ts";
+import { HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
 import { holdsContent } from "../../../src/tracker/content-holders.ts";
-import { parseVolunteerAnnounce } from "../../../src/tracker/volunteer-announce.ts";
 import { bundleRow, contentOf, fileEntry, MirrorDisk, pathOf } from "./mirror-disk.ts";
+import { arrivalsOf, bitmap, Central, mirrorWith, NAMES, putBundle } from "./told-holdings.ts";
 
-const NAMES = ["a", "b", "c"];
 const NOTHING = arrivalsOf(new Map());
-
-interface Reporting {
-  readonly disk: MirrorDisk;
-  readonly reporter: HoldingsReporter;
-  /** What a sync has whole and not yet placed. */
-  readonly arrived: Map<number, readonly number[]>;
-}
-
-/** As a sync under way tells them, until all of them are gone. */
-function arrivalsOf(arrived: ReadonlyMap<number, readonly number[]>): Arrivals {
-  return {
-    get isUnderWay() {
-      return arrived.size > 0;
-    },
-    ordinals: () => new Map(arrived),
-  };
-}
-
-/** A mirror of release 1 with one bundle of three files, of which `held` are there. */
-async function mirrorWith(held: readonly string[], nowMs?: () => number): Promise<Reporting> {
-  const disk = new MirrorDisk();
-  const contents = NAMES.map((name) => ({ content: contentOf(name), lengthBytes: 1 }));
-  disk.index.bundles.put(bundleRow(1, contents));
-  disk.index.bundles.putContents(1, contents);
-  await disk.holdRelease(
-    1,
-    NAMES.map((name) => fileEntry(name, name)),
-  );
-  for (const name of held) disk.hold(name, name);
-  const arrived = new Map<number, readonly number[]>();
-  const on = { arrived: arrivalsOf(arrived), ...(nowMs === undefined ? {} : { nowMs }) };
-  return { disk, arrived, reporter: new HoldingsReporter(disk.index, on) };
-}
-
-/** Central's side: the real parser and the real rules. */
-class Central {
-  #known: { readonly id: number; readonly holdings: Holdings } | undefined;
-
-  get holdings(): Holdings {
-    return this.#known?.holdings ?? NO_HOLDINGS;
-  }
-
-  restart(): void {
-    this.#known = undefined;
-  }
-
-  /** @param isAnswerLost the announce arrives, its answer does not */
-  take(reporter: HoldingsReporter, isAnswerLost = false): HoldingsReport {
-    const { report, acknowledge } = reporter.next();
-    const parsed = parseReport(report);
-    const applied = applyHoldings(this.#known, parsed);
-    const id = (this.#known?.id ?? 100) + 1;
-    if (applied !== undefined) this.#known = { id, holdings: applied };
-    if (!isAnswerLost) acknowledge(applied === undefined ? undefined : id, applied === undefined);
-    return parsed;
-  }
-}
-
-function parseReport(holdings: object): HoldingsReport {
-  const figures = { bytesLeft: 0, customers: 0, uploadBytesPerSecond: 0, uploadCapacityBytesPerSecond: 0 };
-  const body = { repository: "0".repeat(32), release: 1, syncing: false, ...figures, holdings };
-  const query = `peer_id=${"%01".repeat(20)}&port=1&uploaded=0&downloaded=0&left=0`;
-  return parseVolunteerAnnounce(query, Buffer.from(JSON.stringify(body))).holdings;
-}
 
 test("a complete mirror tells the release alone", async () => {
   const { reporter } = await mirrorWith(NAMES);
@@ -125,7 +59,7 @@ test("a lost answer is found out by its id", async () => {
   const central = new Central();
   central.take(reporter);
   disk.hold("b", "b");
-  central.take(reporter, true);
+  central.take(reporter, { isAnswerLost: true });
   disk.hold("c", "c");
   central.take(reporter);
   central.take(reporter);
@@ -298,24 +232,11 @@ test("what is under way is looked at when it may be told, and a twentieth of the
   ]);
 });
 
-function putBundle(disk: MirrorDisk, number: number, names: readonly string[]): void {
-  const contents = names.map((name) => ({ content: contentOf(name), lengthBytes: 1 }));
-  disk.index.bundles.put(bundleRow(number, contents));
-  disk.index.bundles.putContents(number, contents);
-}
-
 /** As central reads it. */
 function bits(ordinals: readonly number[], count = NAMES.length): Uint8Array {
   const field = new Bitfield(count);
   for (const ordinal of ordinals) field.set(ordinal);
   return new Uint8Array(field.toBytes());
-}
-
-/** As an announce has it, of three contents. */
-function bitmap(ordinals: readonly number[]): string {
-  const field = new Bitfield(NAMES.length);
-  for (const ordinal of ordinals) field.set(ordinal);
-  return Buffer.from(field.toBytes()).toString("base64");
 }
 
 const everything = new Selection();
