@@ -9,7 +9,7 @@ const MAX_ENTRIES = 65_536;
 
 export interface LedgerSituation {
   readonly nowMs: number;
-  readonly isUnderWay: (receiver: number) => boolean;
+  readonly isUnderWay: (receiver: number, givenMs: number) => boolean;
 }
 
 interface Gift {
@@ -30,12 +30,13 @@ export class OriginLedger {
   /**
    * Decides on a request and remembers the decision.
    * @param requester key of the connection
-   * @param isUnderWay whether the receiver of the piece still has blocks of it to come: then nobody else gets it
+   * @param isUnderWay whether the receiver of the piece, who was last given a block of it at `givenMs`, still has some to come: then nobody else gets it
    */
   decide(piece: number, requester: number, { nowMs, isUnderWay }: LedgerSituation): "give" | "defer" {
     const gift = this.#gifts.get(piece);
     const isTaken = gift !== undefined && gift.receiver !== requester && nowMs - gift.atMs <= GIVEN_WINDOW_MS;
-    if (isTaken && (isUnderWay(gift.receiver) || this.#mayDefer(`${piece}:${requester}`, nowMs))) return "defer";
+    if (isTaken && (isUnderWay(gift.receiver, gift.atMs) || this.#mayDefer(`${piece}:${requester}`, nowMs)))
+      return "defer";
     this.given(piece, requester, nowMs);
     return "give";
   }

@@ -14,6 +14,8 @@ const QUEUED_BYTES_MARK: number = 512 * 1024;
 
 /** A peer that asked for blocks and took none for so long will not spread them soon. */
 const STALLED_MS = 5_000;
+/** What was written to a socket may wait in the kernel: where twenty connections share a slow line, for seconds. Who has the piece says so. */
+const LONGEST_IN_KERNEL_MS = 5_000;
 
 export interface PeerUploadsOptions {
   readonly bundle: SwarmBundle;
@@ -47,7 +49,8 @@ export class PeerUploads {
     const nowMs = clock.monotonicMs();
     if (peer.isChoked || !bundle.held.has(request.piece)) return this.#refuse(peer, request);
     const mayDefer = !peer.wire.isStockClient && peer.wire.supportsFast;
-    const isUnderWay = (receiver: number): boolean => this.#isUnderWay(receiver, request.piece, nowMs);
+    const isUnderWay = (receiver: number, givenMs: number): boolean =>
+      this.#isUnderWay(receiver, { piece: request.piece, givenMs, nowMs });
     if (mayDefer && ledger?.decide(request.piece, peer.key, { nowMs, isUnderWay }) === "defer") {
       return peer.wire.sendReject(request);
     }
@@ -113,11 +116,12 @@ export class PeerUploads {
     });
   }
 
-  /** Blocks wait for this peer, here or at its socket, and it takes what it is sent. */
-  #isUnderWay(key: number, piece: number, nowMs: number): boolean {
+  /** Blocks of the piece wait for this peer, here, at its socket or, as far as that is known, in the kernel, and it takes what it is sent. */
+  #isUnderWay(key: number, { piece, givenMs, nowMs }: { piece: number; givenMs: number; nowMs: number }): boolean {
     const peer = this.#peers.get(key);
     if (peer === undefined || nowMs - peer.drainedMs > STALLED_MS) return false;
-    return peer.wire.queuedBytes > 0 || this.#queue.hasPiece(key, piece);
+    if (peer.wire.queuedBytes > 0 || this.#queue.hasPiece(key, piece)) return true;
+    return nowMs - givenMs < LONGEST_IN_KERNEL_MS && !peer.held.has(piece);
   }
 
   /** It has blocks to come, or got some a moment ago, and takes what it is sent. */

@@ -23,7 +23,11 @@ interface Asker {
 /** A session that gives, and two peers that it has unchoked. */
 async function served(
   bundle: MemoryBundle,
-  { upload, isSlow = false }: { readonly upload?: BudgetClaim; readonly isSlow?: boolean } = {},
+  {
+    upload,
+    isSlow = false,
+    isOrigin = false,
+  }: { readonly upload?: BudgetClaim; readonly isSlow?: boolean; readonly isOrigin?: boolean } = {},
 ): Promise<{
   readonly clock: VirtualClock;
   readonly askers: readonly [Asker, Asker];
@@ -38,7 +42,7 @@ async function served(
       clock,
       log: silentLog,
       random: seededRandom(1),
-      isOrigin: false,
+      isOrigin,
       patience: DEFAULT_SOURCE_PATIENCE,
       ...NOWHERE,
     },
@@ -245,3 +249,26 @@ test("a bug after all that came in one turn was heard costs the connection that 
   expect(await askers[0].heard.closed).toContain("a bug");
   expect(askers[1].heard.events).toContain(`block 1 0 ${KIB16}`);
 });
+
+test.each([
+  ["until it says that it has it", 3, 4.5],
+  ["for five seconds", undefined, 7],
+])(
+  "what the origin gave to one peer may wait in the kernel: nobody else gets the piece %s",
+  async (_until, haveAfterSeconds, givenAfterSeconds) => {
+    const { clock, askers } = await served(new MemoryBundle(CONTENT, [0, 1]), { isOrigin: true });
+    const [first, second] = askers;
+    const request = { piece: 0, offset: 0, lengthBytes: KIB16 };
+    first.wire.sendRequest(request);
+    await clock.pass(0.1);
+    expect(first.heard.blocks).toHaveLength(1);
+    let seconds = 0;
+    for (; second.heard.blocks.length === 0; seconds += 0.5) {
+      if (seconds === haveAfterSeconds) first.wire.sendHave(0);
+      second.wire.sendRequest(request);
+      await clock.pass(0.5);
+    }
+    // Within a second of the first answer after that all answers are the same: requests for a piece come in bursts.
+    expect(Math.abs(seconds - givenAfterSeconds)).toBeLessThanOrEqual(0.5);
+  },
+);
