@@ -3,7 +3,7 @@
 // without it. Needs root (network namespaces, file systems of its own), rsync and GNU time. Central and mirror are hosts of their own; the
 // bytes are those of the mirror's interface, both ways, all layers. Peak memory is that of the largest process of a command. Files have
 // 20 to 300 bytes, all different, 1,000 in a directory. Each step runs once, `find` and ours in turn; the caches of both are warm.
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -12,14 +12,12 @@ import { RunningProgram, runPrsync } from "../test/support/program.ts";
 import { rsyncDifferences } from "../test/support/rsync-referee.ts";
 import { FreshDisk } from "./support/fresh-disk.ts";
 import { RsyncHost } from "./support/rsync-host.ts";
+import { DISK_BYTES_PER_FILE, smallFilePath, writeSmallTree } from "./support/small-tree.ts";
 import { measureSuccess, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
 
 const PRSYNC = resolve(import.meta.dirname, "../bin/prsync.cjs");
 const DEFAULT_FILES = 200_000;
-const FILES_PER_DIRECTORY = 1000;
 const CHANGED_FILES = 100;
-/** ext4 has an inode for every 16 KiB. */
-const DISK_BYTES_PER_FILE = 20_000;
 const CHANGE_TEXT = "changed\n";
 
 const COLUMNS: readonly Column[] = [
@@ -52,7 +50,7 @@ async function main(): Promise<void> {
   using network = new TestNetwork();
   const [central, mirror] = [network.addHost("central"), network.addHost("mirror")];
   const tree = join(source.path, "tree");
-  writeTree(tree);
+  writeSmallTree(tree, files);
 
   await step("first publish", "prsync", prsyncWords("publish", tree));
   await step("publish, nothing new", "find", ["find", tree, "-printf", "%p %s %T@ %C@ %i\\n"]);
@@ -102,23 +100,11 @@ async function step(name: string, tool: string, words: readonly string[], host?:
   printTable(COLUMNS, rows.slice(-1));
 }
 
-function writeTree(tree: string): void {
-  for (let index = 0; index < files; index++) {
-    const path = pathOf(tree, index);
-    if (index % FILES_PER_DIRECTORY === 0) mkdirSync(join(path, ".."), { recursive: true });
-    writeFileSync(path, `file ${index} ${"x".repeat(index % 280)}\n`);
-  }
-}
-
 /** Spread over the tree. */
 function changeFiles(tree: string): void {
   for (let count = 0; count < CHANGED_FILES; count++) {
-    appendFileSync(pathOf(tree, Math.floor((count * files) / CHANGED_FILES)), CHANGE_TEXT);
+    appendFileSync(smallFilePath(tree, Math.floor((count * files) / CHANGED_FILES)), CHANGE_TEXT);
   }
-}
-
-function pathOf(tree: string, index: number): string {
-  return join(tree, `group-${Math.floor(index / FILES_PER_DIRECTORY)}`, `file-${index}`);
 }
 
 async function assertExact(tree: string, destination: string): Promise<void> {

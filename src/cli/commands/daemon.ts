@@ -35,6 +35,7 @@ import { MIRROR_OPTIONS, mirrorOptions, syncOptions, ticketAndDestination } from
 import { announceReady } from "../ready.ts";
 import { REQUEST_RATE_OPTION, requestRateOf } from "../request-rate.ts";
 import { RSYNC_WORDS } from "../rsync-words.ts";
+import { letGoWhenResting } from "../resting-heap.ts";
 import { keepHeapSmall } from "../small-heap.ts";
 import { HOOK_OPTIONS, SyncHooks } from "../sync-hooks.ts";
 import { logLines } from "../sync-report.ts";
@@ -154,6 +155,7 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
     { args, context },
   );
   await announceHeld(mirror);
+  letGoWhenResting();
   await daemon.run();
   return EXIT.ok;
 }
