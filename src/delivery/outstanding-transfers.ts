@@ -35,9 +35,12 @@ export class OutstandingTransfers {
   #syncBytes = 0;
   /** Of what central sent, what the line cannot have carried yet, had it done nothing else; never above {@link #customerBytes}. */
   #uncarriedBytes = 0;
+  /** The capacity, more after a faster line. */
+  #uncarriedLeavePerSecond: number;
 
   constructor(capacityBytesPerSecond: number, nowMs: number) {
     this.#capacityBytesPerSecond = capacityBytesPerSecond;
+    this.#uncarriedLeavePerSecond = capacityBytesPerSecond;
     this.#atMs = nowMs;
   }
 
@@ -49,6 +52,8 @@ export class OutstandingTransfers {
     moved.#customerBytes = this.#customerBytes;
     moved.#syncBytes = this.#syncBytes;
     moved.#uncarriedBytes = this.#uncarriedBytes;
+    // On a slower line the same bytes would be held against it for days; to take them off at once would make who tells one for a moment idle.
+    moved.#uncarriedLeavePerSecond = Math.max(capacityBytesPerSecond, this.#uncarriedBytes / MOST_UNTOLD_SECONDS);
     return moved;
   }
 
@@ -95,7 +100,8 @@ export class OutstandingTransfers {
 
   #passTo(nowMs: number): void {
     let seconds = Math.max(0, nowMs - this.#atMs) / 1000;
-    this.#uncarriedBytes = Math.max(0, this.#uncarriedBytes - seconds * this.#capacityBytesPerSecond);
+    this.#uncarriedBytes = Math.max(0, this.#uncarriedBytes - seconds * this.#uncarriedLeavePerSecond);
+    if (this.#uncarriedBytes === 0) this.#uncarriedLeavePerSecond = this.#capacityBytesPerSecond;
     this.#atMs = Math.max(this.#atMs, nowMs);
     while (seconds > 0 && (this.#ends.length > 0 || this.#syncBytes > 0)) seconds -= this.#passStep(seconds);
     // Rounding apart it never is above.

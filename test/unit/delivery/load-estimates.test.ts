@@ -80,6 +80,24 @@ test("customers that never came are held against a volunteer for ten minutes at 
   expect(estimates.estimate("a", after(600), 601_000)).toMatchObject({ customers: 0, customerBytes: 0 });
 });
 
+test("what a volunteer that lowers its line was sent before is held against it for ten minutes at most", () => {
+  const estimates = new LoadEstimates();
+  const fast = { ...IDLE, capacityBytesPerSecond: 1_000_000 };
+  estimates.noteRedirect("a", fast, { lengthBytes: 4e9, nowMs: 1_000 });
+  const slowAfter = (seconds: number): LoadReport => ({ ...IDLE, atMs: 1_000 + seconds * 1_000 });
+  expect(estimates.estimate("a", slowAfter(1), 2_000)).toMatchObject({ customerBytes: 599e6 });
+  expect(estimates.estimate("a", slowAfter(602), 603_000)).toMatchObject({ customers: 0, customerBytes: 0 });
+});
+
+test("a volunteer that tells a slow line for a moment is not idle on the old one", () => {
+  const estimates = new LoadEstimates();
+  const fast = { ...IDLE, capacityBytesPerSecond: 1_000_000 };
+  estimates.noteRedirect("a", fast, { lengthBytes: 300e6, nowMs: 1_000 });
+  estimates.estimate("a", { ...IDLE, atMs: 2_000, capacityBytesPerSecond: 1 }, 2_000);
+  const { customerBytes } = estimates.estimate("a", { ...fast, atMs: 3_000 }, 3_000);
+  expect(customerBytes).toBeGreaterThan(298e6);
+});
+
 const report = fc.record({
   atMs: fc.nat(100_000),
   customers: fc.nat(20),
