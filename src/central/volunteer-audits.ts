@@ -5,7 +5,7 @@ import { contentIdOf } from "../core/content-id.ts";
 import { messageOf } from "../core/errors.ts";
 import { displayPath } from "../core/repo-path.ts";
 import { type AuditedFile, type AuditQuestion, drawQuestion } from "../delivery/audit-question.ts";
-import { type AuditReason, AuditSchedule, type AuditTimes } from "../delivery/audit-schedule.ts";
+import { type AuditMoment, type AuditReason, AuditSchedule, type AuditTimes } from "../delivery/audit-schedule.ts";
 import { decideCustomerRequest } from "../delivery/customer-request.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { contentUrl } from "../delivery/redirect-answer.ts";
@@ -104,25 +104,26 @@ export class VolunteerAudits implements AsyncDisposable {
   }
 
   async #audit(volunteer: LiveVolunteer): Promise<void> {
-    const { log } = this.#context;
-    const { id } = volunteer;
+    const { clock, log } = this.#context;
+    const { id, release } = volunteer;
+    const askedMs = clock.monotonicMs();
+    const moment = (): AuditMoment => ({ askedMs, nowMs: clock.monotonicMs(), release });
     try {
-      const question = await this.#questionFor(volunteer);
+      const question = await this.#questionFor(volunteer, askedMs);
       const finding = question === undefined ? undefined : await this.#ask(volunteer, question);
-      if (question !== undefined && finding !== undefined) this.#note(id, finding);
-      else this.#schedule.notePostponed(id, this.#context.clock.monotonicMs());
+      if (finding === undefined) this.#schedule.notePostponed(id, moment());
+      else this.#note(id, finding, moment());
     } catch (error) {
-      this.#schedule.notePostponed(id, this.#context.clock.monotonicMs());
+      this.#schedule.notePostponed(id, moment());
       if (!this.#end.signal.aborted) log.warn({ volunteer: id, error: messageOf(error) }, "an audit was not possible");
     }
   }
 
-  #note(id: string, { question, failure, detail }: AuditFinding): void {
-    const { clock, log } = this.#context;
-    const nowMs = clock.monotonicMs();
+  #note(id: string, { question, failure, detail }: AuditFinding, moment: AuditMoment): void {
+    const { log } = this.#context;
     const before = this.reasonAgainst(id);
-    if (failure === undefined) this.#schedule.notePassed(id, question, nowMs);
-    else this.#schedule.noteFailed(id, question, { failure, nowMs });
+    if (failure === undefined) this.#schedule.notePassed(id, question, moment);
+    else this.#schedule.noteFailed(id, question, { ...moment, failure });
     const reason = this.reasonAgainst(id);
     const told = { volunteer: id, path: displayPath(question.path), detail };
     if (before === undefined && reason !== undefined) log.warn({ ...told, reason }, "audits failed: no customers");
@@ -130,16 +131,24 @@ export class VolunteerAudits implements AsyncDisposable {
     if (before !== undefined && reason === undefined) log.info({ volunteer: id }, "an audit passed: customers again");
   }
 
-  /** What it failed, else what customers were sent back for, else something that they were sent there for, or anything. */
-  async #questionFor(volunteer: LiveVolunteer): Promise<AuditQuestion | undefined> {
+  /**
+   * What it failed; else on its own turn something that customers were sent there for, or anything, and between its turns what they were sent
+   * back for. The two stay apart, or customers could choose all that it is asked.
+   */
+  async #questionFor(volunteer: LiveVolunteer, nowMs: number): Promise<AuditQuestion | undefined> {
     const { random, traces } = this.#context;
     const { id } = volunteer;
-    const failed = this.#schedule.failedQuestions(id).find((question) => this.#isAskableFor(volunteer, question));
-    if (failed !== undefined) return failed;
-    const hinted = traces.misses.takeHint(id);
-    if (hinted !== undefined && this.#isAskableFor(volunteer, hinted)) return drawQuestion(hinted, random);
+    const isAskable = (file: AuditedFile): boolean => this.#isAskableFor(volunteer, file);
+    const isTurn = this.#schedule.isTurn(id, nowMs);
+    const hinted = isTurn ? undefined : traces.misses.takeHint(id);
+    const ripe = this.#schedule.ripeQuestions(id, nowMs).find(isAskable);
+    if (ripe !== undefined) return ripe;
+    // A second look that comes too soon would meet what it had no time to tell; a pass of anything else must not bring customers back.
+    const isWaiting = !isTurn || this.reasonAgainst(id) !== undefined;
+    if (isWaiting && this.#schedule.failedQuestions(id).some(isAskable)) return undefined;
+    if (!isTurn) return hinted && isAskable(hinted) ? drawQuestion(hinted, random) : undefined;
     const sent = random() < SENT_SHARE ? traces.sent.take(id) : undefined;
-    if (sent !== undefined && this.#isAskableFor(volunteer, sent)) return drawQuestion(sent, random);
+    if (sent !== undefined && isAskable(sent)) return drawQuestion(sent, random);
     const drawn = await this.#drawClaimed(volunteer);
     return drawn && drawQuestion(drawn, random);
   }

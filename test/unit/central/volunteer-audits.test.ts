@@ -352,6 +352,45 @@ test("a mirror that put another release in place meanwhile, and passes, keeps it
   expect(await look(answerMixed, INTERVAL_MS)).toBeUndefined();
 });
 
+/** Customers of three networks say that they were sent back for this file: every minute, as often as they are believed. */
+function hint({ traces, clock }: Audited, name: string): void {
+  for (const network of ["one", "two", "three"])
+    traces.misses.note("a", sent(name), { network, nowMs: clock.monotonicMs() });
+}
+
+test("what customers were sent back for is not asked while a question waits for its second look, and that look is not hurried", async () => {
+  const mirror = await audited({}, { files: MIXED });
+  const { audit, look, asked, traces } = mirror;
+  expect(await audit(status(404), 1)).toBeUndefined();
+  const missing = asked.at(-1)!;
+  // Its own turn comes after half an interval at the earliest, the second look after a whole one.
+  for (let second = 0; second < 29; second++) {
+    hint(mirror, second === 0 ? missing[0].slice(1) : "small-7.deb");
+    await look(status(404), 1_000);
+  }
+  expect([asked.length, traces.misses.hasHint("a")]).toEqual([1, false]);
+  expect(await look(answerMixed, INTERVAL_MS - 29_000 - 1)).toBeUndefined();
+  const before = asked.length;
+  await look(answerMixed, 1);
+  expect(asked.slice(before)).toEqual([missing]);
+});
+
+test("a mirror that makes accomplices hint, and does not answer then, is asked its own questions all the same", async () => {
+  const mirror = await audited({}, { files: MIXED });
+  const { look, asked } = mirror;
+  const busyForHints: Answer = (request, response) =>
+    (request.url!.startsWith("/small-7") ? status(503) : answerMixed)(request, response);
+  for (let second = 0; second < 1_200; second += 5) {
+    hint(mirror, "small-7.deb");
+    await look(busyForHints, 5_000);
+  }
+  const own = asked.filter(([path]) => path !== "/small-7.deb").length;
+  // Of twenty intervals, and at most one a minute of the others.
+  expect(own).toBeGreaterThan(14);
+  expect(asked.length - own).toBeGreaterThan(14);
+  expect(asked.length - own).toBeLessThan(23);
+});
+
 test("who gives right bytes to central's address alone is found from another one (row H18)", async () => {
   const behaving: Answer = (request, response) =>
     partOf(request.socket.remoteAddress === "127.0.0.1" ? FILE : ROTTEN)(request, response);

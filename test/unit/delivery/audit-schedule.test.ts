@@ -15,6 +15,12 @@ function question(name: string, start = 0): AuditQuestion {
   return { path: repoPathFromByteString(name), content, lengthBytes: 1_000, askedAs: "rest", start, end: start + 100 };
 }
 
+/** Answered at once, by a volunteer that tells this release. */
+const at = (nowMs: number, release = 1) => ({ askedMs: nowMs, nowMs, release });
+const wrong = (nowMs: number) => ({ failure: "wrong-bytes" as const, ...at(nowMs) });
+const missing = (nowMs: number, release = 1) => ({ failure: "missing" as const, ...at(nowMs, release) });
+const unanswered = (nowMs: number) => ({ failure: "unanswered" as const, ...at(nowMs) });
+
 test("everybody is audited once per interval on average, at times that nobody knows before", () => {
   const schedule = new AuditSchedule(TIMES, seededRandom(1));
   const times = new Map<string, number[]>([
@@ -24,7 +30,7 @@ test("everybody is audited once per interval on average, at times that nobody kn
   for (let nowMs = 0; nowMs < 1_000 * MINUTE; nowMs += 1_000) {
     for (const id of schedule.due(["a", "b"], nowMs)) {
       times.get(id)!.push(nowMs);
-      schedule.notePassed(id, question("x.deb"), nowMs);
+      schedule.notePassed(id, question("x.deb"), at(nowMs));
     }
   }
   for (const own of times.values()) {
@@ -36,14 +42,17 @@ test("everybody is audited once per interval on average, at times that nobody kn
   }
 });
 
-const wrong = (nowMs: number) => ({ failure: "wrong-bytes" as const, nowMs });
-const missing = (nowMs: number) => ({ failure: "missing" as const, nowMs });
-const unanswered = (nowMs: number) => ({ failure: "unanswered" as const, nowMs });
-
 function scheduleOf(id: string): AuditSchedule {
   const schedule = new AuditSchedule(TIMES, seededRandom(2));
   schedule.due([id], 0);
   return schedule;
+}
+
+/** When its own turn comes. */
+function nextTurn(schedule: AuditSchedule, nowMs: number): number {
+  let turnMs = nowMs;
+  while (!schedule.isTurn("a", turnMs)) turnMs += 1_000;
+  return turnMs;
 }
 
 test("wrong bytes are looked at again soon, by the very same question; wrong again counts until that one passes", () => {
@@ -56,12 +65,11 @@ test("wrong bytes are looked at again soon, by the very same question; wrong aga
   expect(schedule.failedQuestions("a")).toEqual([bad]);
   schedule.noteFailed("a", bad, wrong(10_000));
   expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
-  schedule.notePostponed("a", 20_000);
+  schedule.notePostponed("a", at(20_000));
   schedule.noteFailed("a", bad, unanswered(25_000));
   expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
   expect(schedule.failedQuestions("a")).toEqual([bad]);
-  expect(schedule.isDoubtful("a", other)).toBe(true);
-  schedule.notePassed("a", bad, 30_000);
+  schedule.notePassed("a", bad, at(30_000));
   expect([schedule.reasonAgainst("a"), schedule.failedQuestions("a")]).toEqual([undefined, []]);
   expect([schedule.isDoubtful("a", bad), schedule.isDoubtful("a", other)]).toEqual([false, false]);
 });
@@ -70,9 +78,13 @@ test("another range of the same file that passes, while the failed one is not cl
   const schedule = scheduleOf("a");
   const [bad, other] = [question("x.iso", 300), question("x.iso", 400)];
   schedule.noteFailed("a", bad, wrong(0));
-  schedule.notePassed("a", other, 10_000);
+  schedule.notePassed("a", other, at(10_000));
   expect(schedule.failedQuestions("a")).toEqual([bad]);
-  schedule.noteFailed("a", bad, wrong(20_000));
+  // Not a second later and every second, but with its next turn.
+  expect(schedule.due(["a"], 11_000)).toEqual([]);
+  const nowMs = nextTurn(schedule, 11_000);
+  expect(schedule.ripeQuestions("a", nowMs)).toEqual([bad]);
+  schedule.noteFailed("a", bad, wrong(nowMs));
   expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
 });
 
@@ -83,22 +95,22 @@ test("who failed two questions passes both before it gets customers again", () =
   schedule.noteFailed("a", second, wrong(1_000));
   schedule.noteFailed("a", second, wrong(11_000));
   expect(schedule.failedQuestions("a")).toEqual([second, first]);
-  schedule.notePassed("a", second, 20 * MINUTE);
+  schedule.notePassed("a", second, at(20 * MINUTE));
   expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
   expect(schedule.due(["a"], 20 * MINUTE + 10_000)).toEqual(["a"]);
-  schedule.notePassed("a", first, 20 * MINUTE + 10_000);
+  schedule.notePassed("a", first, at(20 * MINUTE + 10_000));
   expect(schedule.reasonAgainst("a")).toBeUndefined();
 });
 
 test("an accident of the network costs nothing, the next one within a week an hour, those after it more and more", () => {
   const schedule = scheduleOf("a");
   schedule.noteFailed("a", question("x.deb"), wrong(0));
-  schedule.notePassed("a", question("x.deb"), 10_000);
+  schedule.notePassed("a", question("x.deb"), at(10_000));
   expect(schedule.reasonAgainst("a")).toBeUndefined();
   const passesUntilCleared = (name: string, nowMs: number): number => {
     schedule.noteFailed("a", question(name), wrong(nowMs));
     let passes = 0;
-    for (; schedule.reasonAgainst("a") !== undefined; passes++) schedule.notePassed("a", question(name), nowMs);
+    for (; schedule.reasonAgainst("a") !== undefined; passes++) schedule.notePassed("a", question(name), at(nowMs));
     return passes;
   };
   expect(["y.deb", "z.deb", "x.deb"].map((name) => passesUntilCleared(name, 2 * DAY))).toEqual([4, 16, 64]);
@@ -113,30 +125,99 @@ test("a file that is not there is looked for again once it must have been announ
   expect(schedule.reasonAgainst("a")).toBeUndefined();
   schedule.noteFailed("a", question("x.deb"), missing(2 * MINUTE));
   expect(schedule.reasonAgainst("a")).toBe("no proper answer");
-  schedule.notePassed("a", question("x.deb"), 20 * MINUTE);
+  schedule.notePassed("a", question("x.deb"), at(20 * MINUTE));
   expect(schedule.reasonAgainst("a")).toBeUndefined();
 });
 
-test("whoever is asked between its turns keeps its next one", () => {
+test("who is asked between its turns keeps its next one, whatever it answers", () => {
   const schedule = scheduleOf("a");
-  const isDueBefore = (nowMs: number): boolean => schedule.due(["a"], nowMs).length > 0;
-  let dueMs = 0;
-  while (!isDueBefore(dueMs)) dueMs += 1_000;
-  for (let nowMs = 0; nowMs < dueMs; nowMs += 1_000) schedule.notePassed("a", question("x.deb"), nowMs);
-  expect(isDueBefore(dueMs)).toBe(true);
+  const turnMs = nextTurn(schedule, 0);
+  const x = question("x.deb");
+  schedule.noteFailed("a", x, unanswered(1_000));
+  schedule.noteFailed("a", x, missing(2_000));
+  schedule.noteFailed("a", x, missing(2_000 + 2 * MINUTE));
+  schedule.notePassed("a", x, at(turnMs - 3_000));
+  schedule.notePostponed("a", at(turnMs - 2_000));
+  // Asked before its turn, and answered long after it.
+  schedule.notePassed("a", x, { askedMs: turnMs - 1_000, nowMs: turnMs + MINUTE, release: 1 });
+  schedule.noteFailed("a", x, { ...unanswered(turnMs + MINUTE), askedMs: turnMs - 1_000 });
+  expect(schedule.isTurn("a", turnMs)).toBe(true);
 });
 
-test("who does not answer is asked later, and loses its customers only after a long time", () => {
+test("what failed is not asked, and does not count, before its time", () => {
   const schedule = scheduleOf("a");
-  // However often within an interval: busy for a while.
-  for (const nowMs of [0, 1, 2, 3, 4, 10 * MINUTE]) schedule.noteFailed("a", question("x.deb"), unanswered(nowMs));
+  const [x, y] = [question("x.deb"), question("y.deb")];
+  schedule.noteFailed("a", x, missing(0));
+  schedule.noteFailed("a", y, wrong(0));
+  expect(schedule.ripeQuestions("a", 9_999)).toEqual([]);
+  expect(schedule.ripeQuestions("a", 10_000)).toEqual([y]);
+  schedule.noteFailed("a", x, missing(2 * MINUTE - 1));
   expect(schedule.reasonAgainst("a")).toBeUndefined();
-  expect(schedule.due(["a"], 14 * MINUTE)).toEqual([]);
-  schedule.noteFailed("a", question("x.deb"), unanswered(10 * MINUTE + 1));
+  schedule.noteFailed("a", x, missing(2 * MINUTE));
   expect(schedule.reasonAgainst("a")).toBe("no proper answer");
-  const rare = scheduleOf("a");
-  for (const turn of [0, 1, 2]) rare.noteFailed("a", question("x.deb"), unanswered(turn * 15 * MINUTE));
-  expect(rare.reasonAgainst("a")).toBeUndefined();
+});
+
+test("who does not answer on its turns is asked later, and loses its customers only after a long time", () => {
+  const schedule = scheduleOf("a");
+  let nowMs = 0;
+  for (let turn = 0; turn < 3; turn++) {
+    nowMs = nextTurn(schedule, nowMs);
+    schedule.noteFailed("a", question("x.deb"), unanswered(nowMs));
+    // However often between its turns: customers can bring that about while it is busy.
+    for (const ms of [1, 2, 3]) schedule.noteFailed("a", question("y.deb"), unanswered(nowMs + ms));
+  }
+  expect([schedule.isLastChance("a"), schedule.reasonAgainst("a")]).toEqual([true, undefined]);
+  expect(schedule.due(["a"], nowMs + 4 * MINUTE)).toEqual([]);
+  schedule.noteFailed("a", question("x.deb"), unanswered(nextTurn(schedule, nowMs)));
+  expect(schedule.reasonAgainst("a")).toBe("no proper answer");
+});
+
+test("who claims no more what it failed, gets customers, claims it again and fails again is out for longer each time", () => {
+  const schedule = scheduleOf("a");
+  const [bad, other] = [question("x.iso", 300), question("x.iso", 400)];
+  schedule.noteFailed("a", bad, wrong(0));
+  const passesUntilCleared = (nowMs: number): number => {
+    schedule.noteFailed("a", bad, wrong(nowMs));
+    let passes = 0;
+    for (; schedule.reasonAgainst("a") !== undefined; passes++) schedule.notePassed("a", other, at(nowMs + 1));
+    return passes;
+  };
+  expect([1, 2, 3, 4].map((hour) => passesUntilCleared(hour * 60 * MINUTE))).toEqual([1, 4, 16, 64]);
+});
+
+/** Share of 60 days without customers, and how often it was not there, of one that has nothing at each first look and all at the second. */
+function shareOut(releaseAt: (look: "first" | "second", nowMs: number) => number): number {
+  const random = seededRandom(4);
+  const schedule = new AuditSchedule(LIAR_TIMES, random);
+  let outMs = 0;
+  for (let nowMs = 0; nowMs < 60 * DAY; nowMs += 10_000) {
+    if (schedule.reasonAgainst("a") !== undefined) outMs += 10_000;
+    if (schedule.due(["a"], nowMs).length === 0) continue;
+    const [again] = schedule.ripeQuestions("a", nowMs);
+    if (again === undefined)
+      schedule.noteFailed("a", drawQuestion(IMAGE, random), missing(nowMs, releaseAt("first", nowMs)));
+    else schedule.notePassed("a", again, at(nowMs, releaseAt("second", nowMs)));
+  }
+  return outMs / (60 * DAY);
+}
+
+test("who has nothing at each first look is out nearly always; who told a newer release at the second is not", () => {
+  expect(shareOut(() => 1)).toBeGreaterThan(0.9);
+  // Nor does going back help.
+  expect(shareOut((look) => (look === "first" ? 2 : 1))).toBeGreaterThan(0.9);
+  const release = (nowMs: number): number => Math.floor(nowMs / (30 * MINUTE));
+  expect(shareOut((look, nowMs) => (look === "first" ? release(nowMs) - 1 : release(nowMs)))).toBe(0);
+});
+
+test("a file that was missing for a moment is forgiven three times a week, and a strike the fourth time", () => {
+  const schedule = scheduleOf("a");
+  const miss = (nowMs: number): string | undefined => {
+    schedule.noteFailed("a", question("x.deb"), missing(nowMs));
+    schedule.notePassed("a", question("x.deb"), at(nowMs + 2 * MINUTE));
+    return schedule.reasonAgainst("a");
+  };
+  expect([1, 3, 5, 9, 11, 13].map((day) => miss(day * DAY))).toEqual(Array(6).fill(undefined));
+  expect([13.1, 13.2].map((day) => miss(day * DAY))).toEqual([undefined, "no proper answer"]);
 });
 
 test("neither a farewell nor days away clear a name, a week does", () => {
@@ -182,11 +263,11 @@ function suspensionOf(isWrong: (question: AuditQuestion) => boolean, random: Ran
   let audits = 0;
   for (let nowMs = 0; nowMs < 60 * DAY; nowMs += 10_000) {
     if (schedule.due(["a"], nowMs).length === 0) continue;
-    const [again] = schedule.failedQuestions("a");
+    const [again] = schedule.ripeQuestions("a", nowMs);
     if (again === undefined) audits++;
     const asked = again ?? drawQuestion(IMAGE, random);
     if (isWrong(asked)) schedule.noteFailed("a", asked, wrong(nowMs));
-    else schedule.notePassed("a", asked, nowMs);
+    else schedule.notePassed("a", asked, at(nowMs));
     if (schedule.reasonAgainst("a") !== undefined) return { audits, atMs: nowMs };
   }
   return undefined;
@@ -224,9 +305,9 @@ test("a liar that corrupts one answer in 100, whatever is asked, is out most of 
   for (let nowMs = 0; nowMs < 60 * DAY; nowMs += 10_000) {
     if (schedule.reasonAgainst("a") !== undefined) outMs += 10_000;
     if (schedule.due(["a"], nowMs).length === 0) continue;
-    const asked = schedule.failedQuestions("a")[0] ?? drawQuestion(IMAGE, random);
+    const asked = schedule.ripeQuestions("a", nowMs)[0] ?? drawQuestion(IMAGE, random);
     if (random() < 0.01) schedule.noteFailed("a", asked, wrong(nowMs));
-    else schedule.notePassed("a", asked, nowMs);
+    else schedule.notePassed("a", asked, at(nowMs));
   }
   expect(outMs).toBeGreaterThan(45 * DAY);
 }, 30_000);
@@ -240,9 +321,9 @@ test("one bad block of an image of 4 GB is met at last, and what was met is neve
   schedule.noteFailed("a", bad, wrong(0));
   for (let nowMs = 10_000; nowMs < 10 * DAY; nowMs += 10_000) {
     if (schedule.due(["a"], nowMs).length === 0) continue;
-    const asked = schedule.failedQuestions("a")[0] ?? drawQuestion(IMAGE, random);
+    const asked = schedule.ripeQuestions("a", nowMs)[0] ?? drawQuestion(IMAGE, random);
     if (isWrong(asked)) schedule.noteFailed("a", asked, wrong(nowMs));
-    else schedule.notePassed("a", asked, nowMs);
+    else schedule.notePassed("a", asked, at(nowMs));
   }
   expect(schedule.reasonAgainst("a")).toBe("wrong bytes");
 });
