@@ -16,14 +16,16 @@ export interface RecentRequest {
 
 /** Clients that try again do so within seconds: curl after 1, 2 and 4, wget after up to 10. */
 const REPEAT_WINDOW_MS = 10_000;
-/** So many repeats in a row mean central. */
-const REPEATS_BEFORE_ORIGIN = 2;
-/** The same at an address that is known to be shared: most of what looks like a repeat there is another customer's first request. */
-const SHARED_REPEATS_BEFORE_ORIGIN = 5;
+/** After so many redirects central serves: a customer's first, then if it may as well be another customer, then in a crowd. */
+const REDIRECTS_OF_ONE = 2;
+const REDIRECTS_IN_DOUBT = 3;
+const REDIRECTS_IN_CROWD = 7;
 /** No client tries again more often than this on average, on new connections: apt, curl and wget pause for a second at least. */
-const QUICKEST_RETRY_MS = 500;
-/** So many redirects quicker than that are those of several customers. */
-const CROWD_REDIRECTS = 3;
+const QUICKEST_RETRY_MS = 150;
+/** So many requests quicker than that are those of several customers. */
+const QUICK_CROWD = 3;
+/** So many without a pause are those of several customers at whatever pace: one that was served several times among them would be content. */
+const SLOW_CROWD = 24;
 /** An address that several customers shared is taken for shared for so long. */
 const SHARED_REMEMBERED_MS = 3_600_000;
 const MOST_SHARED = 4_096;
@@ -36,31 +38,27 @@ const DIGEST_BYTES = 32;
 const MAX_RANGE_LENGTH = 64;
 /** What tells two programs from each other stands in so many characters. */
 const MAX_AGENT_CHARACTERS = 128;
-/** As long as a chain can be told to be. */
-const MOST_REPEATS = 255;
+/** As far as is counted. */
+const MOST_COUNTED = 255;
 
 const NOTHING_YET: RecentRequest = { tried: [], isRepeated: false, isCertain: false, isOriginDue: false };
-
-/** What a request is to the one before it of the same address and content. */
-type Kinship = "first" | "other-range" | "certain-repeat" | "repeat" | "repeat-at-shared" | "other-customer";
-
-/** What a chain of requests has shown. */
-const [WAS_SERVED, IS_CROWD] = [1, 2];
+const ORIGIN_DUE: RecentRequest = { ...NOTHING_YET, isOriginDue: true };
 
 /**
  * Requests of the last 10 s by address and content. The same again means that the choice failed, or that somebody else behind the same address
- * (NAT, proxy) wants the same file, which on a release day is the usual case. Told apart by what a request shows:
+ * (NAT, proxy) wants the same file, which on a release day is the usual case. Who reaches no volunteer and opens a new connection for
+ * each try looks like a crowd whose volunteers all answer: so central serves a part of all requests, the smaller the more it is a crowd.
  *
- * - the same connection again is the same customer, also in a crowd, where each connection is remembered for itself;
- * - another `User-Agent` is another customer;
- * - whoever still asks after central itself has served the content is another customer;
- * - more than {@link CROWD_REDIRECTS} that come quicker than any client tries again are several customers;
- * - all else is a repeat, but at an address that was seen to be shared within the hour it is doubtful: it is sent elsewhere, and to central
- *   only after {@link SHARED_REPEATS_BEFORE_ORIGIN}.
+ * - Of a run of requests (no pause of 10 s) the third goes to central, then every fourth: one customer gets another volunteer, then the origin,
+ *   again and again.
+ * - More than {@link QUICK_CROWD} that come quicker than any client tries again, or {@link SLOW_CROWD} in one run, are a crowd. It is chosen for like
+ *   anybody else, without doubt about whom others were sent to; every eighth goes to central, so that all get through who try often enough.
+ * - The same connection again is the same customer. In a crowd each is remembered for itself: another volunteer, then central.
+ * - Another `User-Agent`, a request after central has served the content, and an address where a crowd was seen within the hour are doubtful: the
+ *   request is sent elsewhere, but no volunteer is blamed.
  *
- * Other customers are chosen for like any other: no doubt about those who were tried, and nothing from central for that reason. Another
- * `Range` of the same content is a client that fetches in parallel, or goes on where it was cut off: it is sent
- * elsewhere if there is another place, but not to central.
+ * Another `Range` of the same content is a client that fetches in parallel, or goes on where it was cut off: it is sent elsewhere if
+ * there is another place, and is not counted.
  *
  * The last redirect of each of 65,536 keys is remembered. Each one writes here, so all lies in columns that are made once, with nothing for
  * the garbage collector to find: places in the order of their redirects, and chains of those whose keys hash alike. In a `Map` of objects,
@@ -74,9 +72,15 @@ export class RecentRequests {
   readonly #hashes: Int32Array;
   readonly #ranges: (string | undefined)[];
   readonly #tried: (readonly string[])[];
-  /** Repeats since the first request of a chain: requests of which none came later than the window after the one before. */
-  readonly #repeats: Uint8Array;
-  readonly #shown: Uint8Array;
+  /** Since the run began or central served one of it; 0: it served the last one. */
+  readonly #redirects: Uint8Array;
+  /** Of the run, by central. */
+  readonly #served: Uint8Array;
+  /** Requests of the run: none of them came later than the window after the one before. */
+  readonly #requests: Uint8Array;
+  /** 1: the run is that of a crowd. */
+  readonly #crowds: Uint8Array;
+  /** The run's first request. */
   readonly #sinceMs: Float64Array;
   readonly #atMs: Float64Array;
   /** Of the last request. */
@@ -107,8 +111,10 @@ export class RecentRequests {
     this.#hashes = new Int32Array(places);
     this.#ranges = Array<undefined>(places).fill(undefined);
     this.#tried = Array<readonly string[]>(places).fill(NOTHING_YET.tried);
-    this.#repeats = new Uint8Array(places);
-    this.#shown = new Uint8Array(places);
+    this.#redirects = new Uint8Array(places);
+    this.#served = new Uint8Array(places);
+    this.#requests = new Uint8Array(places);
+    this.#crowds = new Uint8Array(places);
     this.#ports = new Uint16Array(places);
     this.#agents = new Int32Array(places);
     this.#sinceMs = new Float64Array(places);
@@ -122,98 +128,115 @@ export class RecentRequests {
   /** What is known when a request comes, before it is answered. */
   look(asked: AskedContent, nowMs: number): RecentRequest {
     const place = this.#find(asked);
-    const kinship = this.#kinship(place, asked, nowMs);
-    if (kinship !== "other-customer") return this.#seen({ place, kinship }, asked, nowMs);
-    if (asked.port === 0) return NOTHING_YET;
-    const own = connectionOf(asked);
-    const ownPlace = this.#find(own);
-    return this.#seen({ place: ownPlace, kinship: this.#kinship(ownPlace, own, nowMs) }, own, nowMs);
+    if (!this.#isRunning(place, nowMs)) return NOTHING_YET;
+    if (!this.#isCrowd(place, nowMs)) return this.#seen(place, asked, nowMs);
+    const own = asked.port === 0 ? NOBODY : this.#find(connectionOf(asked));
+    if (this.#isRunning(own, nowMs) && this.#redirects[own]! > 0) return this.#seen(own, asked, nowMs);
+    return this.#redirects[place]! >= REDIRECTS_IN_CROWD ? ORIGIN_DUE : NOTHING_YET;
   }
 
-  #seen(
-    { place, kinship }: { readonly place: number; readonly kinship: Kinship },
-    asked: AskedContent,
-    nowMs: number,
-  ): RecentRequest {
-    if (kinship === "first" || kinship === "other-customer") return NOTHING_YET;
+  #seen(place: number, asked: AskedContent, nowMs: number): RecentRequest {
     const tried = this.#tried[place]!;
-    const repeats = this.#repeats[place]!;
-    const isCertain = kinship === "certain-repeat";
-    if (kinship === "other-range") {
-      const isOriginDue = repeats >= REPEATS_BEFORE_ORIGIN && !this.#has(place, WAS_SERVED | IS_CROWD);
-      return { tried, isRepeated: false, isCertain, isOriginDue };
+    const redirects = this.#redirects[place]!;
+    const isServed = this.#served[place]! > 0;
+    const isSame = asked.port !== 0 && asked.port === this.#ports[place];
+    const isOtherProgram = this.#agents[place] !== agentHash(asked.agent);
+    const isDoubtful = !isSame && (isServed || isOtherProgram || this.#shared.get(asked.customer, nowMs) === true);
+    const isEnough = redirects >= this.#enough(place, isServed || isDoubtful);
+    if (this.#ranges[place] !== shortRange(asked.range)) {
+      return { tried, isRepeated: false, isCertain: false, isOriginDue: isEnough };
     }
-    const isOriginDue = isCertain
-      ? repeats + 1 >= REPEATS_BEFORE_ORIGIN
-      : this.#isOneCustomers(place, { isShared: kinship === "repeat-at-shared", nowMs });
-    return { tried, isRepeated: kinship !== "repeat-at-shared", isCertain, isOriginDue };
+    if (redirects === 0) return NOTHING_YET;
+    const isOriginDue = isEnough && (isSame || !this.#isQuick(place, nowMs));
+    return { tried, isRepeated: !isDoubtful, isCertain: isSame && !isServed, isOriginDue };
   }
 
-  /** Whether what looked like a repeat lately turned out to be other customers. */
+  #enough(place: number, isInDoubt: boolean): number {
+    if (this.#crowds[place] === 1) return REDIRECTS_IN_CROWD;
+    return isInDoubt ? REDIRECTS_IN_DOUBT : REDIRECTS_OF_ONE;
+  }
+
+  /** Whether what looked like a repeat lately turned out to be other customers, or may have. */
   isShared(asked: AskedKey, nowMs: number): boolean {
     const place = this.#find(asked);
-    if (place !== NOBODY && this.#has(place, IS_CROWD)) return true;
+    if (place !== NOBODY && (this.#crowds[place] === 1 || this.#isAskedAfterServed(place))) return true;
     return this.#shared.get(asked.customer, nowMs) === true;
   }
 
-  #kinship(place: number, asked: AskedContent, nowMs: number): Kinship {
-    if (place === NOBODY || nowMs - this.#atMs[place]! > REPEAT_WINDOW_MS) return "first";
-    if (this.#ranges[place] !== shortRange(asked.range)) return "other-range";
-    if (this.#has(place, WAS_SERVED)) return "other-customer";
-    if (asked.port !== 0 && asked.port === this.#ports[place]) return "certain-repeat";
-    if (this.#has(place, IS_CROWD) || this.#agents[place] !== agentHash(asked.agent)) return "other-customer";
-    const redirects = this.#repeats[place]! + 1;
-    if (redirects >= CROWD_REDIRECTS && this.#isQuick(place, redirects, nowMs)) return "other-customer";
-    return this.#shared.get(asked.customer, nowMs) === true ? "repeat-at-shared" : "repeat";
+  #isAskedAfterServed(place: number): boolean {
+    return this.#served[place]! > 0 && this.#redirects[place]! > 0;
   }
 
-  /** Whether the next request of a chain could be another try of the customer that began it, who should be done with volunteers by now. */
-  #isOneCustomers(place: number, { isShared, nowMs }: { readonly isShared: boolean; readonly nowMs: number }): boolean {
-    const repeats = this.#repeats[place]! + 1;
-    if (repeats < (isShared ? SHARED_REPEATS_BEFORE_ORIGIN : REPEATS_BEFORE_ORIGIN)) return false;
-    return !this.#isQuick(place, repeats, nowMs);
+  #isRunning(place: number, nowMs: number): boolean {
+    return place !== NOBODY && nowMs - this.#atMs[place]! <= REPEAT_WINDOW_MS;
   }
 
-  #isQuick(place: number, repeats: number, nowMs: number): boolean {
-    return nowMs - this.#sinceMs[place]! < repeats * QUICKEST_RETRY_MS;
+  /** Whether the next request of a run is that of a crowd. */
+  #isCrowd(place: number, nowMs: number): boolean {
+    return this.#crowds[place] === 1 || (this.#requests[place]! >= QUICK_CROWD && this.#isQuick(place, nowMs));
   }
 
-  #has(place: number, shown: number): boolean {
-    return (this.#shown[place]! & shown) !== 0;
+  #isQuick(place: number, nowMs: number): boolean {
+    return nowMs - this.#sinceMs[place]! < this.#requests[place]! * QUICKEST_RETRY_MS;
   }
 
   /** The customer is sent to a volunteer. */
   noteRedirect(asked: AskedContent, volunteer: string, nowMs: number): void {
-    if (!this.#note(asked, volunteer, nowMs)) return;
-    this.#noteCrowd(this.#find(asked), asked, nowMs);
+    const place = this.#note(asked, volunteer, nowMs);
     // What a crowd asks says nothing of one of them, but what came over the same connection does.
-    if (asked.port !== 0) this.#note(connectionOf(asked), volunteer, nowMs);
+    if (this.#crowds[place] === 1 && asked.port !== 0) this.#noteOwn(connectionOf(asked), volunteer, nowMs);
   }
 
-  /** True: it was another customer's than the one before. */
-  #note(asked: AskedContent, volunteer: string, nowMs: number): boolean {
+  #note(asked: AskedContent, volunteer: string, nowMs: number): number {
     const known = this.#find(asked);
-    const kinship = this.#kinship(known, asked, nowMs);
-    const place = known === NOBODY ? this.#takeOldest(asked) : known;
-    if (kinship === "first" || kinship === "other-customer") {
-      this.#tried[place] = this.#listOf(volunteer);
-      this.#repeats[place] = 0;
-    } else {
-      this.#tried[place] = [...this.#tried[known]!.filter((id) => id !== volunteer), volunteer].slice(-MAX_TRIED);
-      if (kinship !== "other-range") this.#repeats[place] = Math.min(MOST_REPEATS, this.#repeats[known]! + 1);
+    if (this.#isRunning(known, nowMs) && this.#isCrowd(known, nowMs)) {
+      this.#noteCrowd(known, asked, nowMs);
+      this.#count(this.#redirects, known);
+      this.#count(this.#requests, known);
+      this.#noteLast(known, asked, nowMs);
+      return known;
     }
-    if (kinship === "first") {
-      this.#shown[place] = 0;
-      this.#sinceMs[place] = nowMs;
-    }
-    this.#noteLast(place, asked, nowMs);
-    return kinship === "other-customer";
+    return this.#noteOwn(asked, volunteer, nowMs);
   }
 
-  /** Told once per chain. */
+  /** Where there is no crowd. */
+  #noteOwn(asked: AskedContent, volunteer: string, nowMs: number): number {
+    const known = this.#find(asked);
+    const place = known === NOBODY ? this.#takeOldest(asked) : known;
+    if (!this.#isRunning(known, nowMs)) {
+      this.#begin(place, nowMs);
+      this.#tried[place] = this.#listOf(volunteer);
+    } else if (this.#ranges[place] !== shortRange(asked.range)) {
+      this.#tried[place] = withLast(this.#tried[place]!, volunteer);
+      this.#redirects[place] = Math.max(1, this.#redirects[place]!);
+      this.#noteLast(place, asked, nowMs);
+      return place;
+    } else if (this.#redirects[place] === 0) {
+      this.#tried[place] = this.#listOf(volunteer);
+      if (this.#served[place]! > 1) this.#shared.set(asked.customer, true, nowMs);
+    } else this.#tried[place] = withLast(this.#tried[place]!, volunteer);
+    this.#count(this.#redirects, place);
+    this.#count(this.#requests, place);
+    this.#noteLast(place, asked, nowMs);
+    return place;
+  }
+
+  #begin(place: number, nowMs: number): void {
+    this.#redirects[place] = 0;
+    this.#served[place] = 0;
+    this.#requests[place] = 0;
+    this.#crowds[place] = 0;
+    this.#sinceMs[place] = nowMs;
+  }
+
+  #count(column: Uint8Array, place: number): void {
+    column[place] = Math.min(MOST_COUNTED, column[place]! + 1);
+  }
+
+  /** Told once per run. */
   #noteCrowd(place: number, { customer }: AskedKey, nowMs: number): void {
-    if (this.#has(place, IS_CROWD)) return;
-    this.#shown[place] = this.#shown[place]! | IS_CROWD;
+    if (this.#crowds[place] === 1) return;
+    this.#crowds[place] = 1;
     this.#shared.set(customer, true, nowMs);
   }
 
@@ -231,8 +254,13 @@ export class RecentRequests {
   noteServed(asked: AskedContent, nowMs: number): void {
     for (const key of asked.port === 0 ? [asked] : [asked, connectionOf(asked)]) {
       const place = this.#find(key);
-      if (place === NOBODY || nowMs - this.#atMs[place]! > REPEAT_WINDOW_MS) continue;
-      this.#shown[place] = this.#shown[place]! | WAS_SERVED;
+      if (!this.#isRunning(place, nowMs)) continue;
+      // In a crowd, what one connection was due must not put off those who come by new ones.
+      const isTurn = this.#crowds[place] === 0 || this.#redirects[place]! >= REDIRECTS_IN_CROWD;
+      if (isTurn) this.#redirects[place] = 0;
+      this.#count(this.#served, place);
+      this.#count(this.#requests, place);
+      if (this.#requests[place]! >= SLOW_CROWD) this.#noteCrowd(place, key, nowMs);
       this.#noteLast(place, key, nowMs);
     }
   }
@@ -327,6 +355,10 @@ export interface AskedContent {
 
 /** What is remembered by. */
 export type AskedKey = Pick<AskedContent, "customer" | "content">;
+
+function withLast(tried: readonly string[], volunteer: string): readonly string[] {
+  return [...tried.filter((id) => id !== volunteer), volunteer].slice(-MAX_TRIED);
+}
 
 /** In a crowd each connection is a customer of its own. */
 function connectionOf(asked: AskedContent): AskedContent {

@@ -77,23 +77,24 @@ test("the same connection brings the same customer however quick, another progra
   const recent = new RecentRequests();
   const asked = { customer: "198.51.100.7", content: CONTENT, range: undefined, port: 40_000, agent: "curl/7.88.1" };
   recent.noteRedirect(asked, "a", 0);
-  expect(recent.look({ ...asked, port: 40_001, agent: "Wget/1.21" }, 1)).toEqual(FIRST);
+  expect(recent.look({ ...asked, port: 40_001, agent: "Wget/1.21" }, 1)).toEqual({ ...FIRST, tried: ["a"] });
   expect(recent.look({ ...asked, agent: "Wget/1.21" }, 1)).toMatchObject({ tried: ["a"], isCertain: true });
   recent.noteRedirect(asked, "b", 1);
   expect(recent.look(asked, 2)).toEqual({ tried: ["a", "b"], isRepeated: true, isCertain: true, isOriginDue: true });
 });
 
-test("more than three requests quicker than anybody tries again are a crowd: nobody is doubted, nobody sent to central", () => {
+test("more than three requests quicker than anybody tries again are a crowd: nobody is doubted, each eighth is for central", () => {
   const recent = new RecentRequests();
   const from = (port: number): AskedContent => ({ customer: "198.51.100.7", content: CONTENT, ...PLAIN, port });
-  for (let port = 1; port <= 3; port++) {
-    expect(recent.look(from(port), port * 100)).toMatchObject({ isRepeated: port > 1, isOriginDue: false });
-    recent.noteRedirect(from(port), `v${port}`, port * 100);
+  const due: number[] = [];
+  for (let port = 1; port <= 300; port++) {
+    const seen = recent.look(from(port), port * 100);
+    if (port > 3) expect([seen.tried, seen.isRepeated]).toEqual([[], false]);
+    if (seen.isOriginDue) recent.noteServed(from(port), port * 100);
+    else recent.noteRedirect(from(port), `v${port}`, port * 100);
+    if (seen.isOriginDue) due.push(port);
   }
-  for (let port = 4; port <= 300; port++) {
-    expect(recent.look(from(port), port * 300)).toEqual(FIRST);
-    recent.noteRedirect(from(port), "v", port * 300);
-  }
+  expect(due).toEqual(Array.from({ length: 37 }, (_, turn) => 8 * (turn + 1)));
   expect(recent.isShared(from(1), 100_000)).toBe(true);
   expect(recent.isShared({ ...from(1), customer: "198.51.100.8" }, 100_000)).toBe(false);
 });
@@ -116,19 +117,31 @@ test("in a crowd, who asks again over its connection is sent elsewhere, then to 
   expect(recent.look(from(8), nowMs)).toEqual(FIRST);
 });
 
-test("at an address that is shared, a repeat goes elsewhere, and to central only after five, as slow as one customer is", () => {
+test("at an address that is shared, a repeat goes elsewhere without blame, and to central after three", () => {
   const recent = new RecentRequests();
   const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN };
   const other = { ...asked, content: contentOf("other") };
   for (let turn = 0; turn < 5; turn++) recent.noteRedirect(other, "v", turn);
   const due = [];
-  for (let turn = 0; turn < 6; turn++) {
+  for (let turn = 0; turn < 4; turn++) {
     const { tried, isRepeated, isOriginDue } = recent.look(asked, 10_000 + turn * 2_000);
     expect([tried.length, isRepeated]).toEqual([turn, false]);
     due.push(isOriginDue);
     recent.noteRedirect(asked, `v${turn}`, 10_000 + turn * 2_000);
   }
-  expect(due).toEqual([false, false, false, false, false, true]);
+  expect(due).toEqual([false, false, false, true]);
+});
+
+test("who asks after central served the content may be another customer: no volunteer is blamed any more", () => {
+  const recent = new RecentRequests();
+  const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN, port: 40_000 };
+  recent.noteRedirect(asked, "a", 0);
+  expect(recent.isShared(asked, 1_000)).toBe(false);
+  recent.noteServed(asked, 1_000);
+  recent.noteRedirect(asked, "b", 2_000);
+  expect(recent.isShared(asked, 3_000)).toBe(true);
+  expect(recent.look(asked, 3_000)).toMatchObject({ tried: ["b"], isCertain: false });
+  expect(recent.isShared({ ...asked, content: contentOf("other") }, 3_000)).toBe(false);
 });
 
 test("a failure is noted once it shows that nobody else was behind the address", () => {
