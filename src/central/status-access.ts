@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import type { FastifyRequest } from "fastify";
+import { plainAddress } from "../core/remote-address.ts";
 import { addressOf, isProxied } from "./request-address.ts";
 
 /** A network whose hosts see what is the operator's business. */
@@ -47,6 +48,9 @@ export class StatusAccess {
 
   isForOperator(request: FastifyRequest): boolean {
     const address = addressOf(request);
+    // A named proxy may tell what is no address ("unknown", one with a port) or nothing: then the socket's address is its own.
+    if (isIP(plainAddress(request.ip)) === 0) return false;
+    if (this.#hasTrustedProxies && isProxied(request.raw) && (request.ips?.length ?? 0) < 2) return false;
     if (isIP(address) === 0 || !this.#networks.check(address, familyOf(address))) return false;
     // The address is a proxy's, whoever stands behind it.
     if (!this.#hasTrustedProxies && isProxied(request.raw)) return false;

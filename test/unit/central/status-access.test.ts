@@ -90,6 +90,22 @@ test("behind a named proxy it is the customer's address that counts", async () =
   expect(secretsIn(await from("203.0.113.9"), id)).not.toContain(id);
 });
 
+test("behind a named proxy on this machine nobody is taken for the operator whose address it does not tell", async () => {
+  const { fixture, id } = await served({ trustedProxies: ["127.0.0.1"] });
+  const isAll = async (...fields: readonly string[]): Promise<boolean> =>
+    secretsIn(await shown(fixture, ["Host: 127.0.0.1", ...fields]), id).includes(id);
+  const others = [
+    await isAll("X-Forwarded-For: 203.0.113.9:51234"),
+    await isAll("X-Forwarded-For: unknown"),
+    await isAll("X-Forwarded-For: [2001:db8::1]:99"),
+    await isAll("X-Forwarded-For: 127.0.0.1, unknown"),
+    await isAll("Via: 1.1 proxy"),
+    await isAll("Forwarded: for=203.0.113.9"),
+  ];
+  expect(others).toEqual(others.map(() => false));
+  expect([await isAll(), await isAll("X-Forwarded-For: 127.0.0.1")]).toEqual([true, true]);
+});
+
 test("the command line's way shows all, wherever the status may be seen from", async () => {
   const { fixture, id } = await served({ statusNetworks: [{ address: "203.0.113.9", bits: 32 }] });
   const request = "GET /.prsync/api/v1/volunteers HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
