@@ -1,5 +1,5 @@
 // How long central does nothing else while it lists a huge directory: `npm run bench -- listing`, or `node bench/listing.ts --entries 1000000
-// --clients 1,8`. Central runs in this process, so that its event loop can be measured (perf_hooks' monitorEventLoopDelay, less the 1 ms at which
+// --clients 1,4`. Central runs in this process, so that its event loop can be measured (perf_hooks' monitorEventLoopDelay, less the 1 ms at which
 // that looks); curl fetches the page, from processes of their own. The index is publish's own with that many files put in.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -33,7 +33,7 @@ const COLUMNS: readonly Column[] = [
 const { values } = parseArgs({
   options: {
     entries: { type: "string", default: "1000000" },
-    clients: { type: "string", default: "1,8" },
+    clients: { type: "string", default: "1,4" },
     /** Of each client, as a line is: a reader that takes all at once would have all in its own buffers. */
     rate: { type: "string", default: "1G" },
   },

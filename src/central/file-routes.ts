@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { percentEncodeBytes } from "../codec/percent-encoding.ts";
 import type { ContentId } from "../core/content-id.ts";
+import { messageOf } from "../core/errors.ts";
 import { addressGroup } from "../core/remote-address.ts";
 import { displayPath, isReserved, type RepoPath } from "../core/repo-path.ts";
 import {
@@ -285,7 +286,7 @@ export async function lengthOf(tree: PublishedTree, content: ContentId): Promise
 }
 
 function list(
-  { tree, charge }: CustomerRouteContext,
+  { tree, charge, log }: CustomerRouteContext,
   directory: RepoPath | undefined,
   { request, reply }: Exchange,
 ): Promise<FastifyReply> {
@@ -293,5 +294,10 @@ function list(
     read: (after, limit) => tree.children(directory, { after, limit }),
     release: () => tree.shownRelease,
     charge: (requests) => charge(request, requests),
+    address: addressOf(request),
+    onFailure: (error) => {
+      const target = displayPath(request.originalUrl);
+      log.error({ target, error: messageOf(error) }, "a directory could not be listed to its end");
+    },
   });
 }

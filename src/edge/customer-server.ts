@@ -82,7 +82,7 @@ async function answer(
 }
 
 function list(
-  { index }: Mirror,
+  { index, ports }: Mirror,
   directory: RepoPath | undefined,
   { request, reply, charge }: Exchange & { readonly charge: ChargeRequests },
 ): Promise<FastifyReply> {
@@ -90,6 +90,11 @@ function list(
     read: (after, limit) => [...index.manifest.children(directory, after).take(limit)],
     release: () => index.facts.get("heldRelease") ?? 0,
     charge: (requests) => charge(request, requests),
+    address: request.ip,
+    onFailure: (error) => {
+      const target = displayPath(request.originalUrl);
+      ports.log.warn({ target, reason: messageOf(error) }, "a directory could not be listed to its end");
+    },
   });
 }
 

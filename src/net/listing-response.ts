@@ -4,7 +4,9 @@ import type { FastifyReply } from "fastify";
 import type { RepoPath } from "../core/repo-path.ts";
 import { LISTING_END, listingHead, listingRows } from "../delivery/directory-listing.ts";
 import type { Entry } from "../manifest/entry.ts";
+import { AddressCounts, type AddressShares } from "./address-counts.ts";
 import { drained } from "./file-response.ts";
+import { type HttpProblem, sendProblem } from "./http-server-problem.ts";
 
 /** The children of a directory, piece by piece. */
 export interface ListedDirectory {
@@ -14,12 +16,24 @@ export interface ListedDirectory {
   readonly release: () => number;
   /** Counts what a large page costs as so many requests more. */
   readonly charge: (requests: number) => void;
+  /** Who asks: large pages are counted by it. */
+  readonly address: string;
+  /** Hears why a page could not be made to its end for a reason of ours. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /** Read and written at a time: 1 to 2 ms, for which all other customers wait. */
 const ROWS_AT_ONCE = 200;
 /** What so many rows cost is what a redirect costs several times over. */
 const ROWS_PER_REQUEST = 100;
+/** Pages of more than one piece that an address may have under way: what they cost is charged while they run, when they are let in already. */
+const RUNNING: AddressShares = { perAddress: 4, perNetwork: 16 };
+/** So soon one of them may have ended. */
+const RETRY_SECONDS = 5;
+const TOO_MANY_LISTINGS: HttpProblem = {
+  code: "too-many-requests",
+  message: "this address has as many long listings under way as one may; ask again later",
+};
 
 /**
  * Sends a directory as one HTML page, however many entries it has. Pieces of all pages are made one after the other, with a turn of
@@ -39,21 +53,32 @@ export async function sendListing(
     .header("Cache-Control", "no-cache");
   if (first.last === undefined) return reply.send(listingHead(directory) + first.rows + LISTING_END);
   const { raw } = reply;
+  const { method } = reply.request;
+  if (method !== "HEAD" && !running.take(listed.address)) {
+    return sendProblem(reply.header("Retry-After", String(RETRY_SECONDS)), 429, TOO_MANY_LISTINGS);
+  }
   for (const [name, value] of Object.entries(reply.getHeaders())) raw.setHeader(name, value!);
   reply.hijack();
   raw.on("error", () => raw.destroy());
-  if (reply.request.method === "HEAD") {
+  if (method === "HEAD") {
     raw.end();
     return reply;
   }
   try {
     await sendPieces(raw, listingHead(directory), { listed, first, release });
-  } catch {
-    // No client may take a part for the whole.
+  } catch (error) {
+    if (!(error instanceof OtherRelease)) listed.onFailure(error);
+    // No client may take a part for the whole: to HTTP/1.0 a connection that is closed in the usual way is the end of the page.
+    raw.socket?.resetAndDestroy();
     raw.destroy();
+  } finally {
+    running.free(listed.address);
   }
   return reply;
 }
+
+/** The page would be of two releases. */
+class OtherRelease extends Error {}
 
 interface Piece {
   readonly rows: string;
@@ -72,7 +97,7 @@ async function sendPieces(
     if (response.destroyed) return;
     const after = last;
     const piece = await inTurn(() => pieceOf(listed, after));
-    if (listed.release() !== release) throw new Error("another release is shown now");
+    if (listed.release() !== release) throw new OtherRelease();
     isRoomy = response.write(piece.rows);
     last = piece.last;
   }
@@ -88,6 +113,7 @@ function pieceOf({ read, charge }: ListedDirectory, after: RepoPath | undefined)
   };
 }
 
+const running = new AddressCounts(RUNNING);
 let turns: Promise<unknown> = Promise.resolve();
 
 /** One after the other: a hundred pages at once must not take a hundred pieces' time between two turns of the loop. */

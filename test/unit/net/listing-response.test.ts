@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { expect, test, onTestFinished } from "vitest";
 import { type RepoPath, repoPathFromText } from "../../../src/core/repo-path.ts";
 import type { Entry } from "../../../src/manifest/entry.ts";
@@ -9,6 +10,10 @@ class NumberedFiles {
   release = 1;
   charged = 0;
   reads = 0;
+  /** The read that fails. */
+  failing = Infinity;
+  readonly failures: unknown[] = [];
+  address = "192.0.2.1";
   readonly #count: number;
 
   constructor(count: number) {
@@ -19,11 +24,14 @@ class NumberedFiles {
     return {
       read: (after, limit) => {
         this.reads++;
+        if (this.reads >= this.failing) throw new Error("disk I/O error");
         const start = after === undefined ? 0 : Number(after.slice("d/".length)) + 1;
         return Array.from({ length: Math.min(limit, this.#count - start) }, (_, index) => entryOf(start + index));
       },
       release: () => this.release,
       charge: (requests) => void (this.charged += requests),
+      address: this.address,
+      onFailure: (error) => void this.failures.push(error),
     };
   }
 
@@ -76,6 +84,58 @@ test("a page that would be of two releases is cut, so that nobody takes it for w
   const response = await fetch(await files.serve());
   files.release = 2;
   await expect(response.text()).rejects.toThrow();
+});
+
+/** How a request of HTTP/1.0, where the end of the connection is the end of the page, ends. */
+async function endOfOldRequest(url: string, onData: () => void): Promise<"whole" | "cut"> {
+  const { port, pathname } = new URL(url);
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.on("data", onData);
+  socket.write(`GET ${pathname} HTTP/1.0\r\nHost: localhost\r\n\r\n`);
+  return await new Promise((resolve) => {
+    socket.on("end", () => resolve("whole"));
+    socket.on("error", () => resolve("cut"));
+  });
+}
+
+test("a cut page is no whole one to HTTP/1.0 either", async () => {
+  const files = new NumberedFiles(100_000);
+  expect(await endOfOldRequest(await files.serve(), () => files.release++)).toBe("cut");
+  expect(files.failures).toEqual([]);
+  expect(await endOfOldRequest(await new NumberedFiles(1_000).serve(), () => undefined)).toBe("whole");
+});
+
+test("a directory that can't be read to its end is told, and cut", async () => {
+  const files = new NumberedFiles(100_000);
+  files.failing = 3;
+  const response = await fetch(await files.serve());
+  await expect(response.text()).rejects.toThrow();
+  expect(files.failures.map(String)).toEqual(["Error: disk I/O error"]);
+});
+
+test("an address has four long listings under way; others, small ones and later ones are answered", async () => {
+  const files = new NumberedFiles(900_000);
+  const url = await files.serve();
+  const under = [];
+  for (let page = 0; page < 4; page++) under.push(await fetch(url));
+  const refused = await fetch(url);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"]);
+  expect((await refused.json()) as unknown).toMatchObject({ error: { code: "too-many-requests" } });
+  expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
+  const small = new NumberedFiles(10);
+  expect((await fetch(await small.serve())).status).toBe(200);
+  files.address = "192.0.2.2";
+  const other = await fetch(url);
+  expect(other.status).toBe(200);
+  files.address = "192.0.2.1";
+  for (const response of [...under, other]) await response.body!.cancel();
+  await expect
+    .poll(async () => {
+      const response = await fetch(url);
+      await response.body!.cancel();
+      return response.status;
+    })
+    .toBe(200);
 });
 
 test("who reads nothing makes central hold no more than a piece and what the connection takes", async () => {
