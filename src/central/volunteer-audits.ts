@@ -184,7 +184,7 @@ export class VolunteerAudits implements AsyncDisposable {
 
   /** Undefined if central has no copy itself to compare with. */
   async #ask(volunteer: LiveVolunteer, question: AuditQuestion): Promise<AuditFinding | undefined> {
-    const { tree, random, customerHeaders, addresses } = this.#context;
+    const { tree, live, random, customerHeaders, addresses } = this.#context;
     await using copy = await tree.openContent(question.content);
     if (copy === undefined) return undefined;
     const url = this.#urlAt(volunteer, question);
@@ -196,7 +196,8 @@ export class VolunteerAudits implements AsyncDisposable {
       // Customers are strangers: nobody loses customers for what one of them sends.
       headers: this.#schedule.isDoubtful(volunteer.id, question) ? BUILT_IN_CUSTOMER : customerHeaders(),
       isByName: volunteer.isByName,
-      isStillNewest: () => isNowShown(volunteer, tree.shownRelease),
+      // As it is by its last announce: it may have begun to synchronise meanwhile.
+      isStillNewest: () => isNowShown(live.get(volunteer.id) ?? volunteer, tree.shownRelease),
       localAddress: await addresses.drawFor(new URL(url).hostname, random),
       signal: this.#end.signal,
     });

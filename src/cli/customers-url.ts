@@ -32,7 +32,8 @@ function ownUrl({ host, port }: ListeningPlace): string | undefined {
 
 /**
  * Plain HTTP, no path, and a port of this host that no other program can have: any other URL leads to a web server that may give out
- * DEST by name: no question to it could tell, since some look on the disk first and ask this program for the rest. What a router maps to that port is taken for this host's.
+ * DEST by name. No question to it could tell: some look on the disk first and ask this program for the rest. What a router maps to that
+ * port is taken for this host's.
  */
 function isOwnPort(publicUrl: string, { host, port }: ListeningPlace): boolean {
   const url = new URL(publicUrl);

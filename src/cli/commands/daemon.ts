@@ -144,6 +144,11 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   const serving = { ...place, requestRate: requestRateOf(args) };
   await using http = await serveCustomers(mirror, accessLog ? { ...serving, onAnswered: accessLog.note } : serving);
   Object.assign(mirror.situation, customersAt(named, { host: place.host, port: http.port }));
+  if (!mirror.situation.isAskedByContent)
+    log.info(
+      { url: mirror.situation.customerUrl },
+      "customers meet a web server, by name; --proxied if that asks this program",
+    );
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(
     join(opening.stateDirectory, MIRROR_CONTROL_SOCKET),

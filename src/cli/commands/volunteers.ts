@@ -40,6 +40,7 @@ interface Shown {
     readonly release: number;
     readonly isSyncing: boolean;
     readonly isAway?: boolean;
+    readonly isByName?: boolean;
     readonly host: string;
     readonly port: number;
     readonly volatileQuotaBytes?: number;
@@ -99,7 +100,7 @@ function describe({ name, state, site, lastSeen, live, noCustomers, auditFailure
   const seen =
     live === undefined
       ? `last seen ${lastSeen ?? "never"}`
-      : `release ${live.release}${live.isSyncing ? ", syncing" : live.isAway ? ", away" : ""}, ${live.host}:${live.port}`;
+      : `release ${live.release}${live.isSyncing ? ", syncing" : live.isAway ? ", away" : ""}${live.isByName === true ? ", by name" : ""}, ${live.host}:${live.port}`;
   const quotaBytes = live?.volatileQuotaBytes;
   const role = quotaBytes === undefined ? "" : `, volatile: ${formatByteSize(quotaBytes)}`;
   const refusal =
