@@ -1,8 +1,16 @@
 import { lookup } from "node:dns/promises";
-import { createServer, isIP } from "node:net";
+import { BlockList, createServer, isIP } from "node:net";
 import type { Random } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { CentralError } from "./errors.ts";
+
+/** Sockets take them, but no connection comes from one. */
+const NO_ADDRESSES = new BlockList();
+NO_ADDRESSES.addAddress("0.0.0.0");
+NO_ADDRESSES.addAddress("255.255.255.255");
+NO_ADDRESSES.addAddress("::", "ipv6");
+NO_ADDRESSES.addSubnet("224.0.0.0", 4);
+NO_ADDRESSES.addSubnet("ff00::", 8, "ipv6");
 
 /**
  * Addresses of this host that audits come from (`--audit-from`): others than the one that volunteers announce to, because that one
@@ -15,9 +23,13 @@ export class AuditAddresses {
     this.#addresses = addresses;
   }
 
-  /** @throws CentralError `bad-audit-address` if one is not this host's */
+  /** @throws CentralError `bad-audit-address` if one is not this host's, unspecified, or many hosts' */
   static async open(addresses: readonly string[]): Promise<AuditAddresses> {
-    for (const address of addresses) await tryAddress(address);
+    for (const address of addresses) {
+      if (NO_ADDRESSES.check(address, isIP(address) === 6 ? "ipv6" : "ipv4"))
+        throw badAddress(address, "not of one host");
+      await tryAddress(address);
+    }
     return new AuditAddresses(addresses);
   }
 
@@ -47,9 +59,13 @@ async function tryAddress(address: string): Promise<void> {
       server.once("error", reject).listen({ host: address, port: 0, exclusive: true }, resolve);
     });
   } catch (error) {
-    const message = `expected an address of this host to audit from, got ${address}: ${messageOf(error)}`;
-    throw new CentralError("bad-audit-address", message, { cause: error });
+    throw badAddress(address, messageOf(error), error);
   } finally {
     server.close();
   }
+}
+
+function badAddress(address: string, problem: string, cause?: unknown): CentralError {
+  const message = `expected an address of this host to audit from, got ${address}: ${problem}`;
+  return new CentralError("bad-audit-address", message, { cause });
 }

@@ -1,11 +1,13 @@
 import { isIP } from "node:net";
 import type { ContentId } from "../core/content-id.ts";
+import { isSystemError } from "../core/errors.ts";
 import type { AuditQuestion } from "../delivery/audit-question.ts";
 import type { AuditFailure } from "../delivery/audit-schedule.ts";
 import { canReach, reachOf } from "../delivery/host-reach.ts";
 import { NetError } from "../net/errors.ts";
 import { HttpClient, type HttpStream } from "../net/http-client.ts";
 import { permittedLookup } from "../net/permitted-lookup.ts";
+import { CentralError } from "./errors.ts";
 import type { OpenContent } from "./published-tree.ts";
 
 /** What an audit found. */
@@ -35,14 +37,17 @@ export interface AuditRequest {
   readonly signal: AbortSignal;
 }
 
-const DEADLINE_MS = 20_000;
+/** Files are read to the last byte: a busy mirror that gives each customer 5 KiB/s is no liar. */
+const DEADLINE_MS = 60_000;
+/** What the kernel says of an address to come from that is gone, of another scope, or has no route. */
+const LOCAL_FAULTS = ["EADDRNOTAVAIL", "EINVAL", "ENETUNREACH"];
 
 /**
  * Asks a volunteer as a customer would, and compares. A server that sends the whole file instead of a range is as good for customers: then
  * the beginning is compared.
  *
  * @param host the volunteer's own address: where that cannot reach, nobody is led
- * @throws StoreError if central's own copy cannot be read, the signal's reason
+ * @throws StoreError if central's own copy cannot be read; CentralError `bad-audit-address` if the local address can't be used; the signal's reason
  */
 export async function requestAudit(host: string, request: AuditRequest): Promise<AuditFinding> {
   const { question, headers, localAddress, signal } = request;
@@ -61,6 +66,10 @@ export async function requestAudit(host: string, request: AuditRequest): Promise
     await using stream = await client.stream(request.url, limits);
     return { question, ...(await judge(stream, request)) };
   } catch (error) {
+    if (localAddress !== undefined && error instanceof NetError && isSystemError(error.cause, ...LOCAL_FAULTS))
+      throw new CentralError("bad-audit-address", `can't audit from ${localAddress}: ${error.message}`, {
+        cause: error,
+      });
     if (error instanceof NetError) return { question, failure: "unanswered", detail: error.message };
     throw error;
   }

@@ -110,7 +110,7 @@ export class VolunteerAudits implements AsyncDisposable {
     const moment = (): AuditMoment => ({ askedMs, nowMs: clock.monotonicMs(), release });
     try {
       const question = await this.#questionFor(volunteer, askedMs);
-      const finding = question === undefined ? undefined : await this.#ask(volunteer, question);
+      const finding = question === undefined ? undefined : await this.#ask(volunteer, question, askedMs);
       if (finding === undefined) this.#schedule.notePostponed(id, moment());
       else this.#note(id, finding, moment());
     } catch (error) {
@@ -182,13 +182,14 @@ export class VolunteerAudits implements AsyncDisposable {
     return !volunteer.isByName || (entry?.kind === "file" && entry.content === content);
   }
 
-  /** Undefined if central has no copy itself to compare with. */
-  async #ask(volunteer: LiveVolunteer, question: AuditQuestion): Promise<AuditFinding | undefined> {
-    const { tree, live, random, customerHeaders, addresses } = this.#context;
+  /** Undefined if central has no copy itself to compare with, or the address that it asked from is to blame. */
+  async #ask(volunteer: LiveVolunteer, question: AuditQuestion, askedMs: number): Promise<AuditFinding | undefined> {
+    const { tree, live, random, customerHeaders, addresses, log } = this.#context;
     await using copy = await tree.openContent(question.content);
     if (copy === undefined) return undefined;
     const url = this.#urlAt(volunteer, question);
-    return await requestAudit(volunteer.host, {
+    const localAddress = await addresses.drawFor(new URL(url).hostname, random);
+    const request = {
       url,
       question,
       copy,
@@ -198,9 +199,20 @@ export class VolunteerAudits implements AsyncDisposable {
       isByName: volunteer.isByName,
       // As it is by its last announce: it may have begun to synchronise meanwhile.
       isStillNewest: () => isNowShown(live.get(volunteer.id) ?? volunteer, tree.shownRelease),
-      localAddress: await addresses.drawFor(new URL(url).hostname, random),
+      localAddress,
       signal: this.#end.signal,
-    });
+    };
+    const finding = await requestAudit(volunteer.host, request);
+    // Only where it would cost the customers: who breaks off learns by it which address audits.
+    const isAtStake = this.#schedule.isTurn(volunteer.id, askedMs) && this.#schedule.isLastChance(volunteer.id);
+    if (finding.failure !== "unanswered" || localAddress === undefined || !isAtStake) return finding;
+    const other = await requestAudit(volunteer.host, { ...request, localAddress: undefined });
+    if (other.failure !== undefined) return other;
+    log.warn(
+      { volunteer: volunteer.id, auditFrom: localAddress, detail: finding.detail },
+      "answers central, but not --audit-from",
+    );
+    return undefined;
   }
 
   /** Where a customer would be sent. */

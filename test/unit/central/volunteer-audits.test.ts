@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { AuditAddresses } from "../../../src/central/audit-addresses.ts";
 import type { CustomerTraces } from "../../../src/central/customer-choice.ts";
 import { RedirectSignatures } from "../../../src/central/redirect-signatures.ts";
@@ -62,6 +62,7 @@ interface Audited {
   readonly agents: readonly string[];
   /** Path and `Range` of each question. */
   readonly asked: readonly (readonly [path: string, range: string | undefined])[];
+  readonly warnings: readonly string[];
   /** Looks whose turn it is, and waits for the answers. */
   readonly look: (answer: Answer, afterMs: number) => Promise<string | undefined>;
   readonly traces: CustomerTraces;
@@ -78,10 +79,12 @@ async function audited(
     files = { "a.iso": FILE },
     minBytes = 0,
     auditFrom = [],
+    addresses,
   }: {
     readonly files?: Record<string, Buffer>;
     readonly minBytes?: number;
     readonly auditFrom?: readonly string[];
+    readonly addresses?: Pick<AuditAddresses, "drawFor">;
   } = {},
 ): Promise<Audited> {
   const fixture = new CentralFixture();
@@ -113,6 +116,7 @@ async function audited(
   };
   live.restore([volunteer]);
   const log = (): void => undefined;
+  const warnings: string[] = [];
   const audits = new VolunteerAudits(
     {
       tree,
@@ -120,10 +124,10 @@ async function audited(
       signatures: new RedirectSignatures(await TufRepository.openOrCreate(stateDirectory, clock), clock),
       clock,
       random: seededRandom(1),
-      log: { debug: log, info: log, warn: log, error: log },
+      log: { debug: log, info: log, warn: (told) => void warnings.push(JSON.stringify(told)), error: log },
       customerHeaders: () => ({ "user-agent": STRANGER }),
       traces,
-      addresses: await AuditAddresses.open(auditFrom),
+      addresses: addresses ?? (await AuditAddresses.open(auditFrom)),
       minBytes,
     },
     { intervalMs: INTERVAL_MS, announcedWithinMs: 2 * INTERVAL_MS },
@@ -155,7 +159,7 @@ async function audited(
     await audits.finished();
     return audits.reasonAgainst("a");
   };
-  return { audit, look, agents, asked, traces, clock, fixture, holdRelease };
+  return { audit, look, agents, asked, warnings, traces, clock, fixture, holdRelease };
 }
 
 test("what customers get is compared: a range, or the whole file from a server that knows no ranges", async () => {
@@ -405,4 +409,48 @@ test("an address to audit from is drawn among those of the family that the volun
   const drawn = (host: string, random: number) => addresses.drawFor(host, () => random);
   expect(await Promise.all([drawn("127.0.0.1", 0), drawn("127.0.0.1", 0.9)])).toEqual(["127.0.0.8", "127.0.0.9"]);
   expect(await Promise.all([drawn("localhost", 0), drawn("[::1]", 0)])).toEqual(["127.0.0.8", undefined]);
+});
+
+test("an address to audit from that went away since the start is no fault of mirrors, and central says so", async () => {
+  const { audit, asked, warnings } = await audited({}, { addresses: { drawFor: async () => "192.0.2.77" } });
+  expect(await audit(partOf(FILE), 8)).toBeUndefined();
+  expect(asked).toEqual([]);
+  expect(warnings.length).toBe(8);
+  expect(warnings[0]).toContain("192.0.2.77");
+});
+
+test("a mirror that does not answer one address to audit from is asked without it before it loses its customers", async () => {
+  const dropping: Answer = (request, response) =>
+    request.socket.remoteAddress === "127.0.0.9" ? request.socket.destroy() : partOf(FILE)(request, response);
+  const { audit, asked, warnings } = await audited({}, { auditFrom: ["127.0.0.9"] });
+  expect(await audit(dropping, 3)).toBeUndefined();
+  // Not before: it shows who audits.
+  expect([asked.length, warnings]).toEqual([3, []]);
+  expect(await audit(dropping, 5)).toBeUndefined();
+  expect(warnings.length).toBe(5);
+  expect(warnings[0]).toContain("127.0.0.9");
+  expect(await audit(status(503), 2)).toBe("no proper answer");
+});
+
+test.each(["0.0.0.0", "::", "0:0::0", "224.0.0.251", "ff02::1", "::ffff:0.0.0.0"])(
+  "nobody audits from %s",
+  async (address) => {
+    await expect(AuditAddresses.open([address])).rejects.toMatchObject({ code: "bad-audit-address" });
+  },
+);
+
+test("a busy mirror that needs 50 s for its answer is no worse than others", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const slow: Answer = (_request, response) => {
+    response.writeHead(200, { "Content-Length": short.length }).write(short.subarray(0, 1_000));
+    // Once central reads, 50 s pass.
+    setImmediate(() =>
+      setImmediate(() => void vi.advanceTimersByTimeAsync(50_000).then(() => response.end(short.subarray(1_000)))),
+    );
+  };
+  const short = Buffer.alloc(100_000, "s");
+  const { audit, asked } = await audited({}, { files: { "s.deb": short } });
+  expect(await audit(slow, 6)).toBeUndefined();
+  expect(asked.length).toBe(6);
 });
