@@ -442,13 +442,13 @@ test.each(["0.0.0.0", "::", "0:0::0", "224.0.0.251", "ff02::1", "::ffff:0.0.0.0"
 test("a busy mirror that needs 50 s for its answer is no worse than others", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());
-  const slow: Answer = (_request, response) => {
+  const slow = named((_request, response) => {
     response.writeHead(200, { "Content-Length": short.length }).write(short.subarray(0, 1_000));
     // Once central reads, 50 s pass.
     setImmediate(() =>
       setImmediate(() => void vi.advanceTimersByTimeAsync(50_000).then(() => response.end(short.subarray(1_000)))),
     );
-  };
+  });
   const short = Buffer.alloc(100_000, "s");
   const { audit, asked } = await audited({}, { files: { "s.deb": short } });
   expect(await audit(slow, 6)).toBeUndefined();
