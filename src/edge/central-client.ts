@@ -8,6 +8,7 @@ import type { RepoPath } from "../core/repo-path.ts";
 import { verifyObject, type ObjectRef } from "../manifest/object-ref.ts";
 import { extractInfo } from "../manifest/torrent.ts";
 import type { HttpClient, HttpResponse, RequestLimits } from "../net/http-client.ts";
+import { patiently } from "../net/patiently.ts";
 import { SyncError } from "./errors.ts";
 import { parseJson } from "./json-body.ts";
 
@@ -19,8 +20,6 @@ const MAX_TORRENT_BYTES: number = 16 * 2 ** 20;
 const MAX_PROBLEM_BYTES = 4096;
 /** As long as central asks to wait with `Retry-After` while it unpacks. */
 const BUSY_WAIT_MS = 1_000;
-/** As often as a mirror is told to ask later (429) before it gives up: others behind its address may ask, too. */
-const MOST_WAITS = 30;
 /** Before each signature of an answer: its length. */
 const RECORD_HEAD_BYTES = 4;
 /** zstd never makes a frame longer than this: its input plus a small part. */
@@ -165,15 +164,6 @@ export class CentralClient {
   ): Promise<HttpResponse> {
     const limits = { ...options, ...limitsOf(options.maxBytes) };
     return await patiently(() => this.#http.get(`${this.#baseUrl}/.prsync/${name}`, limits), options.signal);
-  }
-}
-
-/** Asks again as long as central has enough of this address. */
-async function patiently(ask: () => Promise<HttpResponse>, signal: AbortSignal): Promise<HttpResponse> {
-  for (let waits = 0; ; waits++) {
-    const response = await ask();
-    if (response.status !== 429 || waits >= MOST_WAITS) return response;
-    await sleep(BUSY_WAIT_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 

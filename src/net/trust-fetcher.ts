@@ -2,6 +2,7 @@ import type { Fetcher } from "tuf-js";
 import { DownloadHTTPError } from "tuf-js/dist/error.js";
 import { NetError } from "./errors.ts";
 import type { GetOptions, HttpResponse } from "./http-client.ts";
+import { patiently } from "./patiently.ts";
 
 /** What the fetcher needs of {@link HttpClient}. */
 export interface HttpGet {
@@ -69,7 +70,7 @@ export class TrustFetcher implements Fetcher {
     try {
       const { deadlineMs, minBytesPerSecond, signal } = this.#options;
       const limits = { maxBytes: file.maxBytes, deadlineMs, minBytesPerSecond, signal };
-      const response = await this.#http.get(url, limits);
+      const response = await patiently(() => this.#http.get(url, limits), signal);
       this.receivedBytes += response.receivedBytes;
       if (response.status === 200) return response.body;
       if (response.status === 404 && file.isOptional === true) throw new DownloadHTTPError("no such file", 404);
