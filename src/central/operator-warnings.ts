@@ -6,6 +6,8 @@ export interface OperatorWarningsContext {
   readonly live: Pick<VolunteerStates, "all" | "isOutOfReach">;
   readonly log: Pick<ServeLog, "warn">;
   readonly publicUrl: string | undefined;
+  /** They tell by which protocol each customer came. */
+  readonly hasTrustedProxies: boolean;
   /** Central sends customers to volunteers. */
   readonly isRedirecting: boolean;
 }
@@ -21,8 +23,8 @@ export class OperatorWarnings {
   }
 
   get all(): readonly string[] {
-    const { live, publicUrl, isRedirecting } = this.#context;
-    if (!isRedirecting) return this.#metadata;
+    const { live, publicUrl, hasTrustedProxies, isRedirecting } = this.#context;
+    if (!isRedirecting || hasTrustedProxies) return this.#metadata;
     const urls = live.all().flatMap((volunteer) => (live.isOutOfReach(volunteer) ? [] : (volunteer.url ?? [])));
     const protocols = protocolWarning(publicUrl, urls);
     return protocols === undefined ? this.#metadata : [...this.#metadata, protocols];

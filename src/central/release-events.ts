@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import type { AddressShares } from "../net/address-counts.ts";
 import { EventStream, type ServerSentEvent } from "../net/event-stream.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import { addressOf } from "./request-address.ts";
@@ -20,8 +21,8 @@ export class ReleaseEvents implements Disposable {
     return this.#stream.subscriberCount;
   }
 
-  /** @param volunteersAt how many are at an address: each has a stream, however many stand behind one NAT */
-  register(app: FastifyInstance, volunteersAt: (address: string) => number): void {
+  /** @param volunteersAt how many are at an address and in its network: each has a stream, however many stand behind one NAT */
+  register(app: FastifyInstance, volunteersAt: (address: string) => AddressShares): void {
     app.get("/.prsync/events", async (request, reply) => {
       const first = await this.#releaseEvent();
       reply.hijack();

@@ -162,8 +162,10 @@ class Central {
     this.#events = events;
     const { ports, registry, live, origin } = parts;
     const node = (): SwarmNode => origin.node;
-    const { publicUrl, redirects } = parts.options;
-    this.#warnings = new OperatorWarnings({ live, log: ports.log, publicUrl, isRedirecting: redirects !== undefined });
+    const { publicUrl, redirects, trustedProxies } = parts.options;
+    const hasTrustedProxies = trustedProxies.length > 0;
+    const isRedirecting = redirects !== undefined;
+    this.#warnings = new OperatorWarnings({ live, log: ports.log, publicUrl, hasTrustedProxies, isRedirecting });
     const customerHeaders = (): Readonly<Record<string, string>> => this.#seen.headers();
     this.#signatures = new RedirectSignatures(ports.authority, ports.clock);
     const auditing = {
@@ -211,7 +213,7 @@ class Central {
     const context = this.#routeContext();
     const { front } = context;
     const addresses = new VolunteerAddresses(this.#parts.live, ports.clock);
-    const isFor = (address: string): boolean => addresses.volunteersAt(address) > 0;
+    const isFor = (address: string): boolean => addresses.volunteersAt(address).perAddress > 0;
     const access = new StatusAccess(options.statusNetworks, {
       publicUrl: options.publicUrl,
       hasTrustedProxies: trustedProxies.length > 0,

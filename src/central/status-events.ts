@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
+import { NOTHING_MORE } from "../net/address-counts.ts";
 import { DEFAULT_EVENT_STREAM_OPTIONS, EventStream } from "../net/event-stream.ts";
 import { addressOf } from "./request-address.ts";
 
@@ -14,7 +15,7 @@ export class StatusEvents implements Disposable {
   register(app: FastifyInstance): void {
     app.get("/.prsync/status/events", async (request, reply) => {
       reply.hijack();
-      this.#stream.subscribe(reply.raw, undefined, { address: addressOf(request), more: 0 });
+      this.#stream.subscribe(reply.raw, undefined, { address: addressOf(request), more: NOTHING_MORE });
       return reply;
     });
   }

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import { addressGroup } from "../core/remote-address.ts";
+import { addressGroup, addressNetwork } from "../core/remote-address.ts";
+import type { AddressShares } from "../net/address-counts.ts";
 import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 
 /** How old the counts may be: whoever floods asks more often than volunteers move. */
@@ -17,22 +18,28 @@ export class VolunteerAddresses {
     this.#clock = clock;
   }
 
-  /** @param address any of a /64 stands for all of it */
-  volunteersAt(address: string): number {
+  /** @param address any of a /64 stands for all of it, and for its /48 */
+  volunteersAt(address: string): AddressShares {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#countedMs > OLDEST_MS) {
       this.#countedMs = nowMs;
       this.#counts = this.#count();
     }
-    return this.#counts.get(addressGroup(address)) ?? 0;
+    const network = addressNetwork(address);
+    return {
+      perAddress: this.#counts.get(addressGroup(address)) ?? 0,
+      perNetwork: network === undefined ? 0 : (this.#counts.get(network) ?? 0),
+    };
   }
 
   #count(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
     for (const volunteer of this.#live.all()) {
       if (this.#live.isSilent(volunteer)) continue;
-      const group = addressGroup(volunteer.host);
-      counts.set(group, (counts.get(group) ?? 0) + 1);
+      const network = addressNetwork(volunteer.host);
+      for (const key of [addressGroup(volunteer.host), ...(network === undefined ? [] : [network])]) {
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
     }
     return counts;
   }

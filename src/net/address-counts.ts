@@ -8,6 +8,8 @@ export interface AddressShares {
   readonly perNetwork: number;
 }
 
+export const NOTHING_MORE: AddressShares = { perAddress: 0, perNetwork: 0 };
+
 /** Counts what is held, by address: no single one, and nobody with a /48, can take all there is. As large as what is held. */
 export class AddressCounts {
   readonly #shares: AddressShares;
@@ -17,13 +19,13 @@ export class AddressCounts {
     this.#shares = shares;
   }
 
-  /** False: the share is used up, nothing was counted. @param more that this address may hold beyond its share */
-  take(address: string, more = 0): boolean {
+  /** False: the share is used up, nothing was counted. @param more that this address and its network may hold beyond their shares */
+  take(address: string, more: AddressShares = NOTHING_MORE): boolean {
     const group = addressGroup(address);
     const network = ipv6Site(address);
     const { perAddress, perNetwork } = this.#shares;
-    if (this.#count(group) >= perAddress + more) return false;
-    if (network !== undefined && this.#count(network) >= perNetwork + more) return false;
+    if (this.#count(group) >= perAddress + more.perAddress) return false;
+    if (network !== undefined && this.#count(network) >= perNetwork + more.perNetwork) return false;
     this.#add(group, 1);
     if (network !== undefined) this.#add(network, 1);
     return true;

@@ -56,12 +56,12 @@ export class EventStream implements Disposable {
   /**
    * Answers with the stream and its first event, or with 503 if there is no room, 429 if this address has its share.
    *
-   * @param from `more`: streams that the address may have beyond its share
+   * @param from `more`: streams that the address and its network may have beyond their shares
    */
   subscribe(
     response: ServerResponse,
     first: ServerSentEvent | undefined,
-    { address, more }: { readonly address: string; readonly more: number },
+    { address, more }: { readonly address: string; readonly more: AddressShares },
   ): void {
     if (this.#isClosed || this.#subscribers.size >= this.#options.maxSubscribers) return refuse(response, 503);
     if (!this.#held.take(address, more)) return refuse(response, 429);

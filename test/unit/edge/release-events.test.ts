@@ -40,7 +40,7 @@ async function allOf(events: AsyncGenerator<ReleaseEvent, void>): Promise<number
   return releases;
 }
 
-const ANYBODY = { address: "192.0.2.1", more: 0 };
+const ANYBODY = { address: "192.0.2.1", more: { perAddress: 0, perNetwork: 0 } };
 
 test("what central's own event stream sends arrives, timestamp and spread with it", async () => {
   using stream = new EventStream();

@@ -12,7 +12,7 @@ test("an IPv4 address and a /64 have one share, a /48 a larger one, and what is 
   expect(v6.map(take)).toEqual([true, true, false, true, false, true]);
   counts.free("2001:db8::9");
   expect([take("2001:db8:0:2::1"), take("2001:db8::1")]).toEqual([true, false]);
-  expect(counts.take("192.0.2.1", 1)).toBe(true);
+  expect(counts.take("192.0.2.1", { perAddress: 1, perNetwork: 0 })).toBe(true);
 });
 
 test("the last connections are for those whom they are kept for", () => {

@@ -7,7 +7,11 @@ import { DEFAULT_EVENT_STREAM_OPTIONS, EventStream, type EventStreamOptions } fr
 async function start(change: Partial<EventStreamOptions>, more = 0): Promise<{ stream: EventStream; url: string }> {
   const stream = new EventStream({ ...DEFAULT_EVENT_STREAM_OPTIONS, ...change });
   const server = createServer((_request, response) => {
-    stream.subscribe(response, { event: "release", data: "1" }, { address: "192.0.2.1", more });
+    stream.subscribe(
+      response,
+      { event: "release", data: "1" },
+      { address: "192.0.2.1", more: { perAddress: more, perNetwork: more } },
+    );
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
