@@ -190,6 +190,11 @@ export class CustomerChoice {
     return ranked.map(({ url }) => url!);
   }
 
+  /** Volunteers that are weighed where all are. */
+  get weighedCount(): number {
+    return this.#context.volunteers.all().length;
+  }
+
   #originReason({ isOriginWanted, isBodyless, file }: FileDemand): OriginReason | undefined {
     const { lengthBytes } = file.served;
     if (this.#options === undefined) return "no-redirects";

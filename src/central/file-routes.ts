@@ -158,7 +158,7 @@ function placesFor(
   const isDownload = kind === "meta4" || kind === "metalink";
   const isBooked = isDownload && request.method !== "HEAD";
   const places = choice.places(demand, { isByName: isNamePlain(kind), isForAll, isBooked });
-  if (isForAll) charge(request, Math.floor(places.length / EXPLAINED_PER_REQUEST));
+  if (isForAll) charge(request, Math.floor(choice.weighedCount / EXPLAINED_PER_REQUEST));
   return places;
 }
 

@@ -3,44 +3,20 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
-import type { ServeOptions } from "../../../src/central/serve-options.ts";
 import { VolunteerRegistry } from "../../../src/store/volunteer-registry.ts";
 import { verifySignedQuery } from "../../../src/trust/redirect-signature.ts";
-import { CentralFixture, type TestVolunteer } from "../../support/central-fixture.ts";
+import {
+  explained,
+  ISO,
+  DEB,
+  INDEX,
+  mirror,
+  PATIENCE,
+  served,
+  sha256,
+  whoServes,
+} from "../../support/redirecting-central.ts";
 import { statusOf } from "../../support/raw-http.ts";
-
-/** Until a volunteer's port was tried; machines may be busy. */
-const PATIENCE = { timeout: 20_000 };
-const sha256 = (bytes: string): string => createHash("sha256").update(bytes).digest("hex");
-const [ISO, DEB, INDEX] = ["i".repeat(50_000), "d".repeat(30_000), "p".repeat(20_000)];
-
-async function served(change: Partial<ServeOptions> = {}): Promise<CentralFixture> {
-  const fixture = new CentralFixture();
-  fixture.write("small.txt", "small\n");
-  fixture.write("a.iso", ISO);
-  fixture.write("pool/b c.deb", DEB);
-  fixture.write("dists/Packages", INDEX);
-  fixture.symlink("latest", "a.iso");
-  await fixture.publish();
-  await fixture.serve(change);
-  return fixture;
-}
-
-/** A full mirror on this host that announced. */
-async function mirror(fixture: CentralFixture, name: string, body: object = {}): Promise<TestVolunteer> {
-  const volunteer = await fixture.volunteer(name);
-  const { status } = await volunteer.announce({ body: { url: `http://127.0.0.1:1/${name}`, ...body } });
-  expect(status).toBe(200);
-  return volunteer;
-}
-
-/** "origin", or the name of the mirror that a GET is sent to. */
-async function whoServes(fixture: CentralFixture, path: string, headers: Record<string, string> = {}): Promise<string> {
-  const response = await fixture.get(path, headers);
-  await response.bytes();
-  if (response.status !== 302) return response.status === 200 ? "origin" : String(response.status);
-  return /^http:\/\/127\.0\.0\.1:1\/([^/]*)\//.exec(response.headers.get("location")!)![1]!;
-}
 
 test("a file is a redirect to who has it, with digest and duplicates, for GET and HEAD alike", async () => {
   const fixture = await served();
@@ -290,41 +266,6 @@ test("descriptions whose URLs name no content name only who shows the newest rel
   expect(await (await fixture.get("/a.iso.mirrorlist")).text()).toContain('<a href="http://127.0.0.1:1/one/a.iso">');
 });
 
-test("a list of mirrors names all that could serve the file, a metalink the best four", async () => {
-  const fixture = await served();
-  for (let index = 0; index < 7; index++) await mirror(fixture, `m${index}`);
-  await mirror(fixture, "elsewhere", { site: "mars", customersFrom: "site" });
-  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(7);
-  const named = async (path: string): Promise<number> =>
-    new Set((await (await fixture.get(path)).text()).match(/127\.0\.0\.1:1\/\w+/g)).size;
-  expect([await named("/a.iso.mirrorlist"), await named("/a.iso.meta4")]).toEqual([7, 4]);
-});
-
-test("who gets a metalink downloads from its first mirror: that one counts as busier, after a look by HEAD it does not", async () => {
-  const fixture = await served();
-  await mirror(fixture, "one", { uploadCapacityBytesPerSecond: 10_000 });
-  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked[0]?.waitSeconds, PATIENCE).toBe(5);
-  await fetch(`${fixture.program.httpUrl}/a.iso.meta4`, { method: "HEAD" });
-  await (await fixture.get("/a.iso.sha256")).text();
-  expect((await explained(fixture, "/a.iso")).ranked[0]!.waitSeconds).toBeLessThanOrEqual(5);
-  await (await fixture.get("/a.iso.meta4")).text();
-  expect((await explained(fixture, "/a.iso")).ranked[0]!.waitSeconds).toBeGreaterThan(8);
-});
-
-test("mirrors without TLS are of no use to an https central: the operator is told, and a trusted proxy's word goes first", async () => {
-  const fixture = await served({ publicUrl: "https://central.example.org", trustedProxies: ["127.0.0.1"] });
-  await mirror(fixture, "plain");
-  const reason = async (): Promise<unknown> => (await explained(fixture, "/a.iso")).rejected[0]?.reason;
-  await expect.poll(reason, PATIENCE).toBe("other-protocol");
-  await expect.poll(() => fixture.logged.filter((line) => line.includes("begin with http:")).length, PATIENCE).toBe(1);
-  expect(fixture.program.status().warnings.join()).toContain("central serves all customers itself");
-  const proxied = (protocol: string): Promise<string> =>
-    whoServes(fixture, "/a.iso", { "x-forwarded-proto": protocol, "x-forwarded-for": "127.0.0.1" });
-  expect([await proxied("http"), await proxied("https")]).toEqual(["plain", "origin"]);
-  await mirror(fixture, "secure", { url: "https://127.0.0.1" });
-  await expect.poll(() => fixture.program.status().warnings, PATIENCE).toEqual([]);
-});
-
 test("a metalink comes at the path itself for who names it in Accept, and for nobody else", async () => {
   const fixture = await served({ publicUrl: "http://central.example.org" });
   const askAs = (path: string, accept: string): Promise<Response> => fixture.get(path, { accept });
@@ -368,17 +309,6 @@ test("a detached signature beside a file stands in its metalink, and only if it 
   const long = await fixture.get(`/${"n".repeat(255)}`, { accept: "application/metalink4+xml" });
   expect([long.status, (await long.bytes()).length]).toEqual([200, ISO.length]);
 });
-
-interface Explained {
-  readonly ranked: readonly { readonly name: string; readonly waitSeconds: number }[];
-  readonly rejected: readonly { readonly name: string; readonly reason: string }[];
-  readonly customer: object;
-  readonly release: number;
-}
-
-async function explained(fixture: CentralFixture, path: string): Promise<Explained> {
-  return (await (await fixture.get(`${path}?explain=json`)).json()) as Explained;
-}
 
 test("sixteen ranges of a file weigh as one file, what cannot be read as the whole", async () => {
   const fixture = await served();

@@ -162,3 +162,25 @@ test("a quick request does not wait for a large page", async () => {
   expect(files.reads).toBeLessThan(4_000);
   expect(linksOf(await large).length).toBe(900_000);
 });
+
+test("however many pages are under way, no more than a piece is made in a turn of the event loop", async () => {
+  const files = new NumberedFiles(20_000);
+  const url = await files.serve();
+  let most = 0;
+  let before = 0;
+  let isOver = false;
+  const look = (): void => {
+    most = Math.max(most, files.reads - before);
+    before = files.reads;
+    if (!isOver) setImmediate(look);
+  };
+  setImmediate(look);
+  const pages = Array.from({ length: 12 }, async (_, index) => {
+    files.address = `192.0.2.${index}`;
+    await (await fetch(url)).text();
+  });
+  await Promise.all(pages);
+  isOver = true;
+  // One before this looks and one after it.
+  expect(most).toBeLessThanOrEqual(2);
+});
