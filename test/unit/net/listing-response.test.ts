@@ -120,7 +120,7 @@ test("an address has four long listings under way; others, small ones and later 
   for (let page = 0; page < 4; page++) under.push(await fetch(url));
   const refused = await fetch(url);
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"]);
-  expect((await refused.json()) as unknown).toMatchObject({ error: { code: "too-many-requests" } });
+  expect(await refused.json()).toMatchObject({ error: { code: "too-many-requests" } });
   expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
   const small = new NumberedFiles(10);
   expect((await fetch(await small.serve())).status).toBe(200);

@@ -16,7 +16,7 @@ class BusyCentral {
 
   async get(): Promise<HttpResponse> {
     const status = this.asked++ < this.#refusals ? 429 : 200;
-    return { status, headers: {}, body: Buffer.from("{}"), receivedBytes: 2 } as HttpResponse;
+    return { status, headers: {}, body: Buffer.from("{}"), receivedBytes: 2 };
   }
 }
 
