@@ -120,6 +120,22 @@ export class CustomerChoice {
     return this.#signed(ranked as RedirectPlaces, demand);
   }
 
+  /**
+   * Who can give what central itself has lost, best first, however small; undefined if nobody has it, or the customer comes from one that has
+   * it not (`origin=1`: it would go round in circles).
+   */
+  holders(demand: FileDemand): readonly RedirectPlace[] | undefined {
+    if (this.#options === undefined || demand.isOriginWanted) return undefined;
+    const { clock, counters, volunteers } = this.#context;
+    const nowMs = clock.monotonicMs();
+    const question = this.#question(demand, nowMs);
+    const ranked = chooseQuickly(volunteers.pools(), question.demand, question.rules);
+    if (ranked[0] === undefined) return undefined;
+    this.#remember(demand, question, { chosen: ranked[0], nowMs });
+    counters.customerRedirects++;
+    return this.#signed(ranked as RedirectPlaces, demand);
+  }
+
   /** Made only for who wants one: most want none. */
   #signed(places: RedirectPlaces, { file }: FileDemand): readonly RedirectPlace[] {
     if (!places.some(({ isOnlyRedirected }) => isOnlyRedirected)) return places;

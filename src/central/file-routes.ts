@@ -18,7 +18,7 @@ import { wantedMetalink } from "../delivery/negotiation.ts";
 import { evaluatePreconditions } from "../delivery/preconditions.ts";
 import { redirectHeaders } from "../delivery/redirect-answer.ts";
 import type { FileEntry } from "../manifest/entry.ts";
-import { respondWithContent } from "../net/file-response.ts";
+import { type AnswerSource, respondWithContent } from "../net/file-response.ts";
 import { sendListing } from "../net/listing-response.ts";
 import { type ChargeRequests, FILES_ROUTE } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
@@ -31,6 +31,7 @@ import type { ServeLog } from "./ports.ts";
 import { sendDescription } from "./description-routes.ts";
 import { signatureOf } from "./detached-signature.ts";
 import type { GoneContents } from "./gone-contents.ts";
+import { ownBaseUrl } from "./own-base-url.ts";
 import { pieceHashesOf } from "./piece-hashes.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
@@ -127,7 +128,13 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   context.seen.note(exchange.request.raw.headers, demand.customer.address);
   const redirect = context.front?.isForOrigin(exchange.request.raw) === true ? undefined : choice.redirect(demand);
   if (redirect !== undefined) return reply.code(302).headers(redirectHeaders(redirect, demand.file.target)).send();
-  return await sendContent(context, file.served, exchange);
+  return await sendContent(context, file.served, {
+    ...exchange,
+    elsewhere: () => {
+      const places = choice.holders(demand);
+      return places && redirectHeaders(places, demand.file.target);
+    },
+  });
 }
 
 /** Volunteers that are weighed and named for what a redirect costs. */
@@ -142,8 +149,7 @@ async function describe(context: CustomerRouteContext, asked: CustomerRequest, e
   if (decision.kind !== "file") return false;
   const { entry, served } = decision;
   const demand = demandOf(context, { asked: { ...asked, path }, entry, served }, exchange.request);
-  const places = placesFor(context, demand, { kind, exchange });
-  const bases = [...places, ...(context.publicUrl === undefined ? [] : [context.publicUrl])];
+  const bases = basesOf(context, placesFor(context, demand, { kind, exchange }), exchange.request);
   await sendDescribed(context, { ...served, mtimeNs: entry.mtimeNs, path, bases }, { kind, exchange });
   return true;
 }
@@ -162,19 +168,31 @@ function placesFor(
   return places;
 }
 
-/** A metalink at the path of the file itself, if `Accept` wants it and it would name a volunteer. Never for who comes from one. */
+/** A metalink at the path of the file itself, if `Accept` wants it and it would name a volunteer, or wants nothing else. Never for who comes from one. */
 async function describeInstead(context: CustomerRouteContext, file: AskedFile, exchange: Exchange): Promise<boolean> {
   const { asked, entry, served } = file;
   const wanted = wantedMetalink(exchange.request.raw.headers.accept, served.mediaType);
   if (wanted === undefined || asked.isOriginWanted || asked.wantedContent !== undefined) return false;
   const { kind } = wanted;
   const places = placesFor(context, demandOf(context, file, exchange.request), { kind, exchange });
-  const own = context.publicUrl === undefined ? [] : [context.publicUrl];
-  const bases = [...places, ...own];
-  if (places.length === 0 && (!wanted.isOnly || own.length === 0)) return false;
+  if (places.length === 0 && !wanted.isOnly) return false;
+  const bases = basesOf(context, places, exchange.request);
   const described = { ...served, mtimeNs: entry.mtimeNs, path: asked.path!, bases };
   await sendDescribed(context, described, { kind, exchange });
   return true;
+}
+
+/**
+ * Volunteers, then central by its public URL. Nobody there: central all the same, since a description without a URL is of no use (RFC 5854
+ * wants one, and dnf has nothing else).
+ */
+function basesOf(
+  { publicUrl }: CustomerRouteContext,
+  places: readonly string[],
+  request: FastifyRequest,
+): readonly string[] {
+  if (publicUrl === undefined && places.length > 0) return places;
+  return [...places, ownBaseUrl(publicUrl, request)];
 }
 
 /** With what only Metalink 4 tells and must be looked up; who asks by HEAD does not see it. */
@@ -229,11 +247,11 @@ export function sendNoRelease(reply: FastifyReply): FastifyReply {
   return sendProblem(reply.header("Retry-After", "60"), 503, { code: "no-release", message });
 }
 
-/** Sends a content and notes what came of it. */
+/** Sends a content and notes what came of it. @param exchange `elsewhere` as in {@link AnswerSource} */
 export async function sendContent(
   context: FileRouteContext,
   served: ServedContent,
-  { request, reply }: Exchange,
+  { request, reply, elsewhere }: Exchange & Pick<AnswerSource, "elsewhere">,
 ): Promise<FastifyReply> {
   const { tree, counters, log } = context;
   reply.hijack();
@@ -243,6 +261,7 @@ export async function sendContent(
       open: () => tree.openContent(served.content),
       pace: context.pace,
       isBusy: (cause) => cause instanceof StoreError && cause.code === "unpack-busy",
+      ...(elsewhere === undefined ? {} : { elsewhere }),
     });
     if (result.kind !== "content-failed") {
       counters.customerBytes += result.bodyBytes;

@@ -1,4 +1,3 @@
-import type { AddressInfo } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { contentIdOf, parseContentId, type ContentId } from "../core/content-id.ts";
 import { CoreError, messageOf } from "../core/errors.ts";
@@ -9,6 +8,7 @@ import type { ChargeRequests } from "../net/http-server.ts";
 import { sendProblem } from "../net/http-server-problem.ts";
 import { bodyOf } from "./authenticate.ts";
 import { type FileRouteContext, lengthOf, sendContent, sendNoRelease } from "./file-routes.ts";
+import { ownBaseUrl } from "./own-base-url.ts";
 
 export interface MetadataRouteContext extends FileRouteContext {
   /** Base URL under which the world reaches this server, without a slash at the end; undefined if nobody said. */
@@ -51,7 +51,7 @@ export function registerMetadataRoutes(app: FastifyInstance, context: MetadataRo
   get(app, "metadata/*", context, (name, exchange) => sendMetadataFile(context, name, exchange));
   get(app, "torrents/*", context, async (name, { request, reply }) => {
     const info = await tree.infoDictionary(TORRENT_NAME.exec(name)?.[1] ?? "");
-    const bytes = info && buildTorrent(info, `${baseUrlOf(context, request)}/.prsync/announce`);
+    const bytes = info && buildTorrent(info, `${ownBaseUrl(context.publicUrl, request)}/.prsync/announce`);
     return sendBytes(context, reply, { bytes, mediaType: "application/x-bittorrent", caching: "no-cache" });
   });
   get(app, "contents/*", context, async (name, exchange) => {
@@ -164,14 +164,6 @@ function sendBytes(context: MetadataRouteContext, reply: FastifyReply, answer: A
 function sendMissing(context: MetadataRouteContext, reply: FastifyReply): FastifyReply {
   if (context.tree.release === undefined) return sendNoRelease(reply);
   return sendProblem(reply, 404, { code: "not-found", message: "not among what this repository keeps" });
-}
-
-/** Without a public URL the address the client reached; never its Host header, which anybody can write (row H06). */
-function baseUrlOf({ publicUrl }: MetadataRouteContext, request: FastifyRequest): string {
-  if (publicUrl !== undefined) return publicUrl;
-  const { address, family, port } = request.raw.socket.address() as AddressInfo;
-  const host = address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
-  return `http://${family === "IPv6" && host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function tryContentId(text: string): ContentId | undefined {

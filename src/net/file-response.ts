@@ -46,11 +46,13 @@ export interface AnswerSource {
   readonly pace: Pace;
   /** Whether a failed read only means "not now". */
   readonly isBusy?: (cause: unknown) => boolean;
+  /** Fields of a 302 to who has the content when it is gone here; undefined: nobody has. */
+  readonly elsewhere?: () => Readonly<Record<string, string>> | undefined;
 }
 
 /**
  * Answers a GET or HEAD for one content with all that RFC 9110 allows: central and volunteers share it. If the content is
- * gone or can't be had now, 503 (never other bytes).
+ * gone, 302 to who has it; if nobody has or it can't be had now, 503 (never other bytes).
  */
 export async function respondWithContent(
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
@@ -70,6 +72,11 @@ export async function respondWithContent(
   if (source.isBusy?.(result.cause) === true) {
     sendUnavailable(response, { code: "content-busy", message: "too much is being unpacked, ask again" }, 1);
     return { kind: "content-busy", bodyBytes: 0 };
+  }
+  const fields = source.elsewhere?.();
+  if (fields !== undefined) {
+    response.writeHead(302, fields).end();
+    return result;
   }
   // The release names a content of which no intact copy is left here: the next publish mends that.
   const message = "this file changed or went away on the server; it comes back with the next release";

@@ -3,6 +3,7 @@ import { cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CentralFixture } from "../../support/central-fixture.ts";
+import { rawExchange } from "../../support/raw-http.ts";
 import { randomBytesOf } from "../../support/sample-tree.ts";
 
 /** Of a release that names no other. */
@@ -107,3 +108,16 @@ function filesBelow(directory: string): readonly string[] {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
+
+test("a description names central where no mirror has the file, by the address that was asked, whatever Host says", async () => {
+  const fixture = await served({ "repodata/repomd.xml": randomBytesOf(1, 30_000) });
+  const { httpPort, httpUrl } = fixture.program;
+  for (const kind of ["meta4", "metalink", "mirrorlist"]) {
+    const head = `GET /repodata/repomd.xml.${kind} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`;
+    const answer = await rawExchange(httpPort, head);
+    const urls = [...answer.matchAll(/[>"](https?:\/\/[^<"]*repomd\.xml)/g)].map(([, url]) => url);
+    expect(new Set(urls), kind).toEqual(new Set([`${httpUrl}/repodata/repomd.xml`]));
+  }
+  const only = await fixture.get("/repodata/repomd.xml", { accept: "application/metalink+xml" });
+  expect(await only.text()).toContain(`>${httpUrl}/repodata/repomd.xml</url>`);
+});
