@@ -77,10 +77,14 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   const auditAddresses = await AuditAddresses.open(options.auditFrom);
   ensurePrivateDirectory(options.stateDirectory);
   stack.use(await lockServe(options.stateDirectory));
-  const registry = stack.use(VolunteerRegistry.open(options.stateDirectory, () => ports.clock.wallMs()));
+  const registry = stack.use(
+    VolunteerRegistry.open(options.stateDirectory, () => ports.clock.wallMs(), REGISTRY_BUSY_MS),
+  );
   const live = new LiveVolunteers(ports.clock, options.announceIntervalMs, options.siteTable);
   const saved = new SavedRegistry(options.stateDirectory, live);
-  await saved.load();
+  await saved.load().catch((error: unknown) => {
+    ports.log.warn({ error: messageOf(error) }, "what volunteers told before can't be read: they are asked again");
+  });
   stack.defer(async () => {
     await saved
       .save()
@@ -138,6 +142,9 @@ const SELF_LIMITED = ["/.prsync/announce", "/.prsync/enrol"];
 
 /** Of all connections: each volunteer keeps two or three. */
 const VOLUNTEERS_CONNECTIONS = 1_000;
+
+/** Longer than an `invite` writes, short for customers: nobody is answered meanwhile. What could not be written comes again. */
+const REGISTRY_BUSY_MS = 250;
 
 /** How often it is looked whose audit is due. */
 const AUDIT_LOOK_MS = 1_000;

@@ -28,7 +28,7 @@ const REVOCATION_TOLD_MS: number = PASS_VALIDITY_MS + 24 * 3_600_000;
 
 /**
  * Who was invited and who came: names, tokens, bound keys, states, sequence marks. One SQLite file in the state directory,
- * 0600; `invite` and `serve` may use it at once. Tokens are stored as they are, because HMAC needs them.
+ * 0600 (and its log beside it); `invite` and `serve` may use it at once. Tokens are stored as they are, because HMAC needs them.
  *
  * Invariants: a name has at most one key; an id that was revoked or replaced stays in the list of revoked ones until the
  * same key enrols again.
@@ -50,15 +50,17 @@ export class VolunteerRegistry implements Disposable {
 
   /**
    * @param now wall clock in milliseconds
+   * @param busyMs how long a write waits for that of another program; all of this program waits with it
    * @throws StoreError `state-unsafe` if the file can't be opened, `index-too-new` if a newer program made it
    */
-  static open(stateDirectory: string, now: () => number): VolunteerRegistry {
+  static open(stateDirectory: string, now: () => number, busyMs = 10_000): VolunteerRegistry {
     const path = join(stateDirectory, VOLUNTEERS_FILE);
     createPrivately(path);
     let database: DatabaseSync | undefined;
     try {
-      database = new DatabaseSync(path, { timeout: 10_000 });
-      database.exec("PRAGMA synchronous = FULL");
+      database = new DatabaseSync(path, { timeout: busyMs });
+      // In a log, so that nobody who reads waits for who writes: customers wait with each read (row T09).
+      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       prepareSchema(database, path);
       return new VolunteerRegistry(database, now);
     } catch (error) {

@@ -1,0 +1,70 @@
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import { SAVED_REGISTRY_FILE } from "../../../src/central/saved-registry.ts";
+import { VOLUNTEERS_FILE } from "../../../src/store/volunteer-registry.ts";
+import { CentralFixture, testKey, type TestVolunteer } from "../../support/central-fixture.ts";
+
+const PATIENCE = { timeout: 20_000 };
+const FULL_MIRROR = { body: { url: "http://127.0.0.1:1/one" } };
+
+async function withMirror(): Promise<{ readonly fixture: CentralFixture; readonly volunteer: TestVolunteer }> {
+  const fixture = new CentralFixture();
+  fixture.write("a.iso", "i".repeat(50_000));
+  await fixture.publish();
+  await fixture.serve();
+  const volunteer = await fixture.volunteer("one");
+  await volunteer.announce(FULL_MIRROR);
+  await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(302);
+  return { fixture, volunteer };
+}
+
+async function statusOf(fixture: CentralFixture, target: string): Promise<number> {
+  // Another customer each time, or central takes it for a try that failed.
+  const response = await fixture.get(target, { range: `bytes=${asked++}-` });
+  await response.bytes();
+  return response.status;
+}
+let asked = 0;
+
+test("while another program locks the list of volunteers, customers, announces and the status go on", async () => {
+  const { fixture, volunteer } = await withMirror();
+  {
+    using other = new DatabaseSync(join(fixture.stateDirectory, VOLUNTEERS_FILE));
+    other.exec("BEGIN EXCLUSIVE");
+    for (let turn = 0; turn < 3; turn++) {
+      expect(await statusOf(fixture, "/a.iso")).toBe(302);
+      expect((await volunteer.announce(FULL_MIRROR)).status).toBe(200);
+      expect((await fixture.get("/.prsync/api/v1/volunteers")).status).toBe(200);
+      // Longer than the list of volunteers is believed without a look at the file.
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+    }
+    expect((await fixture.enrol(new Uint8Array(32), "one", testKey("one"))).status).toBeGreaterThanOrEqual(400);
+    other.exec("ROLLBACK");
+  }
+  const late = await fixture.volunteer("late");
+  expect((await late.announce()).status).toBe(200);
+});
+
+test.each([
+  ["cut in the middle", (path: string) => truncateSync(path, 100)],
+  ["empty", (path: string) => truncateSync(path, 0)],
+  ["of other bytes", (path: string) => writeFileSync(path, Buffer.alloc(5_000, 0xff))],
+  ["nested 100,000 deep", (path: string) => writeFileSync(path, "[".repeat(100_000))],
+  ["a directory, which can't be read or replaced", (path: string) => (rmSync(path), void mkdirSync(path))],
+])("a tracker.json that is %s keeps no central from serving, and volunteers are asked anew", async (_how, damage) => {
+  const { fixture, volunteer } = await withMirror();
+  await fixture.program[Symbol.asyncDispose]();
+  damage(join(fixture.stateDirectory, SAVED_REGISTRY_FILE));
+  await fixture.serve({ registrySaveIntervalMs: 100 });
+
+  // Nothing is known of the mirror: central has the bytes.
+  expect(await statusOf(fixture, "/a.iso")).toBe(206);
+  const { status, json } = await volunteer.announce({
+    body: { ...FULL_MIRROR.body, holdings: { base: 7, bundles: [] } },
+  });
+  expect([status, json.fullHoldingsWanted]).toEqual([200, true]);
+  await volunteer.announce(FULL_MIRROR);
+  await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(302);
+});
