@@ -31,6 +31,7 @@ import type { ServeLog } from "./ports.ts";
 import { sendDescription } from "./description-routes.ts";
 import { signatureOf } from "./detached-signature.ts";
 import type { GoneContents } from "./gone-contents.ts";
+import { LastingContent } from "./lasting-content.ts";
 import { ownBaseUrl } from "./own-base-url.ts";
 import { pieceHashesOf } from "./piece-hashes.ts";
 import type { PublishedTree } from "./published-tree.ts";
@@ -258,7 +259,7 @@ export async function sendContent(
   const raw = { request: request.raw, response: reply.raw };
   try {
     const result = await respondWithContent(raw, served, {
-      open: () => tree.openContent(served.content),
+      open: () => LastingContent.open(tree, served.content),
       pace: context.pace,
       isBusy: (cause) => cause instanceof StoreError && cause.code === "unpack-busy",
       ...(elsewhere === undefined ? {} : { elsewhere }),

@@ -21,6 +21,7 @@ import {
 } from "../net/http-server.ts";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CustomerTransfer } from "./customer-transfer.ts";
+import type { HeldFile } from "./held-contents.ts";
 import type { Mirror } from "./mirror.ts";
 import { originOfCustomer } from "./redirected-customer.ts";
 
@@ -146,7 +147,7 @@ async function sendContent(mirror: Mirror, served: ServedContent, exchange: Exch
     const { method = "GET", headers } = request.raw;
     const answer = planFileAnswer({ method, headers }, served, randomBoundary());
     using transfer = new CustomerTransfer(situation, answer);
-    const held = heldContent(mirror, served.content, transfer);
+    await using held = new CustomerContent(mirror, served.content, transfer);
     const pace = paceOf(mirror.bandwidth.customers, mirror.ports.clock);
     const sent = await sendFileAnswer(
       answer,
@@ -184,15 +185,39 @@ async function readArrived(
   }
 }
 
-function heldContent(mirror: Mirror, content: ContentId, transfer: CustomerTransfer): ReadableContent {
-  return {
-    read: async (start, length) => {
-      const bytes = await read(mirror, content, { start, end: start + length });
-      if (bytes === undefined) throw new Error("the file changed on disk");
-      transfer.noteRead(bytes.length);
-      return bytes;
-    },
-  };
+/** For one transfer: what becomes of the name meanwhile is no matter. */
+class CustomerContent implements ReadableContent, AsyncDisposable {
+  readonly #mirror: Mirror;
+  readonly #content: ContentId;
+  readonly #transfer: CustomerTransfer;
+  #file: HeldFile | undefined;
+
+  constructor(mirror: Mirror, content: ContentId, transfer: CustomerTransfer) {
+    this.#mirror = mirror;
+    this.#content = content;
+    this.#transfer = transfer;
+  }
+
+  async read(start: number, length: number): Promise<Uint8Array> {
+    const bytes = await this.#read(start, length);
+    if (bytes === undefined) throw new Error("the file changed on disk");
+    this.#transfer.noteRead(bytes.length);
+    return bytes;
+  }
+
+  async #read(start: number, length: number): Promise<Uint8Array | undefined> {
+    const range = { start, end: start + length };
+    if (this.#file === undefined) {
+      const arrived = await readArrived(this.#mirror, this.#content, range);
+      if (arrived !== undefined) return arrived;
+      this.#file = await this.#mirror.held.hold(this.#content);
+    }
+    return (await this.#file?.read(start, length)) ?? (await read(this.#mirror, this.#content, range));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file?.[Symbol.asyncDispose]();
+  }
 }
 
 function sendToCentral(mirror: Mirror, { request, reply }: Exchange): FastifyReply {

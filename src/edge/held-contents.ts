@@ -7,6 +7,7 @@ import type { ConfinedDirectory } from "../store/confined-directory.ts";
 import { StoreError } from "../store/errors.ts";
 import { fileStatOf, isSameFileStat, type FileStat } from "../store/file-stat.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
+import { verifyHandle } from "../store/retained-contents.ts";
 import { SmallReads } from "../store/small-reads.ts";
 import type { ArrivedContents } from "./arrived-contents.ts";
 import type { HeldContentReader } from "./mirror-bundle.ts";
@@ -18,10 +19,18 @@ const MAX_OPEN_FILES = 64;
 interface OpenFile {
   readonly path: RepoPath;
   readonly handle: FileHandle;
-  readonly stat: FileStat;
+  /** Its bytes are the content as long as it stands like this. */
+  stat: FileStat;
+  /** While it is hashed again. */
+  verifying?: Promise<boolean> | undefined;
   /** Reads in flight; an evicted file is closed by the last of them. */
   users: number;
   isEvicted: boolean;
+}
+
+/** A content for one transfer; undefined once its bytes are gone. To be disposed, or the file stays open. */
+export interface HeldFile extends AsyncDisposable {
+  read(offset: number, length: number): Promise<Uint8Array | undefined>;
 }
 
 /**
@@ -67,6 +76,25 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
       if (file !== undefined) failed.add(file.path);
     }
     return undefined;
+  }
+
+  /**
+   * For a transfer that may take hours: one descriptor to its end (row H13). A file that was removed or replaced meanwhile has another ctime
+   * and the same bytes, as its hash shows; nobody else gets it, since its name is no longer its own. Undefined if nothing on disk is the
+   * content, as with {@link read}.
+   */
+  async hold(content: ContentId): Promise<HeldFile | undefined> {
+    const file = this.#open.get(content) ?? (await this.#openContent(content, new Set()));
+    if (file === undefined) return undefined;
+    file.users++;
+    const read = async (offset: number, length: number): Promise<Uint8Array | undefined> => {
+      const range = { offset, bytes: Buffer.allocUnsafe(length) };
+      const bytes = await this.#readFrom(file, range);
+      if (bytes !== undefined) return bytes;
+      if (this.#open.get(content) === file) this.#withdraw(content, file);
+      return (await this.#isStillContent(content, file)) ? await this.#readFrom(file, range) : undefined;
+    };
+    return { read, [Symbol.asyncDispose]: () => this.#release(file) };
   }
 
   /**
@@ -172,9 +200,13 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
       this.#log.warn({ path: displayPath(file.path), reason: messageOf(error) }, "file can't be read");
       return undefined;
     } finally {
-      file.users--;
-      if (file.isEvicted && file.users === 0) await file.handle.close();
+      await this.#release(file);
     }
+  }
+
+  async #release(file: OpenFile): Promise<void> {
+    file.users--;
+    if (file.isEvicted && file.users === 0) await file.handle.close();
   }
 
   /**
@@ -186,6 +218,29 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     if (stat.size !== file.stat.size || stat.mtimeNs !== file.stat.mtimeNs) return false;
     const record = this.#index.files.get(file.path);
     return record !== undefined && isSameFileStat(record.stat, stat);
+  }
+
+  /** Shared by all who hold the file. */
+  async #isStillContent(content: ContentId, file: OpenFile): Promise<boolean> {
+    file.verifying ??= this.#verifyAgain(content, file).finally(() => {
+      file.verifying = undefined;
+    });
+    return await file.verifying;
+  }
+
+  async #verifyAgain(content: ContentId, file: OpenFile): Promise<boolean> {
+    try {
+      const stat = fileStatOf(fstatSync(file.handle.fd, { bigint: true }));
+      // Cut or written to: nothing to be hoped for.
+      if (stat.size !== file.stat.size || stat.mtimeNs !== file.stat.mtimeNs) return false;
+      if ((await verifyHandle(file.handle, content)) === undefined) return false;
+      if (!isSameFileStat(fileStatOf(fstatSync(file.handle.fd, { bigint: true })), stat)) return false;
+      file.stat = stat;
+      return true;
+    } catch (error) {
+      this.#log.warn({ path: displayPath(file.path), reason: messageOf(error) }, "file can't be read");
+      return false;
+    }
   }
 
   #withdraw(content: ContentId, file: OpenFile): void {
