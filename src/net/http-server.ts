@@ -30,6 +30,7 @@ export interface HttpServerOptions {
   /** Hears of each request that was refused for that. */
   readonly onTooMany?: (() => void) | undefined;
   readonly slowReaders: SlowReaderLimits;
+  readonly timeouts: HttpTimeouts;
   /** How long open transfers may go on once the server is closed. */
   readonly closeGraceMs: number;
   /** Hears of requests that failed for a reason of ours (answered 500), to log them. */
@@ -42,12 +43,27 @@ export interface HttpServerOptions {
   readonly onAnswered?: (answered: AnsweredRequest) => void;
 }
 
+/** How long a client may take, milliseconds (row H09); looked at as often as the interval says. */
+export interface HttpTimeouts {
+  readonly headersTimeout: number;
+  /** For head and body together. */
+  readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
+  readonly connectionsCheckingInterval: number;
+}
+
 export const DEFAULT_HTTP_SERVER_OPTIONS: Omit<HttpServerOptions, "host" | "port"> = {
   trustedProxies: [],
   maxConnections: 10_000,
   maxConnectionsPerAddress: 1_000,
   requestRate: DEFAULT_REQUEST_RATE,
   slowReaders: { minimumBytesPerSecond: 1_000, periodMs: 30_000, checkIntervalMs: 10_000 },
+  timeouts: {
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5_000,
+    connectionsCheckingInterval: 1_000,
+  },
   closeGraceMs: 3_000,
 };
 
@@ -64,14 +80,8 @@ export type ChargeRequests = (request: FastifyRequest, requests: number) => void
 
 /** Where the program's own addresses begin; every other target, however odd, is a path of the release. */
 export const OWN_PREFIX = "/.prsync/";
-/** Milliseconds and bytes (rows H08–H10). */
-const HTTP_LIMITS = {
-  maxHeaderSize: 8 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  keepAliveTimeout: 5_000,
-  connectionsCheckingInterval: 1_000,
-};
+/** Bytes (row H08). */
+const MAX_HEADER_BYTES: number = 8 * 1024;
 /** The only route for customers' paths: the router never sees their bytes (it would refuse names that aren't UTF-8). */
 export const FILES_ROUTE = "/";
 /** Largest body of a request: an announce (docs/protocol.md). */
@@ -176,10 +186,11 @@ function createHttpServer(route: RequestHandler, { options, answered, limit }: R
     if (direct?.refuse(request, response) === true) return;
     if (!asksFront(options, request, response)) route(request, response);
   };
+  const limits = { ...options.timeouts, maxHeaderSize: MAX_HEADER_BYTES };
   const server =
     answered === undefined
-      ? createServer({ ...HTTP_LIMITS }, handle)
-      : createServer({ ...HTTP_LIMITS, ServerResponse: answered.ServerResponse }, (request, response) => {
+      ? createServer(limits, handle)
+      : createServer({ ...limits, ServerResponse: answered.ServerResponse }, (request, response) => {
           answered.watch(request, response);
           handle(request, response);
         });
@@ -248,7 +259,7 @@ function plainConnections(
   if (front === undefined) return undefined;
   const { maxRequestsPerSocket } = app.server;
   return new PlainConnections(app.server, {
-    ...HTTP_LIMITS,
+    ...options.timeouts,
     maxRequestsPerSocket: maxRequestsPerSocket!,
     front,
     requestLimit,

@@ -1,7 +1,7 @@
 import { CentralCounters } from "../central/central-counters.ts";
 import { CustomerChoice, type FileDemand } from "../central/customer-choice.ts";
 import { CustomerVolunteers } from "../central/customer-volunteers.ts";
-import type { Random } from "../core/clock.ts";
+import type { Clock, Random } from "../core/clock.ts";
 import { parseContentId } from "../core/content-id.ts";
 import { addressGroup } from "../core/remote-address.ts";
 import { repoPathFromText } from "../core/repo-path.ts";
@@ -13,7 +13,6 @@ import type { ContentPlace } from "../tracker/content-holders.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
 import type { VolunteerAnnounce } from "../tracker/volunteer-announce.ts";
 import type { FleetFile } from "./fleet-workload.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
 
 /** A customer asks, for the first time or again. */
 export interface FleetQuestion {
@@ -44,7 +43,7 @@ export class FleetCentral {
   readonly #files: readonly ReleasedFile[];
   readonly counters: CentralCounters = new CentralCounters();
 
-  constructor(clock: VirtualClock, { random, intervalMs, policy, files, places }: FleetCentralOptions) {
+  constructor(clock: Clock, { random, intervalMs, policy, files, places }: FleetCentralOptions) {
     this.#live = new LiveVolunteers(clock, intervalMs);
     this.#files = files.map(({ bytes }, file) => releasedFileOf(file, bytes, places[file]!));
     const audits = { reasonAgainst: () => undefined };

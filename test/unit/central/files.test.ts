@@ -168,7 +168,7 @@ const HOSTILE_TARGETS = HOSTILE_PREFIXES.flatMap((prefix) =>
 /** All ask at once, and the machine may be busy. */
 const PATIENCE_MS = 20_000;
 
-test(`of ${HOSTILE_TARGETS.length} hostile paths none leaves the release`, async () => {
+test("of hundreds of hostile paths none leaves the release", async () => {
   const fixture = await served();
   const answers = await Promise.all(
     HOSTILE_TARGETS.map(async (target) => {

@@ -111,6 +111,36 @@ test("1,000 pipelined requests are answered", async () => {
   expect(answers.match(/HTTP\/1\.1 200/g)).toHaveLength(1000);
 });
 
+const SLOW_REQUESTS: readonly (readonly [string, string])[] = [
+  ["its first line", "GET /"],
+  ["a field", "GET /a HTTP/1.1\r\nHost: x\r\nX-A: 1"],
+  ["the end of its head", "GET /a HTTP/1.1\r\nHost: x\r\n"],
+  ["a body of which some bytes came", "POST /.prsync/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"],
+  ["a chunk", "POST /.prsync/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nab"],
+];
+
+test.each(SLOW_REQUESTS)(
+  "a client that is slow with %s is told so and let go, however it drips",
+  async (_what, bytes) => {
+    const timeouts = {
+      headersTimeout: 400,
+      requestTimeout: 800,
+      keepAliveTimeout: 300,
+      connectionsCheckingInterval: 50,
+    };
+    const { server } = await start({ timeouts });
+    const socket = connect(server.port, "127.0.0.1").setEncoding("latin1");
+    socket.on("error", () => undefined);
+    socket.write(bytes);
+    const drip = setInterval(() => socket.write("a"), 100);
+    // Far longer than either limit; it is the server that ends it.
+    const answer = (await socket.toArray({ signal: AbortSignal.timeout(20_000) })).join("");
+    clearInterval(drip);
+    expect(statusOf(answer)).toBe(408);
+    await expect.poll(() => server.connectionCount).toBe(0);
+  },
+);
+
 test("connections above the cap of one address are dropped", async () => {
   const { server } = await start({ maxConnectionsPerAddress: 2 });
   const first = [connect(server.port, "127.0.0.1"), connect(server.port, "127.0.0.1")];
