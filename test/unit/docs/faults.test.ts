@@ -7,7 +7,7 @@ import { SEEDER_CONDUCTS } from "../../support/hostile-seeder.ts";
 const root = join(import.meta.dirname, "../../..");
 const rows = readFileSync(join(root, "docs/faults.md"), "utf8")
   .split("\n")
-  .map((line) => /^\| ([NP]\d\d) \| (.*?) \| (.*) \|$/.exec(line))
+  .map((line) => /^\| ([NPHT]\d\d) \| (.*?) \| (.*) \|$/.exec(line))
   .filter((match) => match !== null)
   .map(([, id, , shown]) => ({ id: id!, shown: shown! }));
 const claims = rows.flatMap(({ id, shown }) => filesOf(shown).map((claim) => ({ row: id, ...claim })));
@@ -17,6 +17,8 @@ test("every row is listed once, in order", () => {
     ...numbered("N", 4, 12),
     ...numbered("N", 20, 22),
     ...numbered("P", 1, 25),
+    ...numbered("H", 1, 22),
+    ...numbered("T", 1, 12),
   ]);
 });
 
