@@ -56,6 +56,7 @@ if (values.scenes.includes("workload")) {
     "round robin",
     "weights",
     "two choices",
+    "least sent",
     "expected time, sync not counted",
     "expected time",
     "oracle",

@@ -6,6 +6,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   "round robin": "#c0504d",
   weights: "#d79b00",
   "two choices": "#7a5195",
+  "least sent": "#3b8ea5",
   "expected time, sync not counted": "#8ab17d",
   "expected time": "#1b6ca8",
   "last announces alone": "#ef5675",

@@ -1,5 +1,6 @@
 import { seededRandom, type Random } from "../../src/core/clock.ts";
 import { leastExpectedWait } from "../../src/delivery/policies/least-expected-wait.ts";
+import { leastSent } from "../../src/delivery/policies/least-sent.ts";
 import { randomOrder } from "../../src/delivery/policies/random-order.ts";
 import { roundRobin } from "../../src/delivery/policies/round-robin.ts";
 import { staticWeights } from "../../src/delivery/policies/static-weights.ts";
@@ -94,6 +95,7 @@ export const CHOICES = {
   "round robin": byPolicy(roundRobin),
   weights: byPolicy(staticWeights),
   "two choices": byPolicy(twoChoices),
+  "least sent": byPolicy(leastSent),
   "expected time, sync not counted": byPolicy(leastExpectedWait, "central", false),
   "expected time": byPolicy(leastExpectedWait),
   "last announces alone": byPolicy(leastExpectedWait, "announces"),

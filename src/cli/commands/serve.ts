@@ -93,7 +93,7 @@ export const serveCommand: Command = {
       kind: "text",
       placeholder: "NAME",
       choices: POLICY_NAMES,
-      help: "which volunteer: near (default: same site, then least wait), least-wait, two-choices, weights, round-robin, random",
+      help: "which volunteer: near (default: same site, then least wait), least-wait, two-choices, least-sent, weights, round-robin, random",
     },
     {
       name: "fair-sites",

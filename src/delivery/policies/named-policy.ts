@@ -1,5 +1,6 @@
 import type { Random } from "../../core/clock.ts";
 import { leastExpectedWait } from "./least-expected-wait.ts";
+import { leastSent } from "./least-sent.ts";
 import type { Policy } from "./policy.ts";
 import { randomOrder } from "./random-order.ts";
 import { roundRobin } from "./round-robin.ts";
@@ -8,7 +9,15 @@ import { staticWeights } from "./static-weights.ts";
 import { twoChoices } from "./two-choices.ts";
 
 /** Words of `serve --policy`; `near` is the same site first, then the least expected wait. */
-export const POLICY_NAMES = ["near", "least-wait", "two-choices", "weights", "round-robin", "random"] as const;
+export const POLICY_NAMES = [
+  "near",
+  "least-wait",
+  "two-choices",
+  "least-sent",
+  "weights",
+  "round-robin",
+  "random",
+] as const;
 export type PolicyName = (typeof POLICY_NAMES)[number];
 
 export function policyNamed(name: PolicyName, random: Random): Policy {
@@ -19,6 +28,8 @@ export function policyNamed(name: PolicyName, random: Random): Policy {
       return leastExpectedWait(random);
     case "two-choices":
       return twoChoices(random);
+    case "least-sent":
+      return leastSent(random);
     case "weights":
       return staticWeights(random);
     case "round-robin":

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { type Random, seededRandom } from "../../../src/core/clock.ts";
 import { addedSeconds, type DeliveryVolunteer } from "../../../src/delivery/delivery-volunteer.ts";
 import { leastExpectedWait } from "../../../src/delivery/policies/least-expected-wait.ts";
+import { leastSent } from "../../../src/delivery/policies/least-sent.ts";
 import type { Policy } from "../../../src/delivery/policies/policy.ts";
 import { randomOrder } from "../../../src/delivery/policies/random-order.ts";
 import { roundRobin } from "../../../src/delivery/policies/round-robin.ts";
@@ -17,6 +18,7 @@ const POLICIES: readonly (readonly [string, (random: Random) => Policy])[] = [
   ["static weights", staticWeights],
   ["least expected wait", leastExpectedWait],
   ["two choices", twoChoices],
+  ["least sent", leastSent],
   ["same site first", (random) => sameSiteFirst(leastExpectedWait(random))],
 ];
 
@@ -128,3 +130,41 @@ function shares(
   }
   return counts;
 }
+
+test("least sent: bytes by capacity, whatever volunteers tell of their loads", () => {
+  const policy = leastSent(seededRandom(3));
+  const random = seededRandom(4);
+  // The idle one and the one with 10 GB to do are alike; the third line takes three times as much.
+  const candidates = [
+    volunteer("idle", { load: load(0, 0, 1_000_000) }),
+    volunteer("busy", { load: load(10_000_000_000, 5_000_000_000, 1_000_000) }),
+    volunteer("fast", { load: load(0, 0, 3_000_000) }),
+  ];
+  const sentBytes = new Map<string, number>();
+  for (let turn = 0; turn < 5_000; turn++) {
+    const lengthBytes = Math.floor(1e6 * random());
+    const [chosen] = policy.rank(candidates, wanting(lengthBytes), 4);
+    sentBytes.set(chosen!.id, (sentBytes.get(chosen!.id) ?? 0) + lengthBytes);
+  }
+  const idle = sentBytes.get("idle")!;
+  expect(sentBytes.get("busy")! / idle).toBeCloseTo(1, 1);
+  expect(sentBytes.get("fast")! / idle).toBeCloseTo(3, 1);
+});
+
+test("least sent: who is new or was away for a while gets no more than its lot, and asking without consequences has none", () => {
+  const policy = leastSent(seededRandom(3));
+  const [a, b, late] = ["a", "b", "late"].map((id) => volunteer(id)) as [
+    DeliveryVolunteer,
+    DeliveryVolunteer,
+    DeliveryVolunteer,
+  ];
+  for (let turn = 0; turn < 1_000; turn++) policy.rank([a, b], wanting(1_000_000), 1);
+  const chosen: string[] = [];
+  for (let turn = 0; turn < 300; turn++) {
+    const copied = policy.copy!().rank([a, b, late], wanting(1_000_000), 3);
+    expect(copied).toHaveLength(3);
+    chosen.push(policy.rank([a, b, late], wanting(1_000_000), 1)[0]!.id);
+  }
+  for (const id of ["a", "b", "late"])
+    expect(Math.abs(chosen.filter((one) => one === id).length - 100)).toBeLessThanOrEqual(1);
+});
