@@ -15,11 +15,15 @@ export interface NamedUrl {
   readonly isProxied: boolean;
 }
 
-/** Where customers reach a daemon, and whether it is itself who answers there. */
+/**
+ * Where customers reach a daemon, and whether it is itself who answers there.
+ * @param place undefined: the daemon has no HTTP (`--listen none`)
+ */
 export function customersAt(
   { publicUrl, isProxied }: NamedUrl,
-  place: ListeningPlace,
+  place: ListeningPlace | undefined,
 ): Pick<MirrorSituation, "customerUrl" | "isAskedByContent"> {
+  if (place === undefined) return { customerUrl: publicUrl, isAskedByContent: false };
   if (publicUrl !== undefined)
     return { customerUrl: publicUrl, isAskedByContent: isProxied || isOwnPort(publicUrl, place) };
   return { customerUrl: ownUrl(place), isAskedByContent: true };

@@ -113,7 +113,7 @@ export async function listenHttp(
   const { port } = app.server.address() as AddressInfo;
   return {
     port,
-    url: `http://${urlHost(options.host)}:${port}`,
+    url: baseUrlAt(options.host, port),
     get connectionCount(): number {
       return caps.connectionCount;
     },
@@ -124,10 +124,10 @@ export async function listenHttp(
   };
 }
 
-/** A wildcard is no address to connect to. */
-function urlHost(host: string): string {
-  if (host === "::" || host === "0.0.0.0") return "127.0.0.1";
-  return isIPv6(host) ? `[${host}]` : host;
+/** Where this machine reaches what listens there, without a slash at the end: a wildcard is no address to connect to. */
+export function baseUrlAt(host: string, port: number): string {
+  if (host === "::" || host === "0.0.0.0") return `http://127.0.0.1:${port}`;
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 async function listen(app: FastifyInstance, { host, port }: HttpServerOptions): Promise<void> {

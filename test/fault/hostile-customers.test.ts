@@ -1,20 +1,12 @@
 import { randomBytes } from "node:crypto";
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LoopbackCentral } from "../support/loopback-central.ts";
 import { PausedDownload } from "../support/paused-download.ts";
 import type { RunningProgram } from "../support/program.ts";
+import { socketsOf } from "../support/process-sockets.ts";
 import { statusOf } from "../support/raw-http.ts";
 import { randomBytesOf, sha256Of } from "../support/sample-tree.ts";
 
@@ -147,7 +139,10 @@ describe("customers of central and of a mirror", () => {
   });
 
   test("T04 T05 nothing listens for datagrams, and there is no scrape to make much of little", async () => {
-    for (const { child } of [served, mirror]) expect(datagramSockets(child.pid!)).toEqual([]);
+    for (const { child } of [served, mirror]) {
+      expect(socketsOf(child.pid!, ["tcp", "tcp6"])).not.toEqual([]);
+      expect(socketsOf(child.pid!, ["udp", "udp6", "udplite", "udplite6"])).toEqual([]);
+    }
     const scrape = await fetch(`${central.url}/.prsync/scrape?${"info_hash=%aa%aa&".repeat(400)}`);
     const answer = await scrape.text();
     expect([scrape.status, answer.length < 500]).toEqual([404, true]);
@@ -226,23 +221,6 @@ function firstLine(answer: string): string {
 
 function bodyOf(answer: string): string {
   return answer.slice(answer.indexOf("\r\n\r\n"));
-}
-
-/** Inodes of a process's UDP sockets, of both families. */
-function datagramSockets(pid: number): readonly string[] {
-  const listed = ["udp", "udp6", "udplite", "udplite6"].flatMap((kind) => {
-    const lines = readFileSync(`/proc/${pid}/net/${kind}`, "utf8").trim().split("\n").slice(1);
-    return lines.map((line) => line.trim().split(/\s+/)[9]!);
-  });
-  const own = readdirSync(`/proc/${pid}/fd`).map((name) => {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
-    } catch {
-      return undefined;
-    }
-  });
-  expect(own.length).toBeGreaterThan(3);
-  return listed.filter((inode) => own.includes(inode));
 }
 
 function connectFrom(localAddress: string, port: number): Socket {

@@ -9,6 +9,7 @@ import { openMirror, type Mirror } from "../../edge/mirror.ts";
 import type { CustomersFrom } from "../../edge/mirror-situation.ts";
 import { runSync, type SyncOutcome } from "../../edge/sync-job.ts";
 import { listenControl } from "../../net/control-server.ts";
+import { baseUrlAt } from "../../net/http-server.ts";
 import { realClock } from "../../net/real-clock.ts";
 import { wildcardHost } from "../../net/wildcard-host.ts";
 import { describeSync } from "../../report/sync-summary.ts";
@@ -54,9 +55,9 @@ export const daemonCommand: Command = {
     {
       name: "listen",
       kind: "text",
-      check: (text) => parseListen(text, "listen"),
-      placeholder: "HOST:PORT",
-      help: "HTTP for customers (default all addresses, port 7381; port 0 picks one)",
+      check: (text) => text === NO_HTTP || parseListen(text, "listen"),
+      placeholder: "HOST:PORT|none",
+      help: "HTTP for customers (default all addresses, port 7381; port 0 picks one; none: a web server of yours answers, or nobody)",
     },
     {
       name: "public-url",
@@ -107,6 +108,11 @@ export const daemonCommand: Command = {
   run: runDaemon,
 };
 
+/** Of `--listen`. */
+const NO_HTTP = "none";
+/** What only our own HTTP does. */
+const HTTP_OPTIONS = ["proxied", "only-redirected", "request-rate", "access-log"] as const;
+
 const FOUR_HOURS_MS = 4 * 3_600_000;
 const SHORTEST_INTERVAL_MS = 1_000;
 
@@ -127,7 +133,9 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   if (isProxied && publicUrl === undefined)
     throw new UsageError(["--proxied needs --public-url: where customers meet the proxy"]);
   const named = { publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"), isProxied };
-  const asked = listenText === undefined ? { host: "::", port: 7381 } : parseListen(listenText, "listen");
+  const hasHttp = listenText !== NO_HTTP;
+  if (!hasHttp) refuseHttpOptions(args);
+  const asked = listenText === undefined || !hasHttp ? { host: "::", port: 7381 } : parseListen(listenText, "listen");
   const place = { ...asked, host: asked.host === "::" ? await wildcardHost() : asked.host };
   const ports = { clock: realClock, random: Math.random, log, signal: context.signal };
   const opening = mirrorOptions(args, context, {
@@ -141,28 +149,32 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   mirror.situation.customersFrom = customersFrom(args);
   mirror.situation.isOnlyRedirected = args.flag("only-redirected");
   await using accessLog = openAccessLog(args, { clock: realClock, log });
-  const serving = { ...place, requestRate: requestRateOf(args) };
-  await using http = await serveCustomers(mirror, accessLog ? { ...serving, onAnswered: accessLog.note } : serving);
-  Object.assign(mirror.situation, customersAt(named, { host: place.host, port: http.port }));
-  if (!mirror.situation.isAskedByContent)
-    log.info(
-      { url: mirror.situation.customerUrl },
-      "customers meet a web server, by name; --proxied if that asks this program",
-    );
+  const serving = { ...place, requestRate: requestRateOf(args), ...(accessLog && { onAnswered: accessLog.note }) };
+  await using http = hasHttp ? await serveCustomers(mirror, serving) : undefined;
+  Object.assign(mirror.situation, customersAt(named, http && { host: place.host, port: http.port }));
+  const { customerUrl, isAskedByContent } = mirror.situation;
+  if (customerUrl !== undefined && !isAskedByContent)
+    log.info({ url: customerUrl }, "customers meet a web server, by name; --proxied if that asks this program");
   const daemon = new MirrorDaemon(mirror, options, createReport(args, context, { log, logFile }));
   await using _control = await listenControl(
     join(opening.stateDirectory, MIRROR_CONTROL_SOCKET),
     mirrorControl(mirror, daemon),
   );
-  announceReady(
-    "daemon",
-    { http: http.url, peer: `${new URL(http.url).hostname}:${mirror.swarm.port}` },
-    { args, context },
-  );
+  const peer = `${new URL(baseUrlAt(place.host, 0)).hostname}:${mirror.swarm.port}`;
+  announceReady("daemon", { http: http?.url, peer }, { args, context });
   await announceHeld(mirror);
   letGoWhenResting();
   await daemon.run();
   return EXIT.ok;
+}
+
+/** All at once. @throws UsageError */
+function refuseHttpOptions(args: ParsedArguments): void {
+  const typed = HTTP_OPTIONS.filter((name) => args.isTyped(name));
+  if (typed.length === 0) return;
+  throw new UsageError(
+    typed.map((name) => `--${name} and --listen none contradict each other: there is no HTTP of ours`),
+  );
 }
 
 function daemonOptions(args: ParsedArguments): DaemonOptions {

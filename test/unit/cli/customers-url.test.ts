@@ -43,3 +43,9 @@ test("a proxy to the daemon is one if the admin says so", () => {
     isAskedByContent: true,
   });
 });
+
+test("without HTTP of its own it is another web server who answers, or nobody", () => {
+  const url = "http://mirror.example.org:7381";
+  expect(customersAt(at(url), undefined)).toEqual({ customerUrl: url, isAskedByContent: false });
+  expect(customersAt(at(undefined), undefined)).toEqual({ customerUrl: undefined, isAskedByContent: false });
+});
