@@ -6,6 +6,7 @@ import { TrackerError } from "../tracker/errors.ts";
 import { encodeStockAnswer, encodeStockFailure, parseStockAnnounce } from "../tracker/stock-announce.ts";
 import { openVolunteers, peersForStock } from "../tracker/open-swarm.ts";
 import { authenticate, type AuthenticationContext, bodyOf, isFromEnrolled, type Refusal } from "./authenticate.ts";
+import { sendRegistryBusy } from "./busy-registry.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import { addressOf } from "./request-address.ts";
@@ -29,7 +30,11 @@ export function registerAnnounceRoutes(app: FastifyInstance, context: AnnounceRo
   const refuseEarly = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> =>
     refuseBeforeBody(request, reply, guarded);
   app.post("/.prsync/announce", { onRequest: refuseEarly }, async (request, reply) => {
-    return answerPost(guarded, request, reply);
+    try {
+      return await answerPost(guarded, request, reply);
+    } catch (error) {
+      return sendRegistryBusy(reply, error);
+    }
   });
   app.get("/.prsync/announce", async (request, reply) => {
     if (!budget.mayAddress(addressGroup(addressOf(request)), context.clock.monotonicMs())) {

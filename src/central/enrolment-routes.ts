@@ -8,6 +8,7 @@ import { type EnrolmentRequest, parseEnrolmentRequest, verifyEnrolmentMac } from
 import { TrustError } from "../trust/errors.ts";
 import { parsePublicKey } from "../trust/signing-key.ts";
 import { bodyOf } from "./authenticate.ts";
+import { sendRegistryBusy } from "./busy-registry.ts";
 import type { CentralCounters } from "./central-counters.ts";
 import type { RepositoryAuthority, ServeLog } from "./ports.ts";
 import { passFor } from "./volunteer-passes.ts";
@@ -26,7 +27,11 @@ export function registerEnrolmentRoute(app: FastifyInstance, context: EnrolmentC
     const asked = parse(bodyOf(request));
     if (typeof asked === "string")
       return refuse(context, reply, { status: 400, code: "bad-enrolment", message: asked });
-    return enrol(context, asked, reply);
+    try {
+      return enrol(context, asked, reply);
+    } catch (error) {
+      return sendRegistryBusy(reply, error);
+    }
   });
 }
 

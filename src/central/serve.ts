@@ -12,7 +12,7 @@ import { watchTree } from "../net/tree-watcher.ts";
 import { wildcardHost } from "../net/wildcard-host.ts";
 import { acquireLock } from "../store/lock.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
-import { VolunteerRegistry } from "../store/volunteer-registry.ts";
+import { VOLUNTEERS_FILE, VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { viewOfOrigin } from "../swarm/site-view.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
@@ -77,9 +77,8 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   const auditAddresses = await AuditAddresses.open(options.auditFrom);
   ensurePrivateDirectory(options.stateDirectory);
   stack.use(await lockServe(options.stateDirectory));
-  const registry = stack.use(
-    VolunteerRegistry.open(options.stateDirectory, () => ports.clock.wallMs(), REGISTRY_BUSY_MS),
-  );
+  const registry = openRegistry(options.stateDirectory, ports);
+  stack.defer(() => closeRegistry(registry, ports));
   const live = new LiveVolunteers(ports.clock, options.announceIntervalMs, options.siteTable);
   const saved = new SavedRegistry(options.stateDirectory, live);
   await saved.load().catch((error: unknown) => {
@@ -113,6 +112,26 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
     status: () => centralStatus(central.statusContext),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function openRegistry(stateDirectory: string, { clock, log }: ServePorts): VolunteerRegistry {
+  const registry = VolunteerRegistry.open(stateDirectory, () => clock.wallMs(), REGISTRY_BUSY_MS);
+  if (!registry.isWrittenAhead) {
+    const told = `another program reads ${VOLUNTEERS_FILE}: until the next start who looks at it waits for who writes`;
+    log.warn({}, told);
+  }
+  return registry;
+}
+
+function closeRegistry(registry: VolunteerRegistry, { log }: ServePorts): void {
+  try {
+    registry[Symbol.dispose]();
+  } catch (error) {
+    log.error(
+      { error: messageOf(error) },
+      "the last sequence numbers of volunteers could not be saved: each is told once that its own is stale",
+    );
+  }
 }
 
 async function lockServe(stateDirectory: string): Promise<AsyncDisposable> {

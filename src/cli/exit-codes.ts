@@ -96,7 +96,7 @@ const STORE: Codes<StoreErrorCode> = {
   "content-changed": sourceChanged,
   "unpack-busy": network,
   "index-too-new": protocol,
-  "state-busy": EXIT.alreadyRunning,
+  ...all(EXIT.alreadyRunning, "state-busy", "registry-busy"),
   "already-enrolled": notTrusted,
   ...all(usage, "temp-dir-unusable", "unknown-volunteer", "kernel-missing"),
 };

@@ -12,6 +12,7 @@ export type StoreErrorCode =
   | "disk-failed"
   | "state-unsafe"
   | "state-busy"
+  | "registry-busy"
   | "staging-removed"
   | "staged-missing"
   | "staged-changed"

@@ -23,6 +23,13 @@ export interface Invitation {
 }
 
 export const VOLUNTEERS_FILE = "volunteers.sqlite";
+/** How long an opening or an end waits for the write of another program. */
+const PATIENT_MS = 10_000;
+/** For who reads to let go, when the file is first written ahead: there is another start. */
+const SWITCH_MS = 1_000;
+/** After a wait in vain nobody waits for so long: each wait stops all of this program, and a thousand volunteers would wait in turn. */
+const BUSY_REMEMBERED_MS = 5_000;
+const SQLITE_BUSY = 5;
 /** A pass given just before a revocation ends by then; nobody needs to be told of the id any longer. */
 const REVOCATION_TOLD_MS: number = PASS_VALIDITY_MS + 24 * 3_600_000;
 
@@ -39,6 +46,8 @@ export class VolunteerRegistry implements Disposable {
   readonly #sequences: SequenceMarks;
   /** When each volunteer sent its last accepted request to this process, by id; on disk it stands to about ten minutes. */
   readonly #seenMs = new Map<string, number>();
+  /** Writes fail at once until then, of {@link performance.now}. */
+  #busyUntilMs = 0;
   /** Changes of states, keys and names made here; SQLite tells of those made by other processes. */
   #ownChanges = 0;
 
@@ -50,18 +59,19 @@ export class VolunteerRegistry implements Disposable {
 
   /**
    * @param now wall clock in milliseconds
-   * @param busyMs how long a write waits for that of another program; all of this program waits with it
+   * @param busyMs how long a write waits for that of another program, once the file is open; all of this program waits with it
    * @throws StoreError `state-unsafe` if the file can't be opened, `index-too-new` if a newer program made it
    */
-  static open(stateDirectory: string, now: () => number, busyMs = 10_000): VolunteerRegistry {
+  static open(stateDirectory: string, now: () => number, busyMs: number = PATIENT_MS): VolunteerRegistry {
     const path = join(stateDirectory, VOLUNTEERS_FILE);
     createPrivately(path);
     let database: DatabaseSync | undefined;
     try {
-      database = new DatabaseSync(path, { timeout: busyMs });
-      // In a log, so that nobody who reads waits for who writes: customers wait with each read (row T09).
-      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      database = new DatabaseSync(path, { timeout: SWITCH_MS });
+      writeAhead(database);
+      database.exec(`PRAGMA busy_timeout = ${PATIENT_MS}; PRAGMA synchronous = FULL`);
       prepareSchema(database, path);
+      database.exec(`PRAGMA busy_timeout = ${busyMs}`);
       return new VolunteerRegistry(database, now);
     } catch (error) {
       database?.close();
@@ -110,6 +120,11 @@ export class VolunteerRegistry implements Disposable {
     return `${this.#ownChanges} ${String(this.#database.prepare("PRAGMA data_version").get()!.data_version)}`;
   }
 
+  /** In a log, so that nobody who reads waits for who writes: customers wait with each read (row T09). False if a program that only reads kept it from that. */
+  get isWrittenAhead(): boolean {
+    return this.#database.prepare("PRAGMA journal_mode").get()!.journal_mode === "wal";
+  }
+
   /** In order of their names. */
   list(): readonly RegisteredVolunteer[] {
     const rows = this.#database.prepare("SELECT * FROM volunteers ORDER BY name").all();
@@ -119,7 +134,7 @@ export class VolunteerRegistry implements Disposable {
   /**
    * Binds a key to an invited name; the caller checked the ticket.
    *
-   * @throws StoreError `already-enrolled` if another name has this key
+   * @throws StoreError `already-enrolled` if another name has this key, `registry-busy`
    */
   enrol(name: string, publicKey: Uint8Array): RegisteredVolunteer {
     const id = volunteerIdOf(publicKey);
@@ -169,7 +184,7 @@ export class VolunteerRegistry implements Disposable {
     return this.#sequences.highest(id);
   }
 
-  /** Notes an accepted number: after a crash it is not accepted again. */
+  /** Notes an accepted number: after a crash it is not accepted again. @throws StoreError `registry-busy` if it is not accepted */
   noteSequence(id: string, sequence: number): void {
     this.#seenMs.set(id, this.#now());
     // All requests wait for the disk meanwhile: once for everybody, so that after a start a thousand announces do not cost a thousand waits.
@@ -205,9 +220,12 @@ export class VolunteerRegistry implements Disposable {
     for (const [id, seenMs] of this.#seenMs) statement.run(seenMs, id);
   }
 
+  /** @throws StoreError `registry-busy`: each volunteer will be told once that its number is stale, and nothing is lost */
   [Symbol.dispose](): void {
     if (!this.#database.isOpen) return;
     try {
+      this.#busyUntilMs = 0;
+      this.#database.exec(`PRAGMA busy_timeout = ${PATIENT_MS}`);
       // Whoever only looked does not wait for a writer.
       if (this.#seenMs.size > 0) this.#saveExactly();
     } finally {
@@ -259,17 +277,39 @@ export class VolunteerRegistry implements Disposable {
     return result;
   }
 
+  /** @throws StoreError `registry-busy` */
   #transaction<T>(change: () => T): T {
-    this.#database.exec("BEGIN IMMEDIATE");
+    if (performance.now() < this.#busyUntilMs) throw busyError();
     try {
+      this.#database.exec("BEGIN IMMEDIATE");
       const result = change();
       this.#database.exec("COMMIT");
       return result;
     } catch (error) {
       // SQLite itself rolls back where the disk fails.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
+      if (!isBusy(error)) throw error;
+      this.#busyUntilMs = performance.now() + BUSY_REMEMBERED_MS;
+      throw busyError(error);
     }
+  }
+}
+
+function busyError(cause?: unknown): StoreError {
+  const told = `expected ${VOLUNTEERS_FILE} to be free for a write, another program keeps it locked`;
+  return new StoreError("registry-busy", told, { cause });
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
+}
+
+/** Nothing but this is lost if the file is in use. */
+function writeAhead(database: DatabaseSync): void {
+  try {
+    database.exec("PRAGMA journal_mode = WAL");
+  } catch (error) {
+    if (!isBusy(error)) throw error;
   }
 }
 
@@ -284,12 +324,18 @@ function createPrivately(path: string): void {
 }
 
 function prepareSchema(database: DatabaseSync, path: string): void {
+  // As it is after the first time: no write, which another program may keep from being done.
+  if (versionOf(database) === VOLUNTEERS_SCHEMA_VERSION) return;
   database.exec("BEGIN IMMEDIATE");
-  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version ?? 0);
+  const version = versionOf(database);
   if (version > VOLUNTEERS_SCHEMA_VERSION) {
     const told = `registry "${path}": expected format ${VOLUNTEERS_SCHEMA_VERSION}, got ${version} of a newer program`;
     throw new StoreError("index-too-new", told);
   }
   if (version === 0) database.exec(`${VOLUNTEERS_SCHEMA}; PRAGMA user_version = ${VOLUNTEERS_SCHEMA_VERSION}`);
   database.exec("COMMIT");
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.user_version ?? 0);
 }

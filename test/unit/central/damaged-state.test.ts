@@ -40,11 +40,61 @@ test("while another program locks the list of volunteers, customers, announces a
       // Longer than the list of volunteers is believed without a look at the file.
       await new Promise((resolve) => setTimeout(resolve, 1_100));
     }
-    expect((await fixture.enrol(new Uint8Array(32), "one", testKey("one"))).status).toBeGreaterThanOrEqual(400);
-    other.exec("ROLLBACK");
   }
-  const late = await fixture.volunteer("late");
-  expect((await late.announce()).status).toBe(200);
+});
+
+test("while another program locks the list of volunteers, who needs a write is told to come again and stops nobody, before and after a restart", async () => {
+  const { fixture, volunteer } = await withMirror();
+  await fixture.program[Symbol.asyncDispose]();
+  await fixture.serve();
+  const token = fixture.invite("late");
+  const enrol = (): Promise<Response> => fixture.enrol(token, "late", testKey("late"));
+  {
+    using other = new DatabaseSync(join(fixture.stateDirectory, VOLUNTEERS_FILE));
+    other.exec("BEGIN EXCLUSIVE");
+    const startMs = performance.now();
+    const refused = await enrol();
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "5"]);
+    // Of all of them but the first no one waits: customers would wait with it.
+    for (let turn = 0; turn < 20; turn++) {
+      expect(await volunteer.announce(FULL_MIRROR)).toMatchObject({
+        status: 503,
+        json: { error: { code: "registry-busy" } },
+      });
+      expect(await statusOf(fixture, "/a.iso")).toBe(302);
+    }
+    expect(performance.now() - startMs).toBeLessThan(1_500);
+  }
+  await expect.poll(async () => (await enrol()).status, PATIENCE).toBe(200);
+  expect((await volunteer.announce(FULL_MIRROR)).status).toBe(200);
+});
+
+test("central starts beside a program that reads the list of volunteers for long, and says that look-ups may wait", async () => {
+  const { fixture, volunteer } = await withMirror();
+  await fixture.program[Symbol.asyncDispose]();
+  using other = new DatabaseSync(join(fixture.stateDirectory, VOLUNTEERS_FILE));
+  // As an earlier version left it.
+  other.exec("PRAGMA journal_mode = DELETE; BEGIN");
+  other.prepare("SELECT * FROM volunteers").all();
+  await fixture.serve();
+  expect(fixture.logged.join()).toContain("another program reads volunteers.sqlite");
+  expect(await statusOf(fixture, "/a.iso")).toBe(302);
+  other.exec("ROLLBACK");
+  await expect.poll(async () => (await volunteer.announce(FULL_MIRROR)).status, PATIENCE).toBe(200);
+});
+
+test("an end beside a lock that lasts loses no more than the last numbers, and says so", async () => {
+  const { fixture, volunteer } = await withMirror();
+  {
+    using other = new DatabaseSync(join(fixture.stateDirectory, VOLUNTEERS_FILE));
+    other.exec("BEGIN EXCLUSIVE");
+    await fixture.program[Symbol.asyncDispose]();
+  }
+  expect(fixture.logged.join()).toContain("numbers of volunteers could not be saved");
+  await fixture.serve();
+  const stale = await volunteer.announce(FULL_MIRROR);
+  expect([stale.status, stale.json.error.code]).toEqual([401, "stale-sequence"]);
+  expect((await volunteer.announce({ ...FULL_MIRROR, sequence: stale.json.sequence + 1 })).status).toBe(200);
 });
 
 test.each([

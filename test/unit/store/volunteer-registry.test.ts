@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -149,6 +151,18 @@ test("who was written ahead of, and never came, loses no number by an orderly en
   next.noteSequence(id, 78);
   next[Symbol.dispose]();
   expect(fixture.open().highestSequence(volunteerIdOf(KEY))).toBe(5_000);
+});
+
+test("an opening waits for a write of another program as long as ever, whatever patience is asked for afterwards", async () => {
+  const fixture = new Fixture();
+  fixture.open()[Symbol.dispose]();
+  const path = join(fixture.directory, VOLUNTEERS_FILE);
+  const script = `const { DatabaseSync } = require("node:sqlite"); const other = new DatabaseSync(process.argv[1]);
+    other.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE"); console.log("locked"); setTimeout(() => other.exec("ROLLBACK"), 2_500)`;
+  const locker = spawn(process.execPath, ["-e", script, path], { stdio: ["ignore", "pipe", "ignore"] });
+  await once(locker.stdout, "data");
+  VolunteerRegistry.open(fixture.directory, () => fixture.nowMs, 1)[Symbol.dispose]();
+  await once(locker, "exit");
 });
 
 test("the largest sequence number is kept", () => {
