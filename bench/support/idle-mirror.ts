@@ -70,7 +70,7 @@ async function measure(): Promise<void> {
   using destination = ConfinedDirectory.open(directory!);
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
   const arrived = new ArrivedContents();
-  await using files = new HeldContents({ destination, index, log, arrived, onChanged: () => {} });
+  await using files = new HeldContents({ destination, index, log, clock: realClock, arrived, onChanged: () => {} });
   const objects = { object: () => Promise.reject(new Error("nothing is fetched")) };
   const catalog = new BundleCatalog({ index, files, objects });
   const holdings = new HoldingsReporter(index, { arrived });

@@ -212,11 +212,17 @@ class CustomerContent implements ReadableContent, AsyncDisposable {
       if (arrived !== undefined) return arrived;
       this.#file = await this.#mirror.held.hold(this.#content);
     }
-    return (await this.#file?.read(start, length)) ?? (await read(this.#mirror, this.#content, range));
+    const bytes = await this.#file?.read(start, length);
+    if (bytes !== undefined) return bytes;
+    // It will not be the content again: the next read looks for another one.
+    await this[Symbol.asyncDispose]();
+    return await read(this.#mirror, this.#content, range);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file?.[Symbol.asyncDispose]();
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.[Symbol.asyncDispose]();
   }
 }
 

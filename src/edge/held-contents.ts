@@ -1,5 +1,6 @@
 import { fstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import type { Clock } from "../core/clock.ts";
 import type { ContentId } from "../core/content-id.ts";
 import { isSystemError, messageOf } from "../core/errors.ts";
 import { displayPath, type RepoPath } from "../core/repo-path.ts";
@@ -10,11 +11,16 @@ import type { MirrorIndex } from "../store/mirror-index.ts";
 import { verifyHandle } from "../store/retained-contents.ts";
 import { SmallReads } from "../store/small-reads.ts";
 import type { ArrivedContents } from "./arrived-contents.ts";
+import { LimitedRuns } from "./limited-runs.ts";
 import type { HeldContentReader } from "./mirror-bundle.ts";
 import type { SyncLog } from "./sync-log.ts";
 
 /** Files kept open between reads: peers and customers read one file in many small pieces. */
 const MAX_OPEN_FILES = 64;
+/** A nightly `chmod -R` changes all that is being sent at once: the disk is for customers first. */
+const MAX_HASHED_AT_ONCE = 2;
+/** What has no name any more takes room outside of `--quota`, and a customer at 1 kB/s would keep 4 GB there for 46 days. */
+const NAMELESS_MS = 3_600_000;
 
 interface OpenFile {
   readonly path: RepoPath;
@@ -23,6 +29,10 @@ interface OpenFile {
   stat: FileStat;
   /** While it is hashed again. */
   verifying?: Promise<boolean> | undefined;
+  /** Its hash was another: it is never hashed again. */
+  isOther?: boolean;
+  /** When it was first seen without a name, of {@link Clock.monotonicMs}. */
+  namelessSinceMs?: number;
   /** Reads in flight; an evicted file is closed by the last of them. */
   users: number;
   isEvicted: boolean;
@@ -43,7 +53,9 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
   readonly #log: SyncLog;
   readonly #onChanged: (path: RepoPath) => void;
   readonly #recordPlaced: () => void;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #smallReads = new SmallReads();
+  readonly #hashing = new LimitedRuns(MAX_HASHED_AT_ONCE);
   readonly #open = new Map<ContentId, OpenFile>();
   /** Paths that this program itself is changing: their records follow in a moment. */
   #expected: ReadonlySet<RepoPath> = new Set();
@@ -52,6 +64,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     readonly destination: ConfinedDirectory;
     readonly index: MirrorIndex;
     readonly log: SyncLog;
+    readonly clock: Pick<Clock, "monotonicMs">;
     /** A file is not what was recorded any more; its record is gone already. */
     readonly onChanged: (path: RepoPath) => void;
     /** Of files that have their place just now: their records are written before a content counts as not there. */
@@ -60,6 +73,7 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     this.#destination = context.destination;
     this.#index = context.index;
     this.#log = context.log;
+    this.#clock = context.clock;
     this.#onChanged = context.onChanged;
     this.#recordPlaced = () => context.arrived.recordPlaced();
   }
@@ -80,14 +94,15 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
 
   /**
    * For a transfer that may take hours: one descriptor to its end (row H13). A file that was removed or replaced meanwhile has another ctime
-   * and the same bytes, as its hash shows; nobody else gets it, since its name is no longer its own. Undefined if nothing on disk is the
-   * content, as with {@link read}.
+   * and the same bytes, as its hash shows; nobody else gets it, since its name is no longer its own, and after an hour without a name the one
+   * who reads does not either. Undefined if nothing on disk is the content, as with {@link read}.
    */
   async hold(content: ContentId): Promise<HeldFile | undefined> {
     const file = this.#open.get(content) ?? (await this.#openContent(content, new Set()));
     if (file === undefined) return undefined;
     file.users++;
     const read = async (offset: number, length: number): Promise<Uint8Array | undefined> => {
+      if (this.#isOverdue(file)) return undefined;
       const range = { offset, bytes: Buffer.allocUnsafe(length) };
       const bytes = await this.#readFrom(file, range);
       if (bytes !== undefined) return bytes;
@@ -220,17 +235,31 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     return record !== undefined && isSameFileStat(record.stat, stat);
   }
 
+  #isOverdue({ namelessSinceMs }: OpenFile): boolean {
+    return namelessSinceMs !== undefined && this.#clock.monotonicMs() - namelessSinceMs > NAMELESS_MS;
+  }
+
   /** Shared by all who hold the file. */
   async #isStillContent(content: ContentId, file: OpenFile): Promise<boolean> {
-    file.verifying ??= this.#verifyAgain(content, file).finally(() => {
-      file.verifying = undefined;
-    });
+    if (file.isOther === true) return false;
+    file.verifying ??= this.#hashing
+      .run(() => this.#verifyAgain(content, file))
+      .then((isContent) => {
+        file.isOther = !isContent;
+        return isContent;
+      })
+      .finally(() => {
+        file.verifying = undefined;
+      });
     return await file.verifying;
   }
 
   async #verifyAgain(content: ContentId, file: OpenFile): Promise<boolean> {
     try {
-      const stat = fileStatOf(fstatSync(file.handle.fd, { bigint: true }));
+      const stats = fstatSync(file.handle.fd, { bigint: true });
+      const stat = fileStatOf(stats);
+      // Whatever takes the last name away changes ctime, so it is seen here.
+      if (stats.nlink === 0n) file.namelessSinceMs ??= this.#clock.monotonicMs();
       // Cut or written to: nothing to be hoped for.
       if (stat.size !== file.stat.size || stat.mtimeNs !== file.stat.mtimeNs) return false;
       if ((await verifyHandle(file.handle, content)) === undefined) return false;

@@ -181,7 +181,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
     holdings.isComplete = false;
     situation.onChanged();
   };
-  const held = resources.use(new HeldContents({ ...disk, log: ports.log, onChanged, arrived }));
+  const held = resources.use(new HeldContents({ ...disk, log: ports.log, clock: ports.clock, onChanged, arrived }));
   const search = resources.use(new SearchPool());
   const metadata: ReleaseMetadata = resources.use(
     new ReleaseMetadata({

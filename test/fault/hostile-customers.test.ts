@@ -1,17 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LoopbackCentral } from "../support/loopback-central.ts";
 import { PausedDownload } from "../support/paused-download.ts";
 import type { RunningProgram } from "../support/program.ts";
-import { socketsOf } from "../support/process-sockets.ts";
+import { openFilesOf, socketsOf } from "../support/process-sockets.ts";
 import { statusOf } from "../support/raw-http.ts";
 import { randomBytesOf, sha256Of } from "../support/sample-tree.ts";
 
 /** More than all buffers between a server and a customer that does not read. */
 const LARGE_BYTES = 8_000_000;
+const MTIME_SECONDS = 1_700_000_000;
 const SMALL = "small.txt";
 const PACKAGE = "pool/package.deb";
 
@@ -31,8 +32,19 @@ const OTHER_NAMES: readonly (readonly [string, Damage])[] = [
 const OTHER_BYTES: readonly (readonly [string, Damage])[] = [
   ["cut to half its length", (path) => truncateSync(path, LARGE_BYTES / 2)],
   ["overwritten near its end", (path) => overwrite(path)],
+  // Only the hash tells that from a link that went.
+  [
+    "overwritten and its time set back",
+    (path) => {
+      overwrite(path);
+      utimesSync(path, MTIME_SECONDS, MTIME_SECONDS);
+    },
+  ],
 ];
-const FILES = [...OTHER_NAMES, ...OTHER_BYTES].map(([name]) => `images/${name.replaceAll(" ", "-")}.iso`);
+const LEFT = "left by its customers";
+const FILES = [...OTHER_NAMES, ...OTHER_BYTES, [LEFT] as const].map(
+  ([name]) => `images/${name.replaceAll(" ", "-")}.iso`,
+);
 
 const HOSTILE_FIELDS: readonly (readonly [string, string])[] = [
   ["another Host", "Host: evil.example"],
@@ -89,6 +101,16 @@ describe("customers of central and of a mirror", () => {
       const { bytes, isWhole } = await download.rest();
       expect([isWhole, sha256Of(bytes)]).toEqual([true, sha256Of(published.get(path)!)]);
     }
+    await expect.poll(filesWithoutUse).toEqual([]);
+  });
+
+  test("H13 who goes away in the middle leaves no file open, whatever became of its name", async () => {
+    const path = pathOf(LEFT);
+    const downloads = await Promise.all(places().map(({ url }) => PausedDownload.begin(`${url}/${path}?origin=1`)));
+    expect(filesWithoutUse()).not.toEqual([]);
+    for (const { directory } of places()) rmSync(join(directory, path));
+    for (const download of downloads) download.abort();
+    await expect.poll(filesWithoutUse).toEqual([]);
   });
 
   test.each(OTHER_BYTES)(
@@ -179,6 +201,14 @@ describe("customers of central and of a mirror", () => {
     ];
   }
 
+  /** What is open for transfers: at central all of TREE and of retained contents, at the mirror what it would not keep open for the next customer. */
+  function filesWithoutUse(): readonly string[] {
+    const isContent = (path: string): boolean =>
+      path.startsWith(central.tree) && /\/(images|contents\/..)\/[^/]+$/.test(path);
+    const ofMirror = openFilesOf(mirror.child.pid!).filter((path) => path.endsWith("(deleted)"));
+    return [...openFilesOf(served.child.pid!).filter(isContent), ...ofMirror];
+  }
+
   function pathOf(name: string): string {
     return `images/${name.replaceAll(" ", "-")}.iso`;
   }
@@ -186,6 +216,7 @@ describe("customers of central and of a mirror", () => {
   function write(path: string, bytes: Buffer): void {
     published.set(path, bytes);
     writeFileSync(join(central.tree, path), bytes);
+    utimesSync(join(central.tree, path), MTIME_SECONDS, MTIME_SECONDS);
   }
 
   async function isSentToMirror(path: string): Promise<boolean> {

@@ -25,6 +25,11 @@ export class PausedDownload {
     return new PausedDownload(response);
   }
 
+  /** The customer goes away. */
+  abort(): void {
+    this.#response.destroy();
+  }
+
   async rest(): Promise<Received> {
     const parts: Buffer[] = [];
     try {

@@ -27,8 +27,13 @@ export function socketsOf(pid: number, protocols: readonly SocketProtocol[]): re
   });
 }
 
-function socketInodes(pid: number): ReadonlySet<string> {
-  const links = readdirSync(`/proc/${pid}/fd`).map((name) => {
+/** Where the open files of a process are, as the kernel tells: "(deleted)" stands after what has no name any more. */
+export function openFilesOf(pid: number): readonly string[] {
+  return descriptorLinks(pid).filter((link) => link.startsWith("/"));
+}
+
+function descriptorLinks(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/fd`).map((name) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${name}`);
     } catch {
@@ -36,5 +41,9 @@ function socketInodes(pid: number): ReadonlySet<string> {
       return "";
     }
   });
+}
+
+function socketInodes(pid: number): ReadonlySet<string> {
+  const links = descriptorLinks(pid);
   return new Set(links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []));
 }

@@ -1,4 +1,4 @@
-import { linkSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { RepoPath } from "../../../src/core/repo-path.ts";
 import { ArrivedContents } from "../../../src/edge/arrived-contents.ts";
@@ -12,15 +12,19 @@ interface Held {
   readonly arrived: ArrivedContents;
   /** Paths reported as changed. */
   readonly changed: RepoPath[];
+  /** Of the clock. */
+  readonly time: { nowMs: number };
 }
 
 function open(): Held {
   const disk = new MirrorDisk();
   const changed: RepoPath[] = [];
   const arrived = new ArrivedContents();
-  const held = new HeldContents({ ...disk, arrived, log: disk.log, onChanged: (path) => changed.push(path) });
+  const time = { nowMs: 0 };
+  const clock = { monotonicMs: () => time.nowMs };
+  const held = new HeldContents({ ...disk, arrived, clock, log: disk.log, onChanged: (path) => changed.push(path) });
   onTestFinished(async () => held[Symbol.asyncDispose]());
-  return { disk, held, arrived, changed };
+  return { disk, held, arrived, changed, time };
 }
 
 async function textOf(held: HeldContents, text: string): Promise<string | undefined> {
@@ -149,4 +153,42 @@ test("more contents than files are kept open are read, also at the same time", a
   const texts = Array.from({ length: 200 }, (_, i) => `text ${i}`);
   for (const text of texts) disk.hold(text, text);
   expect(await Promise.all([...texts, ...texts].map((text) => textOf(held, text)))).toEqual([...texts, ...texts]);
+});
+
+test("who holds a file reads it to its end, whatever becomes of its name or mode", async () => {
+  const { disk, held } = open();
+  for (const name of ["removed", "private"]) disk.hold(name, name);
+  for (const [name, damage] of [
+    ["removed", () => rmSync(disk.at("removed"))],
+    ["private", () => chmodSync(disk.at("private"), 0o600)],
+  ] as const) {
+    await using file = (await held.hold(contentOf(name)))!;
+    damage();
+    expect(Buffer.from((await file.read(1, 3))!).toString()).toBe(name.slice(1, 4));
+    // Nobody else gets it.
+    expect(await textOf(held, name)).toBeUndefined();
+  }
+});
+
+test("who holds a file that was overwritten gets none of it, size and time restored or not, nor once the bytes are back", async () => {
+  const { disk, held } = open();
+  disk.hold("a", "before");
+  await using file = (await held.hold(contentOf("before")))!;
+  disk.write("a", "behind");
+  expect(await file.read(0, 6)).toBeUndefined();
+  // It was hashed once; who reads on does not pay for it again and again.
+  disk.write("a", "before");
+  expect(await file.read(0, 6)).toBeUndefined();
+});
+
+test("a file without a name is read for an hour, then its room is given back", async () => {
+  const { disk, held, time } = open();
+  disk.hold("a", "before");
+  await using file = (await held.hold(contentOf("before")))!;
+  rmSync(disk.at("a"));
+  expect(await file.read(0, 6)).toBeDefined();
+  time.nowMs += 3_600_000;
+  expect(await file.read(0, 6)).toBeDefined();
+  time.nowMs += 1;
+  expect(await file.read(0, 6)).toBeUndefined();
 });
