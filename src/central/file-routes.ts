@@ -32,7 +32,7 @@ import { sendDescription } from "./description-routes.ts";
 import { signatureOf } from "./detached-signature.ts";
 import type { GoneContents } from "./gone-contents.ts";
 import { LastingContent } from "./lasting-content.ts";
-import { ownBaseUrl } from "./own-base-url.ts";
+import { namedBaseUrl } from "./own-base-url.ts";
 import { pieceHashesOf } from "./piece-hashes.ts";
 import type { PublishedTree } from "./published-tree.ts";
 import type { RedirectFront } from "./redirect-front.ts";
@@ -58,6 +58,8 @@ export interface CustomerRouteContext extends FileRouteContext {
   readonly siteTable: SiteTable;
   /** Base URL by which the world reaches central; its protocol is the customers' behind a proxy that does not tell. */
   readonly publicUrl: string | undefined;
+  /** Is central asked through a proxy (`--trusted-proxy`)? */
+  readonly isBehindProxy: boolean;
   /** For what costs more than a file. */
   readonly charge: ChargeRequests;
 }
@@ -178,6 +180,8 @@ async function describeInstead(context: CustomerRouteContext, file: AskedFile, e
   const places = placesFor(context, demandOf(context, file, exchange.request), { kind, exchange });
   if (places.length === 0 && !wanted.isOnly) return false;
   const bases = basesOf(context, places, exchange.request);
+  // A description of nowhere is of no use to anybody, the file is.
+  if (bases.length === 0) return false;
   const described = { ...served, mtimeNs: entry.mtimeNs, path: asked.path!, bases };
   await sendDescribed(context, described, { kind, exchange });
   return true;
@@ -185,15 +189,12 @@ async function describeInstead(context: CustomerRouteContext, file: AskedFile, e
 
 /**
  * Volunteers, then central by its public URL. Nobody there: central all the same, since a description without a URL is of no use (RFC 5854
- * wants one, and dnf has nothing else).
+ * wants one, and dnf has nothing else), unless it can't know where it is.
  */
-function basesOf(
-  { publicUrl }: CustomerRouteContext,
-  places: readonly string[],
-  request: FastifyRequest,
-): readonly string[] {
-  if (publicUrl === undefined && places.length > 0) return places;
-  return [...places, ownBaseUrl(publicUrl, request)];
+function basesOf(context: CustomerRouteContext, places: readonly string[], request: FastifyRequest): readonly string[] {
+  if (context.publicUrl === undefined && places.length > 0) return places;
+  const own = namedBaseUrl(context, request);
+  return own === undefined ? places : [...places, own];
 }
 
 /** With what only Metalink 4 tells and must be looked up; who asks by HEAD does not see it. */

@@ -13,3 +13,14 @@ export function ownBaseUrl(publicUrl: string | undefined, request: FastifyReques
   const host = address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
+
+/**
+ * The same for descriptions, which outlive the request: undefined if nobody said it and a proxy stands before us. Its connection tells no address
+ * that customers could use.
+ */
+export function namedBaseUrl(
+  { publicUrl, isBehindProxy }: { readonly publicUrl: string | undefined; readonly isBehindProxy: boolean },
+  request: FastifyRequest,
+): string | undefined {
+  return publicUrl === undefined && isBehindProxy ? undefined : ownBaseUrl(publicUrl, request);
+}

@@ -291,6 +291,7 @@ class Central {
       areSitesFair: options.areSitesFair,
       counters: this.#counters,
       publicUrl: options.publicUrl,
+      isBehindProxy: options.trustedProxies.length > 0,
       publicPathPrefix: publicPath,
       announceIntervalMs: options.announceIntervalMs,
       stockIntervalMs: options.stockIntervalMs,

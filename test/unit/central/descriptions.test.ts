@@ -121,3 +121,13 @@ test("a description names central where no mirror has the file, by the address t
   const only = await fixture.get("/repodata/repomd.xml", { accept: "application/metalink+xml" });
   expect(await only.text()).toContain(`>${httpUrl}/repodata/repomd.xml</url>`);
 });
+
+test("behind a proxy, and nobody said where central is, a description does not name the connection's address", async () => {
+  const fixture = new CentralFixture();
+  fixture.write("repomd.xml", randomBytesOf(1, 30_000));
+  await fixture.publish();
+  await fixture.serve({ trustedProxies: ["127.0.0.1"] });
+  expect(await (await fixture.get("/repomd.xml.meta4")).text()).not.toContain("127.0.0.1");
+  const only = await fixture.get("/repomd.xml", { accept: "application/metalink4+xml" });
+  expect([only.status, (await only.bytes()).length]).toEqual([200, 30_000]);
+});
