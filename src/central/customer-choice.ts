@@ -166,6 +166,7 @@ export class CustomerChoice {
     this.#recent.noteRedirect(asked, chosen.id, nowMs);
     chosen.noteRedirect(lengthBytes);
     traces.sent.note(chosen.id, demand.file, lengthBytes);
+    this.#policy.noteSent?.(chosen, lengthBytes);
     counters.redirectedBytes += lengthBytes;
   }
 

@@ -82,6 +82,7 @@ export class CustomerCentral {
       hasMissed: () => false,
     };
     const [best] = chooseQuickly(source, demand, { policy: this.#options.policy, count: PLACES_NAMED });
+    if (best !== undefined) this.#options.policy.noteSent?.(best, lengthBytes);
     return best && listedOf(best);
   }
 

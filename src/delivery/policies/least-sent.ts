@@ -9,25 +9,21 @@ const MAX_REMEMBERED = 65_536;
 /**
  * By what central knows alone: the bytes that it sent there itself, by capacity; how busy volunteers say they are counts for nothing, nor
  * their synchronisation. Each stands on a scale of seconds of its line, and the least one is named. Who is new, or had nothing for a while,
- * begins where the last one stood that was named (start-time fair queueing): else it would get all customers until it had caught up.
+ * begins where the last one stood that a customer was sent to (start-time fair queueing): else it would get all customers until it had caught up.
  */
 export function leastSent(random: Random): Policy {
-  return remembering(random, new Map(), 0);
-}
-
-/** @param sentSeconds by id; @param fromSeconds where nobody stands below */
-function remembering(random: Random, sentSeconds: Map<string, number>, fromSeconds: number): Policy {
+  /** By id. */
+  const sentSeconds = new Map<string, number>();
+  /** Nobody stands below. */
+  let fromSeconds = 0;
   const standingOf = (id: string): number => Math.max(sentSeconds.get(id) ?? 0, fromSeconds);
   return {
-    copy: () => remembering(random, new Map(sentSeconds), fromSeconds),
-    rank: (candidates, { lengthBytes }, count) => {
-      const ranked = smallest(candidates, count, ({ id }) => standingOf(id) + random() * SAME_SECONDS);
-      const [first] = ranked;
-      if (first === undefined) return ranked;
-      fromSeconds = standingOf(first.id);
+    rank: (candidates, _demand, count) =>
+      smallest(candidates, count, ({ id }) => standingOf(id) + random() * SAME_SECONDS),
+    noteSent: ({ id, load }, lengthBytes) => {
+      fromSeconds = standingOf(id);
       if (sentSeconds.size >= MAX_REMEMBERED) sentSeconds.clear();
-      sentSeconds.set(first.id, fromSeconds + lengthBytes / first.load.capacityBytesPerSecond);
-      return ranked;
+      sentSeconds.set(id, fromSeconds + lengthBytes / load.capacityBytesPerSecond);
     },
   };
 }

@@ -14,6 +14,8 @@ export interface Policy {
   readonly needsAll?: true;
   /** Of a policy whose choice changes its next one: another that would choose the same, to ask without consequences. */
   copy?(): Policy;
+  /** A customer was sent there for so many bytes; who is only named, in a description or to one that looks at the head, counts for nothing. */
+  noteSent?(volunteer: DeliveryVolunteer, lengthBytes: number): void;
   /** The best for this customer, best first; all different, `count` at most. */
   rank<V extends DeliveryVolunteer>(candidates: readonly V[], demand: PolicyDemand, count: number): readonly V[];
 }

@@ -344,3 +344,17 @@ test("between a commit and the look for it all files are of one release, also th
     expect([response.status, await response.text()]).toEqual([206, byte]);
   }
 });
+
+test("least-sent: mirrors take turns by what they were sent, and who looks at the head or asks for a list changes nothing", async () => {
+  const fixture = await served({ redirects: { policy: "least-sent", minBytes: 0 } });
+  for (const name of ["one", "two"]) await mirror(fixture, name);
+  await expect.poll(async () => (await explained(fixture, "/a.iso")).ranked.length, PATIENCE).toBe(2);
+  const names: string[] = [];
+  for (let turn = 0; turn < 16; turn++) {
+    const range = `bytes=${turn}-${turn + 999}`;
+    await fetch(`${fixture.program.httpUrl}/a.iso`, { method: "HEAD", redirect: "manual" });
+    await (await fixture.get("/a.iso.mirrorlist")).bytes();
+    names.push(await whoServes(fixture, "/a.iso", { range }));
+  }
+  for (let pair = 0; pair < 16; pair += 2) expect(names.slice(pair, pair + 2).sort()).toEqual(["one", "two"]);
+});
