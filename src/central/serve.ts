@@ -41,7 +41,7 @@ import { RedirectSignatures } from "./redirect-signatures.ts";
 import { ReleaseEvents } from "./release-events.ts";
 import { ReleasedFiles } from "./released-files.ts";
 import { RevokedIds } from "./revoked-ids.ts";
-import { SavedRegistry } from "./saved-registry.ts";
+import { SAVED_REGISTRY_FILE, SavedRegistry, UNREAD_SUFFIX } from "./saved-registry.ts";
 import type { ServeOptions, ServePorts } from "./serve-options.ts";
 import { StatusEvents } from "./status-events.ts";
 import { SeenCustomers } from "./seen-customers.ts";
@@ -81,9 +81,11 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   stack.defer(() => closeRegistry(registry, ports));
   const live = new LiveVolunteers(ports.clock, options.announceIntervalMs, options.siteTable);
   const saved = new SavedRegistry(options.stateDirectory, live);
-  await saved.load().catch((error: unknown) => {
-    ports.log.warn({ error: messageOf(error) }, "what volunteers told before can't be read: they are asked again");
-  });
+  const problem = await saved.load();
+  if (problem !== undefined) {
+    const told = `what volunteers told before can't be read and is kept as ${SAVED_REGISTRY_FILE}${UNREAD_SUFFIX}: daemons are asked again, mirrors that cron keeps come back at their next run`;
+    ports.log.warn({ error: problem }, told);
+  }
   stack.defer(async () => {
     await saved
       .save()

@@ -44,16 +44,16 @@ export function encodeRegistrySnapshot(volunteers: readonly LiveVolunteer[]): st
   return JSON.stringify({ format: 1, volunteers: rows });
 }
 
-/** Reads a snapshot. It is a cache: what is damaged is left out, nothing is thrown. */
-export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] {
+/** Reads a snapshot. It is a cache: a row that is damaged is left out, nothing is thrown. Undefined if it is no snapshot at all. */
+export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] | undefined {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    return [];
+    return undefined;
   }
   const snapshot = snapshotSchema.safeParse(json);
-  if (!snapshot.success) return [];
+  if (!snapshot.success) return undefined;
   return snapshot.data.volunteers.flatMap((row) => {
     const parsed = volunteerSchema.safeParse(row);
     return parsed.success ? [volunteerOf(parsed.data)] : [];

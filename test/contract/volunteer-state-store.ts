@@ -212,7 +212,7 @@ function describeRestart(opened: Open): void {
     const text = encodeRegistrySnapshot(before.store.all());
     const { store, ...after } = await opened(before.clock);
     await after.announce(B, { customers: 8 });
-    store.restore(parseRegistrySnapshot(text));
+    store.restore(parseRegistrySnapshot(text)!);
     expect(after.ids().toSorted()).toEqual([A, B]);
     const restored = store.get(A)!;
     // Bundles are enough to be named as a peer; what of them it holds it must tell again.

@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import { SAVED_REGISTRY_FILE } from "../../../src/central/saved-registry.ts";
+import { SAVED_REGISTRY_FILE, UNREAD_SUFFIX } from "../../../src/central/saved-registry.ts";
 import { VOLUNTEERS_FILE } from "../../../src/store/volunteer-registry.ts";
 import { CentralFixture, testKey, type TestVolunteer } from "../../support/central-fixture.ts";
 
@@ -102,12 +102,15 @@ test.each([
   ["empty", (path: string) => truncateSync(path, 0)],
   ["of other bytes", (path: string) => writeFileSync(path, Buffer.alloc(5_000, 0xff))],
   ["nested 100,000 deep", (path: string) => writeFileSync(path, "[".repeat(100_000))],
-  ["a directory, which can't be read or replaced", (path: string) => (rmSync(path), void mkdirSync(path))],
+  ["a directory, which can't be read", (path: string) => (rmSync(path), void mkdirSync(path))],
 ])("a tracker.json that is %s keeps no central from serving, and volunteers are asked anew", async (_how, damage) => {
   const { fixture, volunteer } = await withMirror();
   await fixture.program[Symbol.asyncDispose]();
-  damage(join(fixture.stateDirectory, SAVED_REGISTRY_FILE));
+  const path = join(fixture.stateDirectory, SAVED_REGISTRY_FILE);
+  damage(path);
+  const { ino } = statSync(path);
   await fixture.serve({ registrySaveIntervalMs: 100 });
+  expect(fixture.logged.join()).toContain("mirrors that cron keeps come back at their next run");
 
   // Nothing is known of the mirror: central has the bytes.
   expect(await statusOf(fixture, "/a.iso")).toBe(206);
@@ -117,4 +120,7 @@ test.each([
   expect([status, json.fullHoldingsWanted]).toEqual([200, true]);
   await volunteer.announce(FULL_MIRROR);
   await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(302);
+  // Whoever knows what happened can still look at it.
+  await expect.poll(() => existsSync(path + UNREAD_SUFFIX) && statSync(path).isFile()).toBe(true);
+  expect(statSync(path + UNREAD_SUFFIX).ino).toBe(ino);
 });
