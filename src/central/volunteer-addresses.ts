@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { addressGroup, addressNetwork } from "../core/remote-address.ts";
+import { addressGroup, ipv6Site } from "../core/remote-address.ts";
 import type { AddressShares } from "../net/address-counts.ts";
 import type { VolunteerStates } from "../tracker/volunteer-states.ts";
 
@@ -25,7 +25,7 @@ export class VolunteerAddresses {
       this.#countedMs = nowMs;
       this.#counts = this.#count();
     }
-    const network = addressNetwork(address);
+    const network = ipv6Site(address);
     return {
       perAddress: this.#counts.get(addressGroup(address)) ?? 0,
       perNetwork: network === undefined ? 0 : (this.#counts.get(network) ?? 0),
@@ -36,7 +36,7 @@ export class VolunteerAddresses {
     const counts = new Map<string, number>();
     for (const volunteer of this.#live.all()) {
       if (this.#live.isSilent(volunteer)) continue;
-      const network = addressNetwork(volunteer.host);
+      const network = ipv6Site(volunteer.host);
       for (const key of [addressGroup(volunteer.host), ...(network === undefined ? [] : [network])]) {
         counts.set(key, (counts.get(key) ?? 0) + 1);
       }

@@ -40,7 +40,7 @@ test("customers are sent there when the sync is over, to what is there by its na
   expect(new URL(answer.url).port).toBe(String((web.address() as AddressInfo).port));
   expect(Buffer.from(await answer.bytes()).equals(readFileSync(join(central.tree, "a.iso")))).toBe(true);
   const listed = await runPrsync(["volunteers", central.tree], { env: central.env });
-  expect(listed.stdout).toMatch(/^cron\t.*release 1, away, [^,]*$/m);
+  expect(listed.stdout).toMatch(/^cron\t.*release 1, away, by name, [^,]*$/m);
   // By contents it has all of the new release; by names it does not.
   renameSync(join(central.tree, "a.iso"), join(central.tree, "c.iso"));
   await central.publish();

@@ -57,7 +57,7 @@ export const daemonCommand: Command = {
       kind: "text",
       check: (text) => text === NO_HTTP || parseListen(text, "listen"),
       placeholder: "HOST:PORT|none",
-      help: "HTTP for customers (default all addresses, port 7381; port 0 picks one; none: a web server of yours answers, or nobody)",
+      help: "HTTP for customers (default all addresses, port 7381; port 0 picks one; none: a web server of yours answers, or nobody; peers are then taken on all addresses)",
     },
     {
       name: "public-url",
