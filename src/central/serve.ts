@@ -12,7 +12,7 @@ import { watchTree } from "../net/tree-watcher.ts";
 import { wildcardHost } from "../net/wildcard-host.ts";
 import { acquireLock } from "../store/lock.ts";
 import { ensurePrivateDirectory } from "../store/state-directory.ts";
-import { VOLUNTEERS_FILE, VolunteerRegistry } from "../store/volunteer-registry.ts";
+import type { VolunteerRegistry } from "../store/volunteer-registry.ts";
 import { HostBandwidth } from "../swarm/host-bandwidth.ts";
 import { viewOfOrigin } from "../swarm/site-view.ts";
 import { LiveVolunteers } from "../tracker/live-volunteers.ts";
@@ -23,6 +23,7 @@ import { AdmittedVolunteers } from "./admitted-volunteers.ts";
 import { AuditAddresses } from "./audit-addresses.ts";
 import { CentralCounters } from "./central-counters.ts";
 import { centralStatus, type CentralStatus, type StatusContext } from "./central-status.ts";
+import { closeRegistry, loadTold, openRegistry } from "./central-registry.ts";
 import { controlCommands } from "./control-commands.ts";
 import { CONTROL_SOCKET } from "./control-socket.ts";
 import { registerEnrolmentRoute } from "./enrolment-routes.ts";
@@ -41,7 +42,7 @@ import { RedirectSignatures } from "./redirect-signatures.ts";
 import { ReleaseEvents } from "./release-events.ts";
 import { ReleasedFiles } from "./released-files.ts";
 import { RevokedIds } from "./revoked-ids.ts";
-import { SAVED_REGISTRY_FILE, SavedRegistry, UNREAD_SUFFIX } from "./saved-registry.ts";
+import { SavedRegistry } from "./saved-registry.ts";
 import type { ServeOptions, ServePorts } from "./serve-options.ts";
 import { StatusEvents } from "./status-events.ts";
 import { SeenCustomers } from "./seen-customers.ts";
@@ -81,11 +82,7 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   stack.defer(() => closeRegistry(registry, ports));
   const live = new LiveVolunteers(ports.clock, options.announceIntervalMs, options.siteTable);
   const saved = new SavedRegistry(options.stateDirectory, live);
-  const problem = await saved.load();
-  if (problem !== undefined) {
-    const told = `what volunteers told before can't be read and is kept as ${SAVED_REGISTRY_FILE}${UNREAD_SUFFIX}: daemons are asked again, mirrors that cron keeps come back at their next run`;
-    ports.log.warn({ error: problem }, told);
-  }
+  await loadTold(saved, ports.log);
   stack.defer(async () => {
     await saved
       .save()
@@ -116,26 +113,6 @@ export async function serveTree(asked: ServeOptions, ports: ServePorts): Promise
   };
 }
 
-function openRegistry(stateDirectory: string, { clock, log }: ServePorts): VolunteerRegistry {
-  const registry = VolunteerRegistry.open(stateDirectory, () => clock.wallMs(), REGISTRY_BUSY_MS);
-  if (!registry.isWrittenAhead) {
-    const told = `another program reads ${VOLUNTEERS_FILE}: until the next start who looks at it waits for who writes`;
-    log.warn({}, told);
-  }
-  return registry;
-}
-
-function closeRegistry(registry: VolunteerRegistry, { log }: ServePorts): void {
-  try {
-    registry[Symbol.dispose]();
-  } catch (error) {
-    log.error(
-      { error: messageOf(error) },
-      "the last sequence numbers of volunteers could not be saved: each is told once that its own is stale",
-    );
-  }
-}
-
 async function lockServe(stateDirectory: string): Promise<AsyncDisposable> {
   const lock = await acquireLock(join(stateDirectory, "serve.lock"), { command: "serve" });
   if (!("heldBy" in lock)) return lock;
@@ -163,9 +140,6 @@ const SELF_LIMITED = ["/.prsync/announce", "/.prsync/enrol"];
 
 /** Of all connections: each volunteer keeps two or three. */
 const VOLUNTEERS_CONNECTIONS = 1_000;
-
-/** Longer than an `invite` writes, short for customers: nobody is answered meanwhile. What could not be written comes again. */
-const REGISTRY_BUSY_MS = 250;
 
 /** How often it is looked whose audit is due. */
 const AUDIT_LOOK_MS = 1_000;
