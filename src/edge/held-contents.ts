@@ -109,7 +109,13 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
       if (this.#open.get(content) === file) this.#withdraw(content, file);
       return (await this.#isStillContent(content, file)) ? await this.#readFrom(file, range) : undefined;
     };
-    return { read, [Symbol.asyncDispose]: () => this.#release(file) };
+    return {
+      read,
+      [Symbol.asyncDispose]: async () => {
+        if (this.#open.get(content) === file && isNameless(file)) this.#withdraw(content, file);
+        await this.#release(file);
+      },
+    };
   }
 
   /**
@@ -291,4 +297,9 @@ export class HeldContents implements HeldContentReader, AsyncDisposable {
     file.isEvicted = true;
     if (file.users === 0) await file.handle.close();
   }
+}
+
+/** Removed or replaced, so only its descriptor keeps its bytes on the disk. */
+function isNameless({ handle }: OpenFile): boolean {
+  return fstatSync(handle.fd, { bigint: true }).nlink === 0n;
 }
