@@ -36,6 +36,10 @@ export function pacedContent(content: ReadableContent, pace: Pace, isWanted: () 
 /** Large enough that a read costs little beside it, small enough for thousands of transfers in memory. */
 export const READ_LENGTH: number = 256 * 1024;
 
+const GIB = 2 ** 30;
+/** Row H10: a GiB, and what is shorter, takes no longer. Who reads so slowly may go on with a Range request. */
+const LONGEST_MS_PER_GIB = 6 * 3_600_000;
+
 /** A {@link ReadableContent} that was opened for one answer. */
 export interface OpenedForAnswer extends ReadableContent, AsyncDisposable {}
 
@@ -113,10 +117,12 @@ export async function sendFileAnswer(
 ): Promise<FileSendResult> {
   response.on("error", () => response.destroy());
   const chunks = chunksOf(answer.segments, content);
+  const endMs = performance.now() + LONGEST_MS_PER_GIB * Math.max(1, contentBytesOf(answer) / GIB);
   let bodyBytes = 0;
   try {
     for (let next = await chunks.next(); next.done !== true;) {
       if (!response.headersSent) response.writeHead(answer.status, answer.headers);
+      if (performance.now() > endMs) response.destroy();
       if (response.destroyed) return { kind: "client-left", bodyBytes };
       bodyBytes += next.value.length;
       const isRoomy = response.write(next.value);
@@ -133,6 +139,11 @@ export async function sendFileAnswer(
   if (!response.headersSent) response.writeHead(answer.status, answer.headers);
   response.end();
   return { kind: "sent", bodyBytes };
+}
+
+/** Of the content; parts of a multipart answer have heads besides. */
+export function contentBytesOf({ segments }: FileAnswer): number {
+  return segments.reduce((sum, part) => sum + (part.kind === "range" ? part.range.end - part.range.start : 0), 0);
 }
 
 async function* chunksOf(

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { once } from "node:events";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { planFileAnswer } from "../../../src/delivery/file-answer.ts";
 import { EMPTY_CONTENT } from "../../../src/core/content-id.ts";
 import { messageOf } from "../../../src/core/errors.ts";
@@ -169,6 +169,27 @@ test("a reader that stops is cut off, one that reads gets everything", async () 
   expect((await response.arrayBuffer()).byteLength).toBe(LENGTH);
   await expect.poll(() => results.map((result) => result.kind).sort()).toEqual(["client-left", "sent"]);
   stalled.destroy();
+});
+
+test.each([
+  [5.9, "sent"],
+  [6.1, "client-left"],
+] as const)("H10 an answer of which the most is still to come after %d hours: %s", async (hours, kind) => {
+  // Nobody else is to close it.
+  const slowReaders = { ...DEFAULT_HTTP_SERVER_OPTIONS.slowReaders, checkIntervalMs: 1e9 };
+  const { server, results } = await start({ slowReaders });
+  let laterMs = 0;
+  const now = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + laterMs);
+  onTestFinished(() => clock.mockRestore());
+  const response = await fetch(`${server.url}/.prsync/big`);
+  laterMs = hours * 3_600_000;
+  const body = response.arrayBuffer().then(
+    (bytes) => bytes.byteLength,
+    () => "cut off",
+  );
+  expect(await body).toBe(kind === "sent" ? LENGTH : "cut off");
+  expect(results).toMatchObject([{ kind }]);
 });
 
 test("a content that changes while it is sent cuts the connection", async () => {
