@@ -8,6 +8,7 @@ import {
   torrentPath,
   type VolunteerStatus,
 } from "./central-status.ts";
+import type { TransferReport } from "../tracker/transfer-totals.ts";
 import type { SpreadRelease } from "./release-spread.ts";
 import { renderHours, renderSpreadCurve } from "./status-charts.ts";
 
@@ -75,12 +76,23 @@ function renderOrigins({ http, swarm, transfers }: CentralStatus): string {
     ],
     [
       "volunteers",
-      `${formatByteSize(transfers.reusedBytes)} of what releases asked for they had already`,
+      savedOf(transfers),
       byShare({ central: swarm.counters.uploadedBytes, volunteers: transfers.swarmBytes }),
     ],
   ];
   const cells = rows.map(([to, what, from]) => `<tr><td>${to}<td>${what}<td>${from}</tr>`).join("");
   return `<table id="origins"><tr><th>to<th><th>bytes from</tr>${cells}</table>`;
+}
+
+/** Of what releases asked volunteers for: what nobody had to send, and what central had not to. */
+function savedOf({ reusedBytes, deltaBytes, peerBytes, originBytes }: TransferReport): string {
+  const parts = [
+    `${formatByteSize(reusedBytes - deltaBytes)} there already, under any name`,
+    `${formatByteSize(deltaBytes)} as parts of other files (delta)`,
+    `${formatByteSize(peerBytes)} from volunteers (swarm)`,
+    `${formatByteSize(originBytes)} from central`,
+  ];
+  return `of what releases asked for: ${parts.join(", ")}`;
 }
 
 function byShare({ central, volunteers }: { readonly central: number; readonly volunteers: number }): string {

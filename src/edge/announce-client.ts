@@ -35,6 +35,8 @@ export interface AnnounceBody {
   readonly transfers: {
     readonly customers: number;
     readonly reused: number;
+    /** Of what was here, the parts of other files. */
+    readonly delta: number;
     readonly peers: number;
     readonly origin: number;
   };

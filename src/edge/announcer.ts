@@ -186,6 +186,7 @@ export class Announcer implements AsyncDisposable {
       transfers: {
         customers: situation.customerBytes,
         reused: situation.obtained.reused,
+        delta: situation.obtained.delta,
         peers: situation.obtained.fromPeers,
         origin: situation.obtained.fromOrigin,
       },

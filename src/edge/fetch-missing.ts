@@ -5,7 +5,7 @@ import { rebuildInside } from "./look-inside-rebuild.ts";
 import type { ReusedOrInside } from "./look-inside.ts";
 import type { Mirror } from "./mirror.ts";
 import type { ReusedContent } from "./reuse.ts";
-import { literalBytesOf } from "./sync-figures.ts";
+import { deltaBytesOf, literalBytesOf } from "./sync-figures.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
 
@@ -46,6 +46,7 @@ function noteObtained({ situation, swarm, central }: Mirror, reused: readonly Re
   const { receivedFromPeersBytes, receivedFromOriginBytes } = swarm.counters;
   situation.obtained = {
     reused: situation.obtained.reused + wantedBytes - literalBytesOf(reused),
+    delta: situation.obtained.delta + deltaBytesOf(reused),
     fromPeers: receivedFromPeersBytes,
     fromOrigin: receivedFromOriginBytes + central.contentBytes,
   };

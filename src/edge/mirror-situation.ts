@@ -16,6 +16,8 @@ export interface MirrorLoad {
 export interface ObtainedBytes {
   /** Here already, under any name or as parts of other files. */
   readonly reused: number;
+  /** Of those, what came as parts of other files: by delta. */
+  readonly delta: number;
   readonly fromPeers: number;
   readonly fromOrigin: number;
 }

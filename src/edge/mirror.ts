@@ -302,7 +302,7 @@ function initialSituation(
   return {
     load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
-    obtained: { reused: 0, fromPeers: 0, fromOrigin: 0 },
+    obtained: { reused: 0, delta: 0, fromPeers: 0, fromOrigin: 0 },
     customerUrl: undefined,
     isAskedByContent: false,
     centralCustomerUrl: undefined,

@@ -134,6 +134,11 @@ export function literalBytesOf(reused: readonly ObtainedContent[]): number {
   }, 0);
 }
 
+/** Bytes of contents that stood in other files, as far as this host found them there. */
+export function deltaBytesOf(reused: readonly ObtainedContent[]): number {
+  return reused.reduce((sum, { how, reusedBytes }) => sum + (how === "delta" ? reusedBytes : 0), 0);
+}
+
 /** Further paths of one content are copies. */
 export function countChanged(plan: SyncPlan, reused: readonly ObtainedContent[]): ChangedFiles {
   const counts = { copied: 0, delta: 0, fetched: 0 };

@@ -6,6 +6,8 @@ export interface TransferReport {
   readonly customerBytes: number;
   /** Of what releases asked for: what it had already, under any name or as parts of other files. */
   readonly reusedBytes: number;
+  /** Of those, the parts of other files. */
+  readonly deltaBytes: number;
   /** What other volunteers gave. */
   readonly peerBytes: number;
   /** What central gave. */
@@ -16,6 +18,7 @@ export const NO_TRANSFERS: TransferReport = {
   swarmBytes: 0,
   customerBytes: 0,
   reusedBytes: 0,
+  deltaBytes: 0,
   peerBytes: 0,
   originBytes: 0,
 };

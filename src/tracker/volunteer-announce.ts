@@ -94,7 +94,7 @@ const bodySchema = z.object({
   quota: z.int().min(1).optional(),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
-  transfers: z.object({ customers: count, reused: count, peers: count, origin: count }).optional(),
+  transfers: z.object({ customers: count, reused: count, delta: count.default(0), peers: count, origin: count }).optional(),
   known: knownSchema.optional(),
 });
 
@@ -143,6 +143,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
       swarmBytes: counters.uploadedBytes,
       customerBytes: transfers.customers,
       reusedBytes: transfers.reused,
+      deltaBytes: transfers.delta,
       peerBytes: transfers.peers,
       originBytes: transfers.origin,
     },

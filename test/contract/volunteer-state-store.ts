@@ -11,7 +11,7 @@ const INTERVAL_MS = 60_000;
 const HOST = "192.0.2.1";
 const [A, B, C] = ["a".repeat(40), "b".repeat(40), "c".repeat(40)] as const;
 const URL = "http://mirror.example.org";
-const TRANSFERS = { swarmBytes: 5, customerBytes: 7, reusedBytes: 11, peerBytes: 13, originBytes: 17 };
+const TRANSFERS = { swarmBytes: 5, customerBytes: 7, reusedBytes: 11, deltaBytes: 3, peerBytes: 13, originBytes: 17 };
 
 /** An empty store of its own. */
 export type OpenStore = (clock: Clock, intervalMs: number) => VolunteerStateStore | Promise<VolunteerStateStore>;

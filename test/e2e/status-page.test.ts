@@ -1,4 +1,5 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launch, type Browser, type Page } from "puppeteer-core";
@@ -57,6 +58,13 @@ describe.skipIf(needs !== "")(`central's status page in a browser${needs}`, () =
     await fetch(`${central.url}/file`, { redirect: "manual" });
     await expect.poll(() => shown("#origins"), PATIENCE).toContain("1 requests, 1 of them sent to volunteers");
     expect(await page.evaluate("window.isOld")).toBe(true);
+    const old = readFileSync(join(central.tree, "file"));
+    writeFileSync(join(central.tree, "file"), Buffer.concat([old, randomBytes(5_000)]));
+    await runPrsync(["publish", central.tree], { env: central.env });
+    await daemon.waitFor(({ event, release }) => event === "synced" && release === 2);
+    await expect
+      .poll(() => shown("#origins"), PATIENCE)
+      .toMatch(/: 0 B there already, .*, (9\d|100)\.\d kB as parts of other files/);
   });
 
   test("asks nobody but central for anything, and nothing is amiss", () => {

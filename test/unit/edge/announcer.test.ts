@@ -56,7 +56,7 @@ async function tracker(): Promise<Tracker> {
   const situation: MirrorSituation = {
     load: { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0 },
     customerBytes: 0,
-    obtained: { reused: 1, fromPeers: 2, fromOrigin: 3 },
+    obtained: { reused: 1, delta: 1, fromPeers: 2, fromOrigin: 3 },
     customerUrl: undefined,
     isAskedByContent: false,
     centralCustomerUrl: undefined,
@@ -282,7 +282,7 @@ test("while bytes are on their way it announces more often", async () => {
   expect(state.asked[0]?.body).toMatchObject({
     syncing: true,
     bytesLeft: 5,
-    transfers: { customers: 0, reused: 1, peers: 2, origin: 3 },
+    transfers: { customers: 0, reused: 1, delta: 1, peers: 2, origin: 3 },
   });
 });
 

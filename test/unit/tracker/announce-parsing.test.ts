@@ -64,13 +64,16 @@ test("an announce of a volunteer is read in full", () => {
 });
 
 test("a volunteer tells what it gave and where its contents came from", () => {
-  expect(parse({ transfers: { customers: 4, reused: 5, peers: 6, origin: 7 } }).transfers).toEqual({
+  expect(parse({ transfers: { customers: 4, reused: 5, delta: 2, peers: 6, origin: 7 } }).transfers).toEqual({
     swarmBytes: 1,
     customerBytes: 4,
     reusedBytes: 5,
+    deltaBytes: 2,
     peerBytes: 6,
     originBytes: 7,
   });
+  // As told before `delta` was.
+  expect(parse({ transfers: { customers: 4, reused: 5, peers: 6, origin: 7 } }).transfers?.deltaBytes).toBe(0);
   expect(parse({}).transfers).toBeUndefined();
 });
 
