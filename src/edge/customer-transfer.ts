@@ -1,4 +1,5 @@
 import type { FileAnswer } from "../delivery/file-answer.ts";
+import { contentBytesOf } from "../net/file-response.ts";
 import type { MirrorSituation } from "./mirror-situation.ts";
 
 /** An answer to a customer that is being sent: counted in the load that central is told of until it is disposed. */
@@ -8,7 +9,7 @@ export class CustomerTransfer implements Disposable {
 
   constructor(situation: MirrorSituation, answer: FileAnswer) {
     this.#situation = situation;
-    this.#bytesLeft = contentBytes(answer);
+    this.#bytesLeft = contentBytesOf(answer);
     this.#change(1, this.#bytesLeft);
   }
 
@@ -32,8 +33,4 @@ export class CustomerTransfer implements Disposable {
       customerBytesLeft: load.customerBytesLeft + bytes,
     };
   }
-}
-
-function contentBytes({ segments }: FileAnswer): number {
-  return segments.reduce((sum, part) => sum + (part.kind === "range" ? part.range.end - part.range.start : 0), 0);
 }

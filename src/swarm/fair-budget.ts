@@ -12,6 +12,7 @@ interface Share {
   virtualBytes: number;
   /** Refused at, and waiting since; undefined if it does not wait. */
   askedMs: number | undefined;
+  servedMs: number;
 }
 
 /** One claimant's way to the budget. */
@@ -20,6 +21,8 @@ export interface BudgetClaim {
   readonly stepBytes: number;
   /** Takes the bytes if the bucket is open and it is this claimant's turn; if not, ask again within 250 ms. */
   tryTake(bytes: number, nowMs: number): boolean;
+  /** After a refusal: milliseconds until the bucket is open, 0 if it is somebody else's turn. */
+  waitMs(nowMs: number): number;
   /** Bytes that were taken and did not pass after all. */
   giveBack(bytes: number, nowMs: number): void;
   /** It wants nothing any more, ever. */
@@ -44,11 +47,12 @@ export class FairBudget {
 
   /** @param weight above 0 */
   claim(weight = 1): BudgetClaim {
-    const share: Share = { weight, virtualBytes: this.#virtualBytes, askedMs: undefined };
+    const share: Share = { weight, virtualBytes: this.#virtualBytes, askedMs: undefined, servedMs: -Infinity };
     this.#shares.add(share);
     return {
       stepBytes: Math.ceil(this.#bucket.burstBytes / STEPS_PER_BURST),
       tryTake: (bytes, nowMs) => this.#tryTake(share, bytes, nowMs),
+      waitMs: (nowMs) => this.#bucket.waitMs(nowMs),
       giveBack: (bytes, nowMs) => {
         this.#bucket.take(-bytes, nowMs);
         share.virtualBytes -= bytes / weight;
@@ -60,21 +64,31 @@ export class FairBudget {
   #tryTake(share: Share, bytes: number, nowMs: number): boolean {
     if (!isWaiting(share, nowMs)) share.virtualBytes = Math.max(share.virtualBytes, this.#virtualBytes);
     share.askedMs = nowMs;
-    if (!this.#bucket.isOpen(nowMs) || this.#isBehind(share, nowMs)) return false;
-    // Served: it waits for nothing until it is refused again, and holds nobody up meanwhile.
+    if (!this.#bucket.isOpen(nowMs) || !this.#isItsTurn(share, nowMs)) return false;
+    // Served: it waits for nothing until it is refused again.
     share.askedMs = undefined;
+    share.servedMs = nowMs;
     this.#bucket.take(bytes, nowMs);
     this.#virtualBytes = share.virtualBytes;
     share.virtualBytes += bytes / share.weight;
     return true;
   }
 
-  #isBehind(share: Share, nowMs: number): boolean {
+  #isItsTurn(share: Share, nowMs: number): boolean {
+    const isHalfFull = this.#bucket.tokens(nowMs) >= this.#bucket.burstBytes / 2;
     for (const other of this.#shares) {
-      if (other !== share && other.virtualBytes < share.virtualBytes && isWaiting(other, nowMs)) return true;
+      if (other === share || other.virtualBytes >= share.virtualBytes) continue;
+      if (isWaiting(other, nowMs)) return false;
+      // Half a burst is left to one of more weight that comes back soon; what it does not take runs over to the others.
+      if (other.weight > share.weight && isBusy(other, nowMs) && !isHalfFull) return false;
     }
-    return false;
+    return true;
   }
+}
+
+/** It was served a moment ago, and reads and sends that. */
+function isBusy({ servedMs }: Share, nowMs: number): boolean {
+  return nowMs - servedMs <= CLAIM_LIFE_MS;
 }
 
 function isWaiting({ askedMs }: Share, nowMs: number): boolean {

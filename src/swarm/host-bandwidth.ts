@@ -20,8 +20,8 @@ export interface SessionBandwidth {
   readonly download: BudgetClaim | undefined;
 }
 
-/** design.md §6: customers first, the swarm at least a tenth. */
-const CUSTOMER_WEIGHT = 9;
+/** Customers first: the swarm has one byte of twelve, about a tenth, and slows them by no more than a tenth (decision 0054). */
+const CUSTOMER_WEIGHT = 11;
 
 /** The one budget of a host in each direction, shared by HTTP and the swarm. */
 export class HostBandwidth {

@@ -37,6 +37,12 @@ export class TokenBucket {
     this.#tokens = Math.min(this.#tokens, this.burstBytes);
   }
 
+  /** What may pass now, below 0 after a debt. */
+  tokens(nowMs: number): number {
+    this.#refill(nowMs);
+    return this.#tokens;
+  }
+
   /** May something be sent (or read) now? */
   isOpen(nowMs: number): boolean {
     this.#refill(nowMs);

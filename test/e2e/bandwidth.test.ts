@@ -57,11 +57,12 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));
     const customer = startCustomer(customerHost, centralHost);
     const before = [mirror.host.counters().receivedBytes, customerHost.counters().receivedBytes] as const;
-    // The swarm's tenth is ten blocks in one window: one or two more or less would be a fifth of it.
+    // The swarm's twelfth is some eight blocks in one window: one or two more or less would be a fifth of it.
     expectLimit(await rateOf(() => centralHost.counters().sentBytes, 2 * WINDOW_MS));
     const swarmBytes = mirror.host.counters().receivedBytes - before[0];
     const customerBytes = customerHost.counters().receivedBytes - before[1];
-    expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.08);
+    // One byte of twelve; blocks are large for so little.
+    expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.06);
     expect(customerBytes).toBeGreaterThan(2 * swarmBytes);
     await mirror.end();
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));

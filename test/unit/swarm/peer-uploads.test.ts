@@ -238,6 +238,7 @@ test("a bug after all that came in one turn was heard costs the connection that 
       if (bugs-- > 0) throw new Error("a bug");
       return true;
     },
+    waitMs: () => 0,
     giveBack: () => undefined,
     leave: () => undefined,
   };

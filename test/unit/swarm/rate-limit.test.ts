@@ -80,13 +80,41 @@ test("bundles share a limit evenly, whatever the size of their blocks", () => {
   expect(large! / small!).toBeLessThan(1.1);
 });
 
-test("weights are kept: nine parts for customers, one for the swarm", () => {
+test("weights are kept: eleven parts for customers, one for the swarm", () => {
   const [customers, swarm] = shareOut([
-    { weight: 9, blockBytes: 16 * KIB },
+    { weight: 11, blockBytes: 16 * KIB },
     { weight: 1, blockBytes: 16 * KIB },
   ]);
-  expect(customers! / swarm!).toBeGreaterThan(8);
-  expect(customers! / swarm!).toBeLessThan(10);
+  expect(customers! / swarm!).toBeGreaterThan(10);
+  expect(customers! / swarm!).toBeLessThan(12);
+});
+
+/** Customers are sent some 60 ms worth at a time and come back for more when that is on its way; the swarm looks every few milliseconds. */
+function besideSwarm(awayMs: number): { readonly customers: number; readonly swarm: number } {
+  const budget = new FairBudget(new TokenBucket(1_000_000, 0));
+  const [customers, swarm] = [budget.claim(11), budget.claim(1)];
+  const got = { customers: 0, swarm: 0 };
+  let readyMs = 0;
+  for (let nowMs = 0; nowMs < 60_000; nowMs += 1) {
+    if (nowMs >= readyMs && customers.tryTake(62 * KIB, nowMs)) {
+      got.customers += 62 * KIB;
+      readyMs = nowMs + awayMs;
+    }
+    if (nowMs % 5 === 0 && swarm.tryTake(16 * KIB, nowMs)) got.swarm += 16 * KIB;
+  }
+  return got;
+}
+
+test.each([0, 20, 60, 68])("weights are kept although customers are away for %i ms after each turn", (awayMs) => {
+  const { customers, swarm } = besideSwarm(awayMs);
+  expect(customers / swarm).toBeGreaterThan(10);
+  expect(customers / swarm).toBeLessThan(12);
+});
+
+test.each([100, 200, 1_000])("what customers leave that come back every %i ms only is the swarm's", (awayMs) => {
+  const { customers, swarm } = besideSwarm(awayMs);
+  expect(customers).toBeGreaterThan(((62 * KIB) / awayMs) * 55_000);
+  expect(customers + swarm).toBeGreaterThan(58_000_000);
 });
 
 test("who was served holds nobody up, and what did not pass is given back", () => {
