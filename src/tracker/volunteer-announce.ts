@@ -94,7 +94,9 @@ const bodySchema = z.object({
   quota: z.int().min(1).optional(),
   holdings: holdingsSchema,
   border: z.object({ uploaded: count, downloaded: count }).optional(),
-  transfers: z.object({ customers: count, reused: count, delta: count.default(0), peers: count, origin: count }).optional(),
+  transfers: z
+    .object({ customers: count, reused: count, delta: count.default(0), peers: count, origin: count })
+    .optional(),
   known: knownSchema.optional(),
 });
 
