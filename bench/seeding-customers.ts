@@ -54,7 +54,13 @@ printTable(
   ],
   rows,
 );
-writeResult(values.name, { mbit, rows, verdict: rows.every(({ ratio }) => Number(ratio) <= MOST_RATIO) });
+writeResult(values.name, {
+  mbit,
+  rounds: Number(values.rounds),
+  seconds: Number(values.seconds),
+  rows,
+  verdict: rows.every(({ ratio }) => Number(ratio) <= MOST_RATIO),
+});
 
 async function measured(limited: boolean): Promise<Row> {
   using network = new TestNetwork();

@@ -87,7 +87,7 @@ function renderOrigins({ http, swarm, transfers }: CentralStatus): string {
 /** Of what releases asked volunteers for: what nobody had to send, and what central had not to. */
 function savedOf({ reusedBytes, deltaBytes, peerBytes, originBytes }: TransferReport): string {
   const parts = [
-    `${formatByteSize(reusedBytes - deltaBytes)} there already, under any name`,
+    `${formatByteSize(Math.max(0, reusedBytes - deltaBytes))} there already, under any name or from a broken-off run`,
     `${formatByteSize(deltaBytes)} as parts of other files (delta)`,
     `${formatByteSize(peerBytes)} from volunteers (swarm)`,
     `${formatByteSize(originBytes)} from central`,

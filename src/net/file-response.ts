@@ -37,7 +37,7 @@ export function pacedContent(content: ReadableContent, pace: Pace, isWanted: () 
 export const READ_LENGTH: number = 256 * 1024;
 
 const GIB = 2 ** 30;
-/** Row H10: a GiB, and what is shorter, takes no longer. Who reads so slowly may go on with a Range request. */
+/** Row H10: we wait no longer for the reader of a GiB, or of less. It may go on with a Range request. What a limit of ours takes is not its fault. */
 const LONGEST_MS_PER_GIB = 6 * 3_600_000;
 
 /** A {@link ReadableContent} that was opened for one answer. */
@@ -117,17 +117,18 @@ export async function sendFileAnswer(
 ): Promise<FileSendResult> {
   response.on("error", () => response.destroy());
   const chunks = chunksOf(answer.segments, content);
-  const endMs = performance.now() + LONGEST_MS_PER_GIB * Math.max(1, contentBytesOf(answer) / GIB);
+  let patienceMs = LONGEST_MS_PER_GIB * Math.max(1, contentBytesOf(answer) / GIB);
   let bodyBytes = 0;
   try {
     for (let next = await chunks.next(); next.done !== true;) {
       if (!response.headersSent) response.writeHead(answer.status, answer.headers);
-      if (performance.now() > endMs) response.destroy();
+      if (patienceMs < 0) response.destroy();
       if (response.destroyed) return { kind: "client-left", bodyBytes };
       bodyBytes += next.value.length;
       const isRoomy = response.write(next.value);
       // The next read runs while the last bytes leave.
-      const [following] = await Promise.all([chunks.next(), isRoomy ? undefined : drained(response)]);
+      const [following, waitedMs] = await Promise.all([chunks.next(), isRoomy ? 0 : drained(response)]);
+      patienceMs -= waitedMs;
       next = following;
     }
   } catch (cause) {
@@ -167,14 +168,15 @@ async function* chunksOf(
   return undefined;
 }
 
-/** Resolves when the buffer is empty again or the connection is gone. */
-export function drained(response: ServerResponse): Promise<void> {
-  if (response.destroyed) return Promise.resolve();
+/** Resolves when the buffer is empty again or the connection is gone, with the milliseconds that it took. */
+export function drained(response: ServerResponse): Promise<number> {
+  if (response.destroyed) return Promise.resolve(0);
+  const beginMs = performance.now();
   return new Promise((resolve) => {
     const done = (): void => {
       response.off("drain", done);
       response.off("close", done);
-      resolve();
+      resolve(performance.now() - beginMs);
     };
     response.on("drain", done);
     response.on("close", done);

@@ -20,7 +20,7 @@ export interface SessionBandwidth {
   readonly download: BudgetClaim | undefined;
 }
 
-/** Customers first: the swarm has one byte of twelve, about a tenth, and slows them by no more than a tenth (decision 0054). */
+/** Customers first: the swarm has one byte of twelve, about a tenth, and slows them by about as much (decision 0054). */
 const CUSTOMER_WEIGHT = 11;
 
 /** The one budget of a host in each direction, shared by HTTP and the swarm. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { CancelTimer, Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { BudgetClaim } from "./fair-budget.ts";
 import type { OriginLedger } from "./origin-ledger.ts";
@@ -14,6 +14,8 @@ const QUEUED_BYTES_MARK: number = 512 * 1024;
 
 /** A peer that asked for blocks and took none for so long will not spread them soon. */
 const STALLED_MS = 5_000;
+/** Who was refused by the budget looks again within this time: while it waits, others may wait for its turn. */
+const LOOK_AGAIN_MS = { least: 5, most: 50 };
 /** What was written to a socket may wait in the kernel: where twenty connections share a slow line, for seconds. Who has the piece says so. */
 const LONGEST_IN_KERNEL_MS = 5_000;
 
@@ -38,6 +40,7 @@ export class PeerUploads {
   readonly #memory = new ReadMemory();
   readonly #peers: ReadonlyMap<number, SessionPeer>;
   #willPump = false;
+  #cancelLook: CancelTimer | undefined;
 
   constructor(peers: ReadonlyMap<number, SessionPeer>, options: PeerUploadsOptions) {
     this.#peers = peers;
@@ -77,7 +80,10 @@ export class PeerUploads {
   disconnected(key: number): void {
     this.#queue.drop(key);
     this.#options.ledger?.disconnected(key);
-    if (this.#peers.size === 0) this.#memory.clear();
+    if (this.#peers.size > 0) return;
+    this.#memory.clear();
+    this.#cancelLook?.();
+    this.#cancelLook = undefined;
   }
 
   /** Starts as many reads as the sockets can take and the budget allows; call it now and then if there is one. */
@@ -86,12 +92,23 @@ export class PeerUploads {
     const canTake = (key: number): boolean => this.#canTake(key);
     for (;;) {
       // Asked for nothing first: only who has something to send may wait for a turn.
-      if (budget !== undefined && this.#queue.hasNext(canTake) && !budget.tryTake(0, clock.monotonicMs())) return;
+      if (budget !== undefined && this.#queue.hasNext(canTake) && !budget.tryTake(0, clock.monotonicMs()))
+        return this.#lookAgain(budget);
       const read = this.#queue.nextRead(canTake);
       if (read === undefined) return;
       budget?.tryTake(read.lengthBytes, clock.monotonicMs());
       void this.#answer(read);
     }
+  }
+
+  #lookAgain(budget: BudgetClaim): void {
+    const { clock } = this.#options;
+    const waitMs = Math.ceil(budget.waitMs(clock.monotonicMs()));
+    const delayMs = Math.min(LOOK_AGAIN_MS.most, Math.max(LOOK_AGAIN_MS.least, waitMs));
+    this.#cancelLook ??= clock.schedule(delayMs, () => {
+      this.#cancelLook = undefined;
+      this.#guard(undefined, () => this.pump());
+    });
   }
 
   /** What fails here is a bug of ours: it costs the connection it was done for, not the program. */

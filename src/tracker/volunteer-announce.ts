@@ -145,7 +145,7 @@ export function parseVolunteerAnnounce(query: string, body: Uint8Array): Volunte
       swarmBytes: counters.uploadedBytes,
       customerBytes: transfers.customers,
       reusedBytes: transfers.reused,
-      deltaBytes: transfers.delta,
+      deltaBytes: Math.min(transfers.delta, transfers.reused),
       peerBytes: transfers.peers,
       originBytes: transfers.origin,
     },

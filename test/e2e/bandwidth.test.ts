@@ -63,6 +63,7 @@ describe.skipIf(needsNetwork !== "")(`--bwlimit${needsNetwork}`, () => {
     const customerBytes = customerHost.counters().receivedBytes - before[1];
     // One byte of twelve; blocks are large for so little.
     expect(swarmBytes / (swarmBytes + customerBytes)).toBeGreaterThan(0.06);
+    expect(swarmBytes / (swarmBytes + customerBytes)).toBeLessThan(0.12);
     expect(customerBytes).toBeGreaterThan(2 * swarmBytes);
     await mirror.end();
     expectLimit(await rateOf(() => centralHost.counters().sentBytes));

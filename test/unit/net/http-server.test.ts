@@ -23,15 +23,19 @@ interface Started {
 }
 
 /** `/` answers the raw target, `/.prsync/echo` the length of the body, `/.prsync/big` 64 MiB that fail at `failAt`. */
-async function start(options: Partial<HttpServerOptions> = {}, failAt = Infinity): Promise<Started> {
+async function start(
+  options: Partial<HttpServerOptions> = {},
+  { failAt = Infinity, lengthBytes = LENGTH, beforeRead = (): void => undefined } = {},
+): Promise<Started> {
   const results: FileSendResult[] = [];
   const content = {
     read: async (start: number, length: number): Promise<Uint8Array> => {
+      beforeRead();
       if (start + length > failAt) throw new Error("changed on disk");
       return Buffer.alloc(length, "x");
     },
   };
-  const served = { content: EMPTY_CONTENT, lengthBytes: LENGTH, mtimeNs: 0n, mediaType: "text/plain" };
+  const served = { content: EMPTY_CONTENT, lengthBytes, mtimeNs: 0n, mediaType: "text/plain" };
   const server = await listenHttp({ ...DEFAULT_HTTP_SERVER_OPTIONS, host: "127.0.0.1", port: 0, ...options }, (app) => {
     app.route({
       method: ["GET", "HEAD"],
@@ -171,19 +175,24 @@ test("a reader that stops is cut off, one that reads gets everything", async () 
   stalled.destroy();
 });
 
+/** A clock that can be put forward; nobody else is to close the connection. */
+function laterClock(): { laterMs: number; readonly options: Partial<HttpServerOptions> } {
+  const slowReaders = { ...DEFAULT_HTTP_SERVER_OPTIONS.slowReaders, checkIntervalMs: 1e9 };
+  const clock = { laterMs: 0, options: { slowReaders } };
+  const now = performance.now.bind(performance);
+  const spy = vi.spyOn(performance, "now").mockImplementation(() => now() + clock.laterMs);
+  onTestFinished(() => spy.mockRestore());
+  return clock;
+}
+
 test.each([
   [5.9, "sent"],
   [6.1, "client-left"],
 ] as const)("H10 an answer of which the most is still to come after %d hours: %s", async (hours, kind) => {
-  // Nobody else is to close it.
-  const slowReaders = { ...DEFAULT_HTTP_SERVER_OPTIONS.slowReaders, checkIntervalMs: 1e9 };
-  const { server, results } = await start({ slowReaders });
-  let laterMs = 0;
-  const now = performance.now.bind(performance);
-  const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + laterMs);
-  onTestFinished(() => clock.mockRestore());
+  const clock = laterClock();
+  const { server, results } = await start(clock.options);
   const response = await fetch(`${server.url}/.prsync/big`);
-  laterMs = hours * 3_600_000;
+  clock.laterMs = hours * 3_600_000;
   const body = response.arrayBuffer().then(
     (bytes) => bytes.byteLength,
     () => "cut off",
@@ -192,8 +201,28 @@ test.each([
   expect(results).toMatchObject([{ kind }]);
 });
 
+test("H10 the reader of 4 GiB has four times as long", async () => {
+  const clock = laterClock();
+  const { server } = await start(clock.options, { lengthBytes: 64 * LENGTH });
+  const response = await fetch(`${server.url}/.prsync/big`);
+  clock.laterMs = 23 * 3_600_000;
+  let bytes = 0;
+  for await (const chunk of response.body!) {
+    bytes += chunk.length;
+    if (bytes > 2 * LENGTH) break;
+  }
+  expect(bytes).toBeGreaterThan(2 * LENGTH);
+});
+
+test("H10 time that our own limit takes is not the reader's", async () => {
+  const clock = laterClock();
+  const { server } = await start(clock.options, { beforeRead: () => (clock.laterMs += 3_600_000) });
+  const response = await fetch(`${server.url}/.prsync/big`);
+  expect((await response.arrayBuffer()).byteLength).toBe(LENGTH);
+});
+
 test("a content that changes while it is sent cuts the connection", async () => {
-  const { server, results } = await start({}, LENGTH / 2);
+  const { server, results } = await start({}, { failAt: LENGTH / 2 });
   const response = await fetch(`${server.url}/.prsync/big`);
   expect(response.status).toBe(200);
   const started = performance.now();

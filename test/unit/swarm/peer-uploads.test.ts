@@ -273,3 +273,27 @@ test.each([
     expect(Math.abs(seconds - givenAfterSeconds)).toBeLessThanOrEqual(0.5);
   },
 );
+
+test("who is refused by the budget asks again when it is told that something may pass, without a tick", async () => {
+  const askedMs: number[] = [];
+  let isOpen = false;
+  const { clock, askers } = await served(MemoryBundle.seed(CONTENT), {
+    upload: {
+      stepBytes: KIB16,
+      tryTake: (_, nowMs) => {
+        askedMs.push(nowMs);
+        return isOpen;
+      },
+      waitMs: () => 7,
+      giveBack: () => undefined,
+      leave: () => undefined,
+    },
+  });
+  askers[0].wire.sendRequest({ piece: 0, offset: 0, lengthBytes: KIB16 });
+  await clock.pass(1);
+  const first = askedMs.length;
+  expect(first).toBeGreaterThan(0);
+  isOpen = true;
+  await clock.pass(8);
+  expect(askers[0].heard.events).toContain(`block 0 0 ${KIB16}`);
+});

@@ -72,6 +72,9 @@ test("a volunteer tells what it gave and where its contents came from", () => {
     peerBytes: 6,
     originBytes: 7,
   });
+  expect(
+    parse({ transfers: { customers: 4, reused: 5, delta: 1e15, peers: 6, origin: 7 } }).transfers?.deltaBytes,
+  ).toBe(5);
   // As told before `delta` was.
   expect(parse({ transfers: { customers: 4, reused: 5, peers: 6, origin: 7 } }).transfers?.deltaBytes).toBe(0);
   expect(parse({}).transfers).toBeUndefined();
