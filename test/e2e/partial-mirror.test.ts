@@ -37,11 +37,10 @@ describe.skipIf(!hasRsync())("a mirror that takes a part", () => {
     // Left over from another selection: --delete leaves alone what the rules protect.
     for (const side of [name, `${name}-rsync`]) {
       mkdirSync(join(central.mirror(side), "pool/a"), { recursive: true });
-      for (const foreign of ["foreign.iso", "foreign.txt", "pool/a/foreign"]) {
-        writeFileSync(join(central.mirror(side), foreign), "foreign");
-      }
-      // Directories that no rule touches keep their times: those of two sides made around a full second would differ.
-      for (const directory of ["pool/a", "pool"]) utimesSync(join(central.mirror(side), directory), 1e9, 1e9);
+      const foreigners = ["foreign.iso", "foreign.txt", "pool/a/foreign"];
+      for (const foreign of foreigners) writeFileSync(join(central.mirror(side), foreign), "foreign");
+      // What no rule touches keeps its times: those of two sides made around a full second would differ.
+      for (const path of [...foreigners, "pool/a", "pool"]) utimesSync(join(central.mirror(side), path), 1e9, 1e9);
     }
     await expectSameAsRsync(name, [...words, "--delete"]);
   });

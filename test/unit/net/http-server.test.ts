@@ -207,7 +207,7 @@ test("H10 the reader of 4 GiB has four times as long", async () => {
   const response = await fetch(`${server.url}/.prsync/big`);
   clock.laterMs = 23 * 3_600_000;
   let bytes = 0;
-  for await (const chunk of response.body!) {
+  for await (const chunk of response.body! as AsyncIterable<Uint8Array>) {
     bytes += chunk.length;
     if (bytes > 2 * LENGTH) break;
   }
