@@ -9,18 +9,11 @@ export interface Pace {
   readonly stepBytes: number;
 }
 
-/** Several looks within the time that a waiting claim is kept. */
-const LONGEST_SLEEP_MS = 50;
-/** While others go first. */
-const SHORTEST_SLEEP_MS = 5;
-
 /** A budget as those see it who wait for their turn. @param claim undefined if nothing is limited */
 export function paceOf(claim: BudgetClaim | undefined, clock: Clock): Pace {
   const pass = async (bytes: number, isWanted: () => boolean): Promise<void> => {
-    while (claim?.tryTake(bytes, clock.monotonicMs()) === false && isWanted()) {
-      const waitMs = Math.ceil(claim.waitMs(clock.monotonicMs()));
-      await sleep(Math.min(LONGEST_SLEEP_MS, Math.max(SHORTEST_SLEEP_MS, waitMs)));
-    }
+    while (claim?.tryTake(bytes, clock.monotonicMs()) === false && isWanted())
+      await sleep(claim.lookAgainMs(clock.monotonicMs()));
   };
   return Object.assign(pass, { stepBytes: claim?.stepBytes ?? Infinity });
 }

@@ -3,6 +3,9 @@ import type { TokenBucket } from "./rate-limit.ts";
 /** Who was refused and does not ask again for so long (two ticks and a bit) wants nothing any more. */
 const CLAIM_LIFE_MS = 250;
 
+/** Who was refused looks again within this time: several times while its claim is kept, and not in a loop while others go first. */
+const LOOK_AGAIN_MS = { least: 5, most: 50 };
+
 /** A burst in so many steps: who has a choice takes little at a time, and the others need not wait long for their turn. */
 const STEPS_PER_BURST = 4;
 
@@ -21,8 +24,8 @@ export interface BudgetClaim {
   readonly stepBytes: number;
   /** Takes the bytes if the bucket is open and it is this claimant's turn; if not, ask again within 250 ms. */
   tryTake(bytes: number, nowMs: number): boolean;
-  /** After a refusal: milliseconds until the bucket is open, 0 if it is somebody else's turn. */
-  waitMs(nowMs: number): number;
+  /** After a refusal: milliseconds until it is worth asking again, 5 … 50. Who asks later holds the others up while it is its turn. */
+  lookAgainMs(nowMs: number): number;
   /** Bytes that were taken and did not pass after all. */
   giveBack(bytes: number, nowMs: number): void;
   /** It wants nothing any more, ever. */
@@ -52,7 +55,10 @@ export class FairBudget {
     return {
       stepBytes: Math.ceil(this.#bucket.burstBytes / STEPS_PER_BURST),
       tryTake: (bytes, nowMs) => this.#tryTake(share, bytes, nowMs),
-      waitMs: (nowMs) => this.#bucket.waitMs(nowMs),
+      lookAgainMs: (nowMs) => {
+        const openMs = Math.ceil(this.#bucket.waitMs(nowMs));
+        return Math.min(LOOK_AGAIN_MS.most, Math.max(LOOK_AGAIN_MS.least, openMs));
+      },
       giveBack: (bytes, nowMs) => {
         this.#bucket.take(-bytes, nowMs);
         share.virtualBytes -= bytes / weight;

@@ -14,8 +14,6 @@ const QUEUED_BYTES_MARK: number = 512 * 1024;
 
 /** A peer that asked for blocks and took none for so long will not spread them soon. */
 const STALLED_MS = 5_000;
-/** Who was refused by the budget looks again within this time: while it waits, others may wait for its turn. */
-const LOOK_AGAIN_MS = { least: 5, most: 50 };
 /** What was written to a socket may wait in the kernel: where twenty connections share a slow line, for seconds. Who has the piece says so. */
 const LONGEST_IN_KERNEL_MS = 5_000;
 
@@ -103,9 +101,7 @@ export class PeerUploads {
 
   #lookAgain(budget: BudgetClaim): void {
     const { clock } = this.#options;
-    const waitMs = Math.ceil(budget.waitMs(clock.monotonicMs()));
-    const delayMs = Math.min(LOOK_AGAIN_MS.most, Math.max(LOOK_AGAIN_MS.least, waitMs));
-    this.#cancelLook ??= clock.schedule(delayMs, () => {
+    this.#cancelLook ??= clock.schedule(budget.lookAgainMs(clock.monotonicMs()), () => {
       this.#cancelLook = undefined;
       this.#guard(undefined, () => this.pump());
     });

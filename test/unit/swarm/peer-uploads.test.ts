@@ -238,7 +238,7 @@ test("a bug after all that came in one turn was heard costs the connection that 
       if (bugs-- > 0) throw new Error("a bug");
       return true;
     },
-    waitMs: () => 0,
+    lookAgainMs: () => 0,
     giveBack: () => undefined,
     leave: () => undefined,
   };
@@ -284,7 +284,7 @@ test("who is refused by the budget asks again when it is told that something may
         askedMs.push(nowMs);
         return isOpen;
       },
-      waitMs: () => 7,
+      lookAgainMs: () => 7,
       giveBack: () => undefined,
       leave: () => undefined,
     },
