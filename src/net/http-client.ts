@@ -161,7 +161,20 @@ export class HttpClient implements AsyncDisposable {
     }
   }
 
-  #start(method: string, url: URL, limits: RequestLimits & { readonly body?: Uint8Array }): Promise<HttpTransfer> {
+  async #start(
+    method: string,
+    url: URL,
+    limits: RequestLimits & { readonly body?: Uint8Array },
+  ): Promise<HttpTransfer> {
+    try {
+      return await this.#startOnce(method, url, limits);
+    } catch (error) {
+      if (!HttpTransfer.neverLeftThisHost(error)) throw error;
+      return await this.#startOnce(method, url, limits);
+    }
+  }
+
+  #startOnce(method: string, url: URL, limits: RequestLimits & { readonly body?: Uint8Array }): Promise<HttpTransfer> {
     return HttpTransfer.start(url, {
       request: {
         method,

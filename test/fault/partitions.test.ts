@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { changeRate, cutLine, dropTowards, splitNetwork } from "../support/link-faults.ts";
 import { NamespaceSwarm, type SwarmMirror } from "../support/namespace-swarm.ts";
@@ -17,6 +18,7 @@ const SECOND_BYTES = 2 * MIB;
 const RATE = "20mbit";
 /** Until the slot of a peer whose line was cut is free: twice the time after which an idle connection is closed. */
 const SLOT_FREE_MS = 120_000;
+const OUT_MS = 5_000;
 /** What happens to the lines of who takes and who gives, and how to undo it. */
 const BREAKS: readonly (readonly [string, string, (taker: TestHost, giver: TestHost) => () => void])[] = [
   ["N05", "what it sends to its only peer is lost", (taker, from) => dropTowards(taker, [from])],
@@ -61,6 +63,15 @@ describe.skipIf(needsNetwork !== "")(`mirrors that lose each other${needsNetwork
     expect(await rsyncDifferences(swarm.tree, destination, true)).toBe("");
     if (isSlow) await vi.waitUntil(async () => (await peersOf(giver)) === 0, { timeout: SLOT_FREE_MS, interval: 500 });
     mend();
+  });
+
+  test("a sync that finds central's cable out for some seconds goes on when it is back", async () => {
+    const mend = cutLine(swarm.centralHost);
+    // The kernel gives up the first connect after three solicitations, 3 s.
+    const mended = delay(OUT_MS).then(mend);
+    const { destination } = await swarm.syncOnce(`taker-${++takers}`);
+    await mended;
+    expect(await rsyncDifferences(swarm.tree, destination, true)).toBe("");
   });
 
   test("N04 each half of a divided network goes on with what it has, and they come together again", async () => {

@@ -11,8 +11,8 @@ export function changeRate(host: TestHost, rate: string): void {
 
 /** What the host sends has this rate, and every tenth packet of it is lost. */
 export function loseOneInTen(host: TestHost, rate: string): void {
-  const { uplink, downlink } = host;
-  limit(downlink, rate);
+  const { uplink } = host;
+  changeRate(host, rate); // both ends, and nothing of an earlier call: its root could not be replaced by the same
   // Without it the kernel hands over, and loses, up to 64 KiB as one packet.
   execFileSync("ip", ["-n", uplink.namespace, "link", "set", "dev", uplink.device, "gso_max_segs", "1"]);
   replaceRoot(uplink, "handle", "1:", "htb", "default", "10");
