@@ -1,6 +1,5 @@
 import { CodecError } from "../codec/errors.ts";
 import { messageOf } from "../core/errors.ts";
-import type { ContentId } from "../core/content-id.ts";
 import { displayPath } from "../core/repo-path.ts";
 import { combineChanges } from "../manifest/apply-changes.ts";
 import { applyBundleChanges, encodeBundleList, parseBundleList, type BundleRow } from "../manifest/bundle-list.ts";
@@ -12,12 +11,14 @@ import { encodeIndex, parseIndex, type ChunkRef } from "../manifest/manifest-ind
 import { verifyObject, type ObjectRef } from "../manifest/object-ref.ts";
 import type { ChangeListRef, Release } from "../manifest/release.ts";
 import { updateChunks } from "../manifest/update-chunks.ts";
+import type { EntryPair } from "../store/entry-pairs.ts";
+import { ChangedManifest, changedPairs, type HeldEntries } from "./changed-manifest.ts";
 import { SyncError } from "./errors.ts";
 import { checkChangedPaths, checkLinks, ManifestView, type HeldLinks } from "./manifest-check.ts";
 import type { SyncLog } from "./sync-log.ts";
 
 /** What the mirror's index knows of the manifest it holds. */
-export interface HeldManifest extends HeldLinks {
+export interface HeldManifest extends HeldLinks, HeldEntries {
   /** 0 if none. */
   readonly release: number;
   chunkRefs(): readonly ChunkRef[];
@@ -39,6 +40,8 @@ export interface ObjectSource {
 export interface ManifestUpdate {
   readonly chunkRefs: readonly ChunkRef[];
   readonly bundles: readonly BundleRow[];
+  /** What differs from the held manifest, in path order, where change lists told it. */
+  readonly pairs?: readonly EntryPair[];
 }
 
 const PARALLEL_OBJECTS = 8;
@@ -113,18 +116,9 @@ async function updateByChangeLists(
   const bundles = lists.reduce<readonly BundleRow[]>(applyBundleChanges, held.bundles());
   verifyObject(release.bundles, encodeBundleList(bundles));
   for (const { ref, bytes } of newChunks) held.putChunk(ref.sha256, bytes);
-  checkChangedPaths(new Set(changes.map(({ path }) => path)), heldView(held), viewOf(refs, held));
-  return { chunkRefs: refs, bundles };
-}
-
-function heldView(held: HeldManifest): ManifestView & HeldLinks {
-  return Object.assign(viewOf(held.chunkRefs(), held), {
-    entriesWith: (content: ContentId) => held.entriesWith(content),
-  });
-}
-
-function viewOf(refs: readonly ChunkRef[], held: HeldManifest): ManifestView {
-  return new ManifestView(refs, (sha256) => held.entriesOf(sha256));
+  const pairs = changedPairs(held, changes);
+  checkChangedPaths(pairs, held, new ChangedManifest(held, pairs));
+  return { chunkRefs: refs, bundles, pairs };
 }
 
 async function updateByChunks(
@@ -161,7 +155,7 @@ function verifyWhole(refs: readonly ChunkRef[], held: HeldManifest): void {
       if (entry.kind === "file" && entry.link !== undefined) links.push(entry);
     }
   }
-  checkLinks(links, viewOf(refs, held));
+  checkLinks(links, new ManifestView(refs, (sha256) => held.entriesOf(sha256)));
 }
 
 /** An object, or an error that tells what it was to be and not its hash alone. */

@@ -22,7 +22,8 @@ export async function nextManifest(mirror: Mirror, release: Release): Promise<re
   const update = await updateManifest(heldManifest(index), release, { objects, signal, log });
   notePendingOfOther(index, release);
   if (index.facts.get("heldRelease") !== release.number) {
-    index.setNextRelease({ release: release.number, index: release.index.sha256, refs: update.chunkRefs });
+    const next = { release: release.number, index: release.index.sha256, refs: update.chunkRefs };
+    index.setNextRelease(next, update.pairs);
   }
   index.transaction(() => catalog.retireAllBut(update.bundles));
   return update.bundles;
@@ -63,6 +64,8 @@ function heldManifest(index: MirrorIndex): HeldManifest {
     entriesOf: (sha256) => index.manifest.loadChunk(sha256),
     bundles: () => index.bundles.all(),
     putChunk: (sha256, bytes) => index.manifest.putChunk(sha256, compressZstd(bytes)),
+    entry: (path) => index.manifest.entry(path),
+    entriesBelow: (path) => index.manifest.entries(path),
     entriesWith: (content) => index.manifest.entriesWith(content, MOST_TWINS),
   };
 }

@@ -82,10 +82,11 @@ export class ManifestRecords {
   }
 
   /** See {@link MirrorIndex.setNextRelease}, which makes it one transaction. */
-  setNext(version: ManifestVersion): void {
+  setNext(version: ManifestVersion, pairs: readonly EntryPair[] | undefined): void {
     this.#writeRefs("next", version.refs);
     this.#facts.set("nextRelease", version.release);
     this.#facts.set("nextIndex", version.index);
+    if (pairs !== undefined) this.#remember(betweenOf(this.held(), version), pairs);
   }
 
   /**
@@ -94,7 +95,7 @@ export class ManifestRecords {
    */
   *changes(): Generator<EntryPair> {
     const [held, next] = [this.held(), this.next()];
-    const between = `${held?.index} ${next?.index}`;
+    const between = betweenOf(held, next);
     if (this.#remembered?.between === between) return yield* this.#remembered.pairs;
     const pairs: EntryPair[] = [];
     const load = (ref: ChunkRef): Entry[] => this.loadChunk(ref.sha256);
@@ -102,6 +103,10 @@ export class ManifestRecords {
       if (pairs.length <= MAX_REMEMBERED_PAIRS) pairs.push(pair);
       yield pair;
     }
+    this.#remember(between, pairs);
+  }
+
+  #remember(between: string, pairs: readonly EntryPair[]): void {
     this.#remembered = pairs.length <= MAX_REMEMBERED_PAIRS ? { between, pairs } : undefined;
   }
 
@@ -230,6 +235,10 @@ export class ManifestRecords {
       insert.run(SLOT[slot], position, Buffer.from(ref.sha256, "hex"), line);
     });
   }
+}
+
+function betweenOf(held: ManifestVersion | undefined, next: ManifestVersion | undefined): string {
+  return `${held?.index} ${next?.index}`;
 }
 
 function inflate(frame: Uint8Array, sha256: string): Uint8Array {

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../core/errors.ts";
+import type { EntryPair } from "./entry-pairs.ts";
 import { StoreError } from "./errors.ts";
 import { BundleRecords } from "./mirror-index-bundles.ts";
 import { FactRecords } from "./mirror-index-facts.ts";
@@ -108,9 +109,12 @@ export class MirrorIndex implements Disposable {
     }
   }
 
-  /** Records the release on its way, durably; all its chunks must have been put. Replaces another one. */
-  setNextRelease(version: ManifestVersion): void {
-    this.durably(() => this.manifest.setNext(version));
+  /**
+   * Records the release on its way, durably; all its chunks must have been put. Replaces another one.
+   * @param pairs what differs from the held one, in path order, if that is known: else its chunks are read for it
+   */
+  setNextRelease(version: ManifestVersion, pairs?: readonly EntryPair[]): void {
+    this.durably(() => this.manifest.setNext(version, pairs));
   }
 
   /**

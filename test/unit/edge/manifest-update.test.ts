@@ -99,6 +99,8 @@ function heldOf(release: number, entries: readonly Entry[]): TestManifest {
       bytes.set(sha256, chunk);
     },
     bundles: () => [],
+    entry: (path) => entries.find((entry) => entry.path === path),
+    entriesBelow: (path) => entries.filter((entry) => entry.path.startsWith(`${path}/`)),
     entriesWith: (content) => entries.filter((entry) => entry.kind === "file" && entry.content === content),
   };
 }
