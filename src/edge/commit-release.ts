@@ -4,8 +4,8 @@ import type { Release } from "../manifest/release.ts";
 import { type AttributeRules, heldMode } from "../plan/held-attributes.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import type { IndexFacts } from "../store/mirror-index-facts.ts";
-import { isWholeReleaseVerified } from "./holdings-report.ts";
 import type { Mirror } from "./mirror.ts";
+import { isWholeReleaseVerified, type VerifiedSince } from "./verified-release.ts";
 
 /** What becomes known of whole looks at DEST. */
 export type WalkedAt = Partial<Pick<IndexFacts, "lastWholeWalkMs" | "lastCleanWalkMs">>;
@@ -21,6 +21,7 @@ export async function commitRelease(
     readonly walked: WalkedAt;
     readonly noted: readonly RepoPath[];
     readonly isComplete: boolean;
+    readonly verified: VerifiedSince;
   },
 ): Promise<void> {
   const { index, staging, catalog, swarm, holdings } = mirror;
@@ -30,6 +31,7 @@ export async function commitRelease(
     index.files.addPending([...done.noted, ...index.files.takeChanged()]);
     rememberWalked(index, done.walked);
   };
+  done.verified.beforeCommit();
   if (index.manifest.next() !== undefined) await index.commitRelease(settle);
   else if (done.walked.lastCleanWalkMs === 0) index.durably(settle);
   else index.transaction(settle);
@@ -42,6 +44,7 @@ export async function commitRelease(
     staging.discardAll();
   }
   catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
+  done.verified.afterCommit();
   holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
 }
 

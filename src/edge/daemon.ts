@@ -4,7 +4,6 @@ import type { SyncSummary } from "../report/sync-summary.ts";
 import { StoreError } from "../store/errors.ts";
 import { isIndexDamaged } from "../store/mirror-index-schema.ts";
 import { SyncError } from "./errors.ts";
-import { isWholeReleaseVerified } from "./holdings-report.ts";
 import { firstPollDelayMs, nextPollDelayMs, retryDelayMs } from "./polling.ts";
 import { releaseEvents } from "./release-events.ts";
 import { runSync, type SyncOutcome } from "./sync-job.ts";
@@ -12,6 +11,7 @@ import type { SyncOptions } from "./sync-options.ts";
 import { SILENT_PROGRESS, type SyncProgress } from "./sync-progress.ts";
 import type { Mirror } from "./mirror.ts";
 import { Scrub } from "./scrub.ts";
+import { isWholeReleaseVerified } from "./verified-release.ts";
 import { verifyAdopted } from "./verify-held.ts";
 import { Waker } from "./waker.ts";
 

@@ -1,5 +1,4 @@
 import { Bitfield } from "../core/bitfield.ts";
-import type { Selection } from "../filter/selection.ts";
 import type { BundleRow } from "../manifest/bundle-list.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import type { AnnouncedHoldings } from "./announce-client.ts";
@@ -249,20 +248,6 @@ export class HoldingsReporter {
     const { bundles } = this.#index;
     return haveOf(this.#isByName() ? bundles.shownOrdinals(number) : bundles.heldOrdinals(number), contentCount);
   }
-}
-
-/**
- * True if every file of the held release, not only of a selection, is on disk and hashed. Counts all records unless they were counted for
- * this release before and none went since: for the end of a sync, not in between.
- */
-export function isWholeReleaseVerified(index: MirrorIndex, selection: Selection): boolean {
-  if (!selection.isEverything) return false;
-  const release = index.facts.get("heldRelease");
-  if (release === undefined || index.facts.get("verifiedRelease") !== release) {
-    if (index.files.hasUnverified() || index.files.count() < index.manifest.fileCount()) return false;
-    if (release !== undefined) index.facts.set("verifiedRelease", release);
-  }
-  return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");
 }
 
 function haveOf(ordinals: readonly number[], count: number): string {

@@ -31,7 +31,7 @@ import { Announcer } from "./announcer.ts";
 import { BundleCatalog } from "./bundle-catalog.ts";
 import { CentralClient } from "./central-client.ts";
 import { HeldContents } from "./held-contents.ts";
-import { type Arrivals, HoldingsReporter, isWholeReleaseVerified } from "./holdings-report.ts";
+import { type Arrivals, HoldingsReporter } from "./holdings-report.ts";
 import { UnpackingReader } from "./look-inside-serve.ts";
 import type { ObjectSource } from "./manifest-update.ts";
 import { MetadataObjects } from "./metadata-objects.ts";
@@ -49,6 +49,7 @@ import type { SyncLog } from "./sync-log.ts";
 import { rememberAttributes } from "./remembered-attributes.ts";
 import { RememberedSelection } from "./remembered-selection.ts";
 import { TrustedReleaseClient } from "./trusted-release.ts";
+import { isWholeReleaseVerified } from "./verified-release.ts";
 
 export interface MirrorOptions {
   /** DEST; made if it is not there. */

@@ -25,6 +25,7 @@ import { learnAssignment, limitToQuota, type LimitedSelection, rememberQuota } f
 import { StrayFiles } from "./stray-files.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { SyncProgress } from "./sync-progress.ts";
+import { VerifiedSince } from "./verified-release.ts";
 
 /** What a sync knows before it looks at paths. */
 export interface PreparedSync {
@@ -33,6 +34,7 @@ export interface PreparedSync {
   readonly previous: number;
   /** Every path of DEST is looked at. */
   readonly isWhole: boolean;
+  readonly verified: VerifiedSince;
   /** When the look began, wall clock. */
   readonly walkedMs: number;
   readonly selection: Selection;
@@ -104,9 +106,10 @@ export async function prepareSync(mirror: Mirror, options: SyncOptions, progress
   const rootBefore = rootState(mirror, previous);
   // What turns out changed from here on is for the next run.
   mirror.index.files.takeChanged();
+  const verified = new VerifiedSince(mirror.index);
   dropLeftLinks(mirror);
   const selected = { quota, mergeFiles, selectsOthers };
-  return { release, previous, isWhole, walkedMs, selection, selected, scope, rootBefore };
+  return { release, previous, isWhole, walkedMs, verified, selection, selected, scope, rootBefore };
 }
 
 /** Decides about the paths of a window; changes nothing of DEST. */

@@ -70,7 +70,8 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   try {
     for await (const window of inventoryWindows(prepared.scope)) await bringWindow(run, window);
     const walked = walkedAt(run);
-    await commitRelease(mirror, { release, walked, noted: tally.noted, isComplete: !tally.isIncomplete });
+    const { isIncomplete, noted } = tally;
+    await commitRelease(mirror, { release, walked, noted, isComplete: !isIncomplete, verified: prepared.verified });
     const totals = totalsOf(mirror, release, selection);
     const summary = summarize({ release: release.number, totals, previous, ...tally, meter });
     const { failures, hasTooManyRemovals } = tally;

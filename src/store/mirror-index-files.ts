@@ -32,6 +32,8 @@ const DUPLICATES = `SELECT total(n - 1) AS files, total((n - 1) * size) AS trans
   FROM (SELECT count(*) AS n, max(size) AS size, count(DISTINCT ino) AS inodes FROM files WHERE size > 0
   GROUP BY content HAVING n > 1)`;
 
+/** About a megabyte. */
+const MOST_REMOVED = 10_000;
 const PATHS_PER_PAGE = 64;
 
 const COLUMNS = "size, mtime_ns, ctime_ns, ino, content, verified";
@@ -47,6 +49,7 @@ export class FileRecords {
   readonly #pathsAfter: StatementSync;
   readonly #namesOf: StatementSync;
   readonly #changed = new Set<RepoPath>();
+  #removed: Set<RepoPath> | undefined = new Set<RepoPath>();
   #changeCount = 0;
 
   constructor(database: DatabaseSync) {
@@ -105,6 +108,15 @@ export class FileRecords {
   remove(path: RepoPath): void {
     this.#changeCount++;
     this.#remove.run(repoPathBytes(path));
+    this.#removed?.add(path);
+    if (this.#removed !== undefined && this.#removed.size > MOST_REMOVED) this.#removed = undefined;
+  }
+
+  /** Paths whose records went since the last call, though they may be back; undefined if these are too many. */
+  takeRemoved(): ReadonlySet<RepoPath> | undefined {
+    const removed = this.#removed;
+    this.#removed = new Set();
+    return removed;
   }
 
   /** Some paths recorded with a content, verified ones first; compare their stat before use. */

@@ -106,6 +106,11 @@ export class ManifestRecords {
     this.#remember(between, pairs);
   }
 
+  /** {@link changes}, if they are few and were asked for. */
+  fewChanges(): readonly EntryPair[] | undefined {
+    return this.#remembered?.between === betweenOf(this.held(), this.next()) ? this.#remembered.pairs : undefined;
+  }
+
   #remember(between: string, pairs: readonly EntryPair[]): void {
     this.#remembered = pairs.length <= MAX_REMEMBERED_PAIRS ? { between, pairs } : undefined;
   }

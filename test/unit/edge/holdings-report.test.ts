@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
-import { Selection } from "../../../src/filter/selection.ts";
-import { HoldingsReporter, isWholeReleaseVerified } from "../../../src/edge/holdings-report.ts";
+import { HoldingsReporter } from "../../../src/edge/holdings-report.ts";
 import { holdsContent } from "../../../src/tracker/content-holders.ts";
-import { bundleRow, contentOf, fileEntry, MirrorDisk, pathOf } from "./mirror-disk.ts";
+import { bundleRow, contentOf, MirrorDisk } from "./mirror-disk.ts";
 import { arrivalsOf, bitmap, Central, mirrorWith, NAMES, putBundle } from "./told-holdings.ts";
 
 const NOTHING = arrivalsOf(new Map());
@@ -238,35 +237,3 @@ function bits(ordinals: readonly number[], count = NAMES.length): Uint8Array {
   for (const ordinal of ordinals) field.set(ordinal);
   return new Uint8Array(field.toBytes());
 }
-
-const everything = new Selection();
-
-test("a release is whole only if each of its files is recorded, hashed and not noted as changed", async () => {
-  const { disk } = await mirrorWith(["a", "b"]);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
-  disk.hold("c", "c");
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
-  const part = new Selection({ rules: [{ option: "exclude", value: "c" }], ruleFiles: {} });
-  expect(isWholeReleaseVerified(disk.index, part)).toBe(false);
-  disk.index.files.addPending([pathOf("no path of the release")]);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
-  disk.index.files.addPending([pathOf("c")]);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
-  disk.index.files.clearPending();
-  disk.record("c", contentOf("c"), false);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
-});
-
-test("a release that was found whole is not, once a file of it goes, and is again when that came back", async () => {
-  const { disk } = await mirrorWith(NAMES);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
-  disk.index.files.remove(pathOf("b"));
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
-  disk.hold("b", "b");
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
-  await disk.holdRelease(
-    2,
-    [...NAMES, "d"].map((name) => fileEntry(name, name)),
-  );
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
-});

@@ -1,0 +1,62 @@
+import type { RepoPath } from "../core/repo-path.ts";
+import type { Selection } from "../filter/selection.ts";
+import type { MirrorIndex } from "../store/mirror-index.ts";
+
+/**
+ * True if every file of the held release, not only of a selection, is on disk and hashed. Counts all records unless that is known
+ * (see {@link VerifiedSince}): for the end of a sync, not in between.
+ */
+export function isWholeReleaseVerified(index: MirrorIndex, selection: Selection): boolean {
+  if (!selection.isEverything) return false;
+  if (!isKnownVerified(index)) {
+    if (index.files.hasUnverified() || index.files.count() < index.manifest.fileCount()) return false;
+    noteVerified(index);
+  }
+  return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");
+}
+
+/**
+ * A release that was found whole and the next one differ in few paths, and few records went meanwhile: these are looked at in place of
+ * counting millions. Made when a sync begins, before it changes a record.
+ */
+export class VerifiedSince {
+  readonly #index: MirrorIndex;
+  readonly #wasVerified: boolean;
+  /** Undefined if there are too many. */
+  #changed: readonly RepoPath[] | undefined;
+
+  constructor(index: MirrorIndex) {
+    this.#index = index;
+    this.#wasVerified = isKnownVerified(index);
+    index.files.takeRemoved();
+  }
+
+  /** Right before the next release, if there is one, becomes the held one. */
+  beforeCommit(): void {
+    if (!this.#wasVerified) return;
+    const { manifest } = this.#index;
+    this.#changed = manifest.next() === undefined ? [] : manifest.fewChanges()?.map(({ path }) => path);
+  }
+
+  /** Right after it: notes the held release as whole if it is; else it is to be counted. */
+  afterCommit(): void {
+    const removed = this.#index.files.takeRemoved();
+    if (this.#changed === undefined || removed === undefined || this.#index.files.hasUnverified()) return;
+    const isThere = (path: RepoPath): boolean => {
+      const entry = this.#index.manifest.entry(path);
+      return entry?.kind !== "file" || this.#index.files.get(path)?.content === entry.content;
+    };
+    if (this.#changed.every(isThere) && [...removed].every(isThere)) noteVerified(this.#index);
+  }
+}
+
+/** The fact goes with the first record that does, and with the first that is only believed. */
+function isKnownVerified({ facts }: MirrorIndex): boolean {
+  const release = facts.get("heldRelease");
+  return release !== undefined && facts.get("verifiedRelease") === release;
+}
+
+function noteVerified({ facts }: MirrorIndex): void {
+  const release = facts.get("heldRelease");
+  if (release !== undefined) facts.set("verifiedRelease", release);
+}
