@@ -3,6 +3,7 @@ import type { Assignment } from "../plan/assigned-cut.ts";
 import type { BorderTasks } from "../swarm/site-view.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpClient, HttpResponse } from "../net/http-client.ts";
+import { HttpTransfer } from "../net/http-transfer.ts";
 import {
   nextSequence,
   SEQUENCE_HEADER,
@@ -204,7 +205,7 @@ export class AnnounceClient {
 
   /** @throws SyncError `central-refused`, `revoked`, NetError if central can't be reached */
   async announce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<AnnounceAnswer> {
-    let response = await this.#send(counters, body, signal);
+    let response = await this.#sendAtLeastOnce(counters, body, signal);
     const stale = staleSchema.safeParse(parseJson(response.body));
     if (response.status === 401 && stale.success) {
       // Our clock went back since the last run: go on above what central has seen.
@@ -222,6 +223,16 @@ export class AnnounceClient {
     const told =
       response.status === 200 ? "an answer that makes no sense" : response.body.subarray(0, 500).toString("utf8");
     throw new SyncError("central-refused", `central answered the announce with ${response.status}: ${told}`);
+  }
+
+  /** A kept connection may turn out to be closed: then once more, with a number of its own. What central saw twice changes nothing. */
+  async #sendAtLeastOnce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {
+    try {
+      return await this.#send(counters, body, signal);
+    } catch (error) {
+      if (!HttpTransfer.wasStaleConnection(error)) throw error;
+      return await this.#send(counters, body, signal);
+    }
   }
 
   async #send(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {
