@@ -102,6 +102,10 @@ export class RecentRequests {
   /** The digest that is looked for. */
   readonly #wanted: Buffer = Buffer.alloc(DIGEST_BYTES);
 
+  /** What was looked for last, and where it is: a request is looked for when it comes and when it was answered. */
+  #sought: AskedKey | undefined;
+  #found: number = NOBODY;
+
   /** @param seed any integer, best one that nobody knows; @param places a power of two */
   constructor(seed = 0, places: number = MOST_REQUESTS) {
     this.#seed = seed;
@@ -276,6 +280,8 @@ export class RecentRequests {
     const chain = hashed & this.#mask;
     this.#next[place] = this.#first[chain]!;
     this.#first[chain] = place;
+    this.#sought = asked;
+    this.#found = place;
     return place;
   }
 
@@ -293,6 +299,13 @@ export class RecentRequests {
   }
 
   #find(asked: AskedKey): number {
+    if (this.#sought === asked) return this.#found;
+    this.#sought = asked;
+    this.#found = this.#lookUp(asked);
+    return this.#found;
+  }
+
+  #lookUp(asked: AskedKey): number {
     const hashed = this.#hashOf(asked);
     let place = this.#first[hashed & this.#mask]!;
     while (place !== NOBODY && !(this.#hashes[place] === hashed && this.#isOf(place, asked))) {
