@@ -111,7 +111,8 @@ export class Announcer implements AsyncDisposable {
     const { client, log, holdings, situation } = this.#context;
     try {
       this.#forgetOldAnswers();
-      const report = holdings.next({ isChanging: event === undefined && situation.load.isSyncing });
+      const isChanging = event === "stopped" || (event === undefined && situation.load.isSyncing);
+      const report = await holdings.next({ isChanging, signal: this.#closing.signal });
       const body = this.#body(report.report);
       const told = await client.announce(this.#counters(event), body, this.#closing.signal);
       const answer = this.#told.complete(told, body.known);

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { Bitfield } from "../core/bitfield.ts";
 import { BundleLayout } from "../core/bundle-layout.ts";
 import type { ContentId } from "../core/content-id.ts";
@@ -95,18 +96,20 @@ export class BundleCatalog {
     return created;
   }
 
-  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. */
-  refreshLiving(onHeld: (infoHash: string, piece: number) => void): void {
-    for (const [infoHash, reference] of this.#living) {
+  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. Others have their turn after each bundle. */
+  async refreshLiving(onHeld: (infoHash: string, piece: number) => void): Promise<void> {
+    for (const [infoHash, reference] of [...this.#living]) {
       const bundle = reference.deref();
       const row = this.#index.bundles.byInfoHash(infoHash);
       if (bundle === undefined || row === undefined) {
         this.#living.delete(infoHash);
         continue;
       }
+      if (bundle.held.isFull) continue;
       for (const piece of this.#heldPieces(row, bundle.layout)) {
         if (bundle.held.set(piece)) onHeld(infoHash, piece);
       }
+      await setImmediate();
     }
   }
 

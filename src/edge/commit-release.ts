@@ -43,7 +43,7 @@ export async function commitRelease(
     index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
     staging.discardAll();
   }
-  catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
+  await catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
   done.verified.afterCommit();
   holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
 }

@@ -82,8 +82,8 @@ test("pieces that DEST got since are told once to whom uses the bundle", async (
   const bundle = catalog.bundle(row.infoHash)!;
   disk.hold("b", "b");
   const told: number[] = [];
-  catalog.refreshLiving((infoHash, piece) => told.push(infoHash === row.infoHash ? piece : -1));
-  catalog.refreshLiving((_, piece) => told.push(piece));
+  await catalog.refreshLiving((infoHash, piece) => told.push(infoHash === row.infoHash ? piece : -1));
+  await catalog.refreshLiving((_, piece) => told.push(piece));
   expect(told).toEqual([1]);
   expect(bundle.held.has(1)).toBe(true);
 });

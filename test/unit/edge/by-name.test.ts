@@ -22,8 +22,8 @@ async function reporting(): Promise<{ readonly disk: MirrorDisk; readonly report
 }
 
 /** Bits over [twin, single]. */
-function told(reporter: HoldingsReporter): unknown {
-  const { report } = reporter.next();
+async function told(reporter: HoldingsReporter): Promise<unknown> {
+  const { report } = await reporter.next();
   if (!("bundles" in report)) return report;
   const have = report.bundles[0]?.have ?? "none";
   return have === "all" || have === "none" ? have : Buffer.from(have, "base64")[0]!.toString(2).padStart(8, "0");
@@ -33,13 +33,13 @@ test("by name a content is told that stands at each of its names, verified and w
   const { disk, reporter } = await reporting();
   disk.hold("a", "twin");
   disk.hold("c", "single");
-  expect(told(reporter)).toBe("01000000");
+  expect(await told(reporter)).toBe("01000000");
   disk.hold("b", "old bytes");
-  expect(told(reporter)).toBe("01000000");
+  expect(await told(reporter)).toBe("01000000");
   disk.hold("b", "twin");
-  expect(told(reporter)).toBe("all");
+  expect(await told(reporter)).toBe("all");
   disk.record("b", contentOf("twin"), false);
-  expect(told(reporter)).toBe("01000000");
+  expect(await told(reporter)).toBe("01000000");
 });
 
 test("a release that gives a content another name takes it away, though no file changed", async () => {
@@ -50,18 +50,18 @@ test("a release that gives a content another name takes it away, though no file 
     ["c", "single"],
   ] as const)
     disk.hold(name, bytes);
-  expect(told(reporter)).toBe("all");
+  expect(await told(reporter)).toBe("all");
   const entries = [fileEntry("a", "twin"), fileEntry("b", "twin"), fileEntry("c", "single"), fileEntry("d", "single")];
   await disk.holdRelease(2, entries);
-  expect(told(reporter)).toBe("10000000");
+  expect(await told(reporter)).toBe("10000000");
 });
 
 test("a path that is not in place, be it a symlink, makes the release no whole one by name", async () => {
   const { disk, reporter } = await reporting();
   reporter.isComplete = true;
-  expect(reporter.next().report).toEqual({ base: 0, complete: 1 });
+  expect((await reporter.next()).report).toEqual({ base: 0, complete: 1 });
   disk.index.files.addPending([pathOf("link")]);
-  expect(reporter.next().report).toMatchObject({ base: 0, bundles: [] });
+  expect((await reporter.next()).report).toMatchObject({ base: 0, bundles: [] });
 });
 
 test("a web server may be where central sends customers and the program does not answer itself", () => {

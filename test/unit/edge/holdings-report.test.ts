@@ -10,34 +10,34 @@ const NOTHING = arrivalsOf(new Map());
 test("a complete mirror tells the release alone", async () => {
   const { reporter } = await mirrorWith(NAMES);
   reporter.isComplete = true;
-  expect(reporter.next().report).toEqual({ base: 0, complete: 1 });
+  expect((await reporter.next()).report).toEqual({ base: 0, complete: 1 });
 });
 
 test("a partial mirror tells a bitmap over the content table, highest bit first", async () => {
   const { reporter } = await mirrorWith(["a", "c"]);
   const have = Buffer.from([0b1010_0000]).toString("base64");
-  expect(reporter.next().report).toEqual({ base: 0, bundles: [{ number: 1, have }] });
+  expect((await reporter.next()).report).toEqual({ base: 0, bundles: [{ number: 1, have }] });
 });
 
 test("once acknowledged, only changes are told", async () => {
   const { disk, reporter } = await mirrorWith(["a"]);
   const central = new Central();
-  central.take(reporter);
-  expect(central.take(reporter)).toMatchObject({ base: 101, bundles: new Map() });
+  await central.take(reporter);
+  expect(await central.take(reporter)).toMatchObject({ base: 101, bundles: new Map() });
   for (const name of NAMES) disk.hold(name, name);
-  expect(central.take(reporter).bundles).toEqual(new Map([[1, "all"]]));
+  expect((await central.take(reporter)).bundles).toEqual(new Map([[1, "all"]]));
   disk.index.bundles.remove(1);
-  expect(central.take(reporter).bundles).toEqual(new Map([[1, "none"]]));
+  expect((await central.take(reporter)).bundles).toEqual(new Map([[1, "none"]]));
   expect(central.holdings.bundles).toEqual(new Map());
 });
 
 test("central that knows nothing of the base is told everything with the next announce", async () => {
   const { reporter } = await mirrorWith(["a"]);
   const central = new Central();
-  central.take(reporter);
+  await central.take(reporter);
   central.restart();
-  central.take(reporter);
-  expect(central.take(reporter)).toMatchObject({ base: 0 });
+  await central.take(reporter);
+  expect(await central.take(reporter)).toMatchObject({ base: 0 });
   expect(central.holdings.bundles.size).toBe(1);
 });
 
@@ -45,10 +45,10 @@ test("a lost announce after complete → incomplete does not leave central belie
   const { reporter } = await mirrorWith(["a"]);
   const central = new Central();
   reporter.isComplete = true;
-  central.take(reporter);
+  await central.take(reporter);
   reporter.isComplete = false;
-  reporter.next();
-  central.take(reporter);
+  await reporter.next();
+  await central.take(reporter);
   expect(central.holdings.completeRelease).toBe(0);
   expect(central.holdings.bundles.size).toBe(1);
 });
@@ -56,12 +56,12 @@ test("a lost announce after complete → incomplete does not leave central belie
 test("a lost answer is found out by its id", async () => {
   const { disk, reporter } = await mirrorWith(["a"]);
   const central = new Central();
-  central.take(reporter);
+  await central.take(reporter);
   disk.hold("b", "b");
-  central.take(reporter, { isAnswerLost: true });
+  await central.take(reporter, { isAnswerLost: true });
   disk.hold("c", "c");
-  central.take(reporter);
-  central.take(reporter);
+  await central.take(reporter);
+  await central.take(reporter);
   expect(central.holdings.bundles).toEqual(new Map([[1, "all"]]));
 });
 
@@ -70,28 +70,28 @@ test("while files change the next look waits for 19 times as long as the last on
   // Each time it is asked, ten milliseconds have passed: so long takes a look.
   const { disk, reporter } = await mirrorWith(["a"], () => (nowMs += 10));
   const central = new Central();
-  central.take(reporter);
+  await central.take(reporter);
   disk.hold("b", "b");
-  const tellWhileChanging = (): unknown => reporter.next({ isChanging: true }).report;
-  expect(tellWhileChanging()).toMatchObject({ bundles: [] });
+  const tellWhileChanging = async (): Promise<unknown> => (await reporter.next({ isChanging: true })).report;
+  expect(await tellWhileChanging()).toMatchObject({ bundles: [] });
   nowMs += 190;
-  expect(tellWhileChanging()).toMatchObject({ bundles: [{ number: 1, have: bitmap([0, 1]) }] });
+  expect(await tellWhileChanging()).toMatchObject({ bundles: [{ number: 1, have: bitmap([0, 1]) }] });
   disk.hold("c", "c");
-  expect(tellWhileChanging()).toMatchObject({ bundles: [{ have: bitmap([0, 1]) }] });
-  expect(central.take(reporter).bundles).toEqual(new Map([[1, "all"]]));
+  expect(await tellWhileChanging()).toMatchObject({ bundles: [{ have: bitmap([0, 1]) }] });
+  expect((await central.take(reporter)).bundles).toEqual(new Map([[1, "all"]]));
 });
 
 test("what another bundle or its going away changes is told at once", async () => {
   const { disk, reporter } = await mirrorWith(NAMES);
   const central = new Central();
-  central.take(reporter);
+  await central.take(reporter);
   const contents = [{ content: contentOf("a"), lengthBytes: 1 }];
   disk.index.bundles.put(bundleRow(2, contents));
   disk.index.bundles.putContents(2, contents);
-  central.take(reporter);
+  await central.take(reporter);
   expect(central.holdings.bundles.get(2)).toBe("all");
   disk.index.bundles.remove(1);
-  central.take(reporter);
+  await central.take(reporter);
   expect(central.holdings.bundles.has(1)).toBe(false);
 });
 
@@ -109,21 +109,21 @@ test("more than an announce may hold is told in parts until central knows all", 
   });
   const reporter = new HoldingsReporter(disk.index, { arrived: NOTHING });
   const central = new Central();
-  expect(central.take(reporter).bundles.size).toBeLessThan(200);
-  expect(central.take(reporter).bundles.size).toBeGreaterThan(0);
+  expect((await central.take(reporter)).bundles.size).toBeLessThan(200);
+  expect((await central.take(reporter)).bundles.size).toBeGreaterThan(0);
   expect(central.holdings.bundles.size).toBe(200);
 });
 
 test("what arrives is told beside what DEST has", async () => {
   const { reporter, arrived } = await mirrorWith(["a"]);
   const central = new Central();
-  central.take(reporter);
+  await central.take(reporter);
   arrived.set(1, [2]);
-  expect(central.take(reporter)).toMatchObject({ base: 101, bundles: new Map([[1, bits([0, 2])]]) });
+  expect(await central.take(reporter)).toMatchObject({ base: 101, bundles: new Map([[1, bits([0, 2])]]) });
   arrived.set(1, [1, 2]);
-  expect(central.take(reporter).bundles).toEqual(new Map([[1, "all"]]));
+  expect((await central.take(reporter)).bundles).toEqual(new Map([[1, "all"]]));
   arrived.clear();
-  expect(central.take(reporter).bundles).toEqual(new Map([[1, bits([0])]]));
+  expect((await central.take(reporter)).bundles).toEqual(new Map([[1, bits([0])]]));
 });
 
 test("what arrives at a complete mirror is told as a change to its release, which stays believed", async () => {
@@ -132,8 +132,8 @@ test("what arrives at a complete mirror is told as a change to its release, whic
   reporter.isComplete = true;
   const central = new Central();
   arrived.set(2, [0]);
-  expect(central.take(reporter)).toMatchObject({ base: 0, completeRelease: 1 });
-  expect(central.take(reporter)).toMatchObject({ base: 101, completeRelease: undefined });
+  expect(await central.take(reporter)).toMatchObject({ base: 0, completeRelease: 1 });
+  expect(await central.take(reporter)).toMatchObject({ base: 101, completeRelease: undefined });
   expect(central.holdings).toEqual({ completeRelease: 1, bundles: new Map([[2, bits([0])]]) });
   expect([0, 1].map((ordinal) => holdsContent(central.holdings, { bundle: 2, ordinal, sinceRelease: 2 }))).toEqual([
     true,
@@ -148,10 +148,10 @@ test("a sync that is given up takes back what it told, and the release stays", a
   reporter.isComplete = true;
   const central = new Central();
   arrived.set(2, [0, 1]);
-  central.take(reporter);
-  central.take(reporter);
+  await central.take(reporter);
+  await central.take(reporter);
   arrived.clear();
-  central.take(reporter);
+  await central.take(reporter);
   expect(central.holdings).toEqual({ completeRelease: 1, bundles: new Map() });
 });
 
@@ -162,12 +162,12 @@ test("of a bundle that came back all is told, also what the release has of it an
   reporter.isComplete = true;
   const central = new Central();
   arrived.set(2, [1]);
-  central.take(reporter);
-  central.take(reporter);
+  await central.take(reporter);
+  await central.take(reporter);
   expect(central.holdings.bundles).toEqual(new Map([[2, "all"]]));
   arrived.delete(2);
   arrived.set(3, [0]);
-  central.take(reporter);
+  await central.take(reporter);
   expect(central.holdings.bundles).toEqual(
     new Map<number, Uint8Array | string>([
       [2, bits([0], 2)],
@@ -182,9 +182,9 @@ test("a central that lost what it knew is told the release, and then what arrive
   reporter.isComplete = true;
   const central = new Central();
   arrived.set(2, [0]);
-  central.take(reporter);
+  await central.take(reporter);
   central.restart();
-  for (let announce = 0; announce < 3; announce++) central.take(reporter);
+  for (let announce = 0; announce < 3; announce++) await central.take(reporter);
   expect(central.holdings).toEqual({ completeRelease: 1, bundles: new Map([[2, "all"]]) });
 });
 
@@ -201,7 +201,7 @@ test("arrivals of 100,000 contents are told at two kilobytes a second", async ()
   let bytes = 0;
   for (; nowMs < 600_000; nowMs += 3_000) {
     for (const number of arrived.keys()) arrived.set(number, [...arrived.get(number)!, 10 + nowMs / 3_000]);
-    const { report, acknowledge } = reporter.next({ isChanging: true });
+    const { report, acknowledge } = await reporter.next({ isChanging: true });
     bytes += JSON.stringify(report).length;
     acknowledge(1 + nowMs, false);
   }
@@ -221,14 +221,14 @@ test("what is under way is looked at when it may be told, and a twentieth of the
     },
     nowMs: () => nowMs,
   });
-  const look = (afterMs: number, isChanging = true): number => {
+  const look = async (afterMs: number, isChanging = true): Promise<number> => {
     nowMs += afterMs;
-    reporter.next({ isChanging });
+    await reporter.next({ isChanging });
     return looks;
   };
-  expect([look(0), look(500), look(500), look(899), look(1), look(1_899), look(0, false)]).toEqual([
-    1, 1, 1, 1, 2, 2, 3,
-  ]);
+  const seen: number[] = [];
+  for (const afterMs of [0, 500, 500, 899, 1, 1_899]) seen.push(await look(afterMs));
+  expect([...seen, await look(0, false)]).toEqual([1, 1, 1, 1, 2, 2, 3]);
 });
 
 /** As central reads it. */

@@ -13,7 +13,7 @@ async function mending(): Promise<Mirror> {
   await central.serve();
   const mirror = await new MirrorFixture(central).open();
   await sync(mirror);
-  mirror.holdings.next().acknowledge(101, false);
+  (await mirror.holdings.next()).acknowledge(101, false);
   const [content, bytes] = [contentOf("content"), new Uint8Array(Buffer.from("content"))];
   const transfer = new StagedTransfer(content, mirror.staging.stage(content, bytes.length));
   const expected = { algorithm: "sha256", digest: content, paddedLength: bytes.length } as const;
@@ -26,15 +26,15 @@ async function mending(): Promise<Mirror> {
 test("where customers meet this program's own HTTP, what arrives is told", async () => {
   const mirror = await mending();
   mirror.situation.isAskedByContent = true;
-  expect(mirror.holdings.next().report).toEqual({ base: 101, bundles: [{ number: 1, have: "all" }] });
+  expect((await mirror.holdings.next()).report).toEqual({ base: 101, bundles: [{ number: 1, have: "all" }] });
 });
 
 test("a sync --public-url tells nothing of what is not in DEST: a web server gives that by name", async () => {
   const mirror = await mending();
   Object.assign(mirror.situation, { customerUrl: "http://mirror.example.org", expectedMs: 86_400_000 });
-  expect(mirror.holdings.next().report).toEqual({ base: 0, complete: 1 });
+  expect((await mirror.holdings.next()).report).toEqual({ base: 0, complete: 1 });
   const [path, record] = [pathOf("a"), mirror.index.files.get(pathOf("a"))!];
   mirror.index.files.put(path, { ...record, isVerified: false });
   mirror.holdings.isComplete = false;
-  expect(mirror.holdings.next().report).toEqual({ base: 0, bundles: [] });
+  expect((await mirror.holdings.next()).report).toEqual({ base: 0, bundles: [] });
 });

@@ -53,8 +53,8 @@ export class Central {
   }
 
   /** @param options.isAnswerLost the announce arrives, its answer does not */
-  take(reporter: HoldingsReporter, { isAnswerLost = false, isChanging = false } = {}): HoldingsReport {
-    const { report, acknowledge } = reporter.next({ isChanging });
+  async take(reporter: HoldingsReporter, { isAnswerLost = false, isChanging = false } = {}): Promise<HoldingsReport> {
+    const { report, acknowledge } = await reporter.next({ isChanging });
     const parsed = parseReport(report);
     const applied = applyHoldings(this.#known, parsed);
     const id = (this.#known?.id ?? 100) + 1;
@@ -90,7 +90,7 @@ export async function wholeMirror(): Promise<
   const reporter = new HoldingsReporter(disk.index, { arrived: arrivalsOf(arrived), nowMs: () => clock.nowMs });
   const central = new Central();
   reporter.isComplete = true;
-  central.take(reporter);
+  await central.take(reporter);
   return { disk, reporter, arrived, clock, central };
 }
 
