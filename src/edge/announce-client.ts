@@ -225,7 +225,10 @@ export class AnnounceClient {
     throw new SyncError("central-refused", `central answered the announce with ${response.status}: ${told}`);
   }
 
-  /** A kept connection may turn out to be closed: then once more, with a number of its own. What central saw twice changes nothing. */
+  /**
+   * A kept connection may turn out to be closed: then once more, with a number of its own. If central saw the first, it asks for
+   * all holdings anew, as after a lost answer.
+   */
   async #sendAtLeastOnce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {
     try {
       return await this.#send(counters, body, signal);

@@ -99,7 +99,9 @@ export class HttpTransfer {
    */
   static neverLeftThisHost(error: unknown): boolean {
     const cause = error instanceof NetError ? error.cause : undefined;
-    return isSystemError(cause, "EHOSTUNREACH") && cause.syscall === "connect";
+    // Of a name with several addresses each is tried.
+    const attempts: readonly unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
+    return attempts.some((attempt) => isSystemError(attempt, "EHOSTUNREACH")) && attempts.every(isConnect);
   }
 
   #send(body: Uint8Array | undefined): Promise<void> {
@@ -141,6 +143,10 @@ export class HttpTransfer {
     signal.addEventListener("abort", abort, { once: true });
     this.#cancel.push(() => signal.removeEventListener("abort", abort));
   }
+}
+
+function isConnect(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && error.syscall === "connect";
 }
 
 function isStale(error: unknown): boolean {
