@@ -1,38 +1,13 @@
 import { lowerBound } from "../core/lower-bound.ts";
 import type { RepoPath } from "../core/repo-path.ts";
-import type { Entry } from "../manifest/entry.ts";
-import { isSameEntry } from "../manifest/entry-line.ts";
-import { applyToEntry, type PathChange } from "../manifest/path-change.ts";
-import type { EntryPair } from "../store/entry-pairs.ts";
+import type { Entry, EntryPair } from "../manifest/entry.ts";
 import type { ManifestLookup } from "./manifest-check.ts";
 
 /** Look-ups in the manifest that a mirror holds. */
 export interface HeldEntries {
   entry(path: RepoPath): Entry | undefined;
-  /** Those below a directory, in path order, read one by one. */
-  entriesBelow(path: RepoPath): Iterable<Entry>;
-}
-
-/**
- * What changes make of the entries of the held manifest, in path order; a path that ends as it began is left out.
- * @param changes in path order; several of one path from old to new
- * @throws ManifestError `change-mismatch`, `bad-entry`
- */
-export function changedPairs(held: HeldEntries, changes: readonly PathChange[]): EntryPair[] {
-  const pairs: EntryPair[] = [];
-  for (let i = 0; i < changes.length;) {
-    const { path } = changes[i]!;
-    const before = held.entry(path);
-    let after = before;
-    while (changes[i]?.path === path) after = applyToEntry(after, changes[i++]!);
-    if (!isSame(before, after)) pairs.push({ path, before, after });
-  }
-  return pairs;
-}
-
-function isSame(before: Entry | undefined, after: Entry | undefined): boolean {
-  if (before === undefined || after === undefined) return before === after;
-  return isSameEntry(before, after);
+  /** The first entry from a place in path order on and before another, both any byte strings. */
+  firstBetween(from: string, end: string): Entry | undefined;
 }
 
 /** The held manifest with changes: what no change speaks of is looked up where it is, not in chunks that had to be parsed. */
@@ -54,12 +29,24 @@ export class ChangedManifest implements ManifestLookup {
   }
 
   someBelow(path: RepoPath): Entry | undefined {
-    for (const entry of this.#held.entriesBelow(path)) if (!this.#byPath.has(entry.path)) return entry;
+    return this.#stayingBelow(path) ?? this.#changedBelow(path);
+  }
+
+  #stayingBelow(path: RepoPath): Entry | undefined {
+    // "0" follows "/" in the order of bytes.
+    const end = `${path}0`;
+    let entry = this.#held.firstBetween(`${path}/`, end);
+    while (entry !== undefined && this.#byPath.has(entry.path)) entry = this.#held.firstBetween(`${entry.path}\0`, end);
+    return entry;
+  }
+
+  #changedBelow(path: RepoPath): Entry | undefined {
     const prefix = `${path}/`;
-    for (let i = lowerBound(this.#pairs, (pair) => pair.path >= prefix); ; i++) {
-      const pair = this.#pairs[i];
-      if (pair?.path.startsWith(prefix) !== true) return undefined;
+    for (let i = lowerBound(this.#pairs, (pair) => pair.path >= prefix); i < this.#pairs.length; i++) {
+      const pair = this.#pairs[i]!;
+      if (!pair.path.startsWith(prefix)) return undefined;
       if (pair.after !== undefined) return pair.after;
     }
+    return undefined;
   }
 }

@@ -45,7 +45,7 @@ export async function commitRelease(
   }
   await catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
   done.verified.afterCommit();
-  holdings.isComplete = done.isComplete && isWholeReleaseVerified(index, mirror.selected.selection);
+  holdings.isComplete = done.isComplete && (await isWholeReleaseVerified(index, mirror.selected.selection));
 }
 
 function rememberWalked({ facts }: MirrorIndex, { lastWholeWalkMs, lastCleanWalkMs }: WalkedAt): void {

@@ -213,8 +213,9 @@ export class MirrorDaemon {
     const { announcer, index, holdings, ports, selected } = this.#mirror;
     try {
       const wrong = await verifyAdopted(this.#mirror, this.#signal);
+      const isComplete = await isWholeReleaseVerified(index, selected.selection);
       // A sync under way settles it at its end.
-      if (!this.#isSyncing) holdings.isComplete = isWholeReleaseVerified(index, selected.selection);
+      if (!this.#isSyncing) holdings.isComplete = isComplete;
       if (wrong > 0) this.#mend();
       void announcer.announceNow();
     } catch (error) {

@@ -1,10 +1,9 @@
 import { EMPTY_CONTENT, type ContentId } from "../core/content-id.ts";
 import { lowerBound } from "../core/lower-bound.ts";
 import { displayPath, parentOf, type RepoPath } from "../core/repo-path.ts";
-import type { Entry, FileEntry } from "../manifest/entry.ts";
+import type { Entry, EntryPair, FileEntry } from "../manifest/entry.ts";
 import { ManifestError } from "../manifest/errors.ts";
 import type { ChunkRef } from "../manifest/manifest-index.ts";
-import type { EntryPair } from "../store/entry-pairs.ts";
 
 /** Chunks kept parsed: look-ups come in path order, with parents and neighbours near by. */
 const MAX_PARSED_CHUNKS = 16;
@@ -69,12 +68,51 @@ export class ManifestView implements ManifestLookup {
  */
 export function checkChangedPaths(pairs: Iterable<EntryPair>, held: HeldLinks, after: ManifestLookup): void {
   const links: FileEntry[] = [];
-  for (const pair of pairs) {
-    if (pair.after !== undefined) checkPlace(pair.after, after);
-    if (pair.after?.kind === "file" && pair.after.link !== undefined) links.push(pair.after);
-    links.push(...leftBehind(pair, held, after));
+  const linksTo = new HeldLinkTargets(held);
+  const directories = new Set<RepoPath>();
+  for (const { path, before, after: entry } of pairs) {
+    if (entry !== undefined) checkPlace(entry, after, directories);
+    if (entry?.kind === "file" && entry.link !== undefined) links.push(entry);
+    if (before?.kind !== "file") continue;
+    // Further names of a file that itself changed or went.
+    for (const name of linksTo.of(before)) {
+      const now = after.find(name);
+      if (now?.kind === "file" && now.link === path) links.push(now);
+    }
   }
   checkLinks(links, after);
+}
+
+/** The hard links of the held manifest by what they name, read once per content: thousands of files may have the same. */
+class HeldLinkTargets {
+  readonly #held: HeldLinks;
+  readonly #byContent = new Map<ContentId, ReadonlyMap<RepoPath, readonly RepoPath[]>>();
+
+  constructor(held: HeldLinks) {
+    this.#held = held;
+  }
+
+  /** Paths that name this one. */
+  of({ path, content }: FileEntry): readonly RepoPath[] {
+    if (content === EMPTY_CONTENT) return [];
+    let targets = this.#byContent.get(content);
+    if (targets === undefined) {
+      targets = this.#targetsOf(content);
+      this.#byContent.set(content, targets);
+    }
+    return targets.get(path) ?? [];
+  }
+
+  #targetsOf(content: ContentId): ReadonlyMap<RepoPath, readonly RepoPath[]> {
+    const targets = new Map<RepoPath, RepoPath[]>();
+    for (const twin of this.#held.entriesWith(content)) {
+      if (twin.kind !== "file" || twin.link === undefined) continue;
+      const names = targets.get(twin.link);
+      if (names === undefined) targets.set(twin.link, [twin.path]);
+      else names.push(twin.path);
+    }
+    return targets;
+  }
 }
 
 /** Look-ups of a held manifest by content. */
@@ -82,24 +120,17 @@ export interface HeldLinks {
   entriesWith(content: ContentId): readonly Entry[];
 }
 
-function checkPlace(entry: Entry, after: ManifestLookup): void {
+/** @param directories whose own place was looked at */
+function checkPlace(entry: Entry, after: ManifestLookup, directories: Set<RepoPath>): void {
   for (let parent = parentOf(entry.path); parent !== undefined; parent = parentOf(parent)) {
+    if (directories.has(parent)) break;
     const above = after.find(parent);
     if (above !== undefined && above.kind !== "directory") throw conflict(entry.path, parent);
+    directories.add(parent);
   }
   if (entry.kind === "directory") return;
   const below = after.someBelow(entry.path);
   if (below !== undefined) throw conflict(below.path, entry.path);
-}
-
-/** Further names of a file that itself changed or went. */
-function leftBehind({ path, before }: EntryPair, held: HeldLinks, after: ManifestLookup): FileEntry[] {
-  if (before?.kind !== "file" || before.content === EMPTY_CONTENT) return [];
-  return held.entriesWith(before.content).flatMap((twin) => {
-    if (twin.kind !== "file" || twin.link !== path) return [];
-    const now = after.find(twin.path);
-    return now?.kind === "file" && now.link === path ? [now] : [];
-  });
 }
 
 /**

@@ -65,7 +65,7 @@ function heldManifest(index: MirrorIndex): HeldManifest {
     bundles: () => index.bundles.all(),
     putChunk: (sha256, bytes) => index.manifest.putChunk(sha256, compressZstd(bytes)),
     entry: (path) => index.manifest.entry(path),
-    entriesBelow: (path) => index.manifest.entries(path),
+    firstBetween: (from, end) => index.manifest.firstBetween(from, end),
     entriesWith: (content) => index.manifest.entriesWith(content, MOST_TWINS),
   };
 }

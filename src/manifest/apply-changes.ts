@@ -1,6 +1,7 @@
 import { displayPath } from "../core/repo-path.ts";
 import type { ChangeList } from "./change-list.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, EntryPair } from "./entry.ts";
+import { isSameEntry } from "./entry-line.ts";
 import { ManifestError } from "./errors.ts";
 import { applyToEntry, diffEntry, type PathChange } from "./path-change.ts";
 
@@ -29,22 +30,34 @@ export function* diffEntries(previous: Iterable<Entry>, next: Iterable<Entry>): 
  *
  * @param previous in path order
  * @param changes in path order
+ * @param onPair told what changes make of a path, unless it ends as it began
  * @throws ManifestError `change-mismatch`, `bad-order`, `bad-entry`
  */
-export function* applyChanges(previous: Iterable<Entry>, changes: Iterable<PathChange>): Generator<Entry> {
+export function* applyChanges(
+  previous: Iterable<Entry>,
+  changes: Iterable<PathChange>,
+  onPair: (pair: EntryPair) => void = () => undefined,
+): Generator<Entry> {
   const before = new Lookahead(previous);
   const pending = new Lookahead(changes);
   while (pending.current !== undefined) {
     const { path } = pending.current;
     while (before.current !== undefined && before.current.path < path) yield before.take();
-    let entry = before.current?.path === path ? before.take() : undefined;
+    const old = before.current?.path === path ? before.take() : undefined;
+    let entry = old;
     while (pending.current?.path === path) entry = applyToEntry(entry, pending.take());
     if (pending.current !== undefined && pending.current.path < path) {
       throw new ManifestError("bad-order", `changes: "${displayPath(pending.current.path)}" is not in path order`);
     }
+    if (!isSame(old, entry)) onPair({ path, before: old, after: entry });
     if (entry !== undefined) yield entry;
   }
   while (before.current !== undefined) yield before.take();
+}
+
+function isSame(before: Entry | undefined, after: Entry | undefined): boolean {
+  if (before === undefined || after === undefined) return before === after;
+  return isSameEntry(before, after);
 }
 
 /**

@@ -37,3 +37,10 @@ export interface SymlinkEntry extends EntryBase {
 
 /** One path of a manifest (docs/protocol.md, "Manifest chunk"). */
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry;
+
+/** A path that two manifests say different things about; undefined on the side that lacks it. */
+export interface EntryPair {
+  readonly path: RepoPath;
+  readonly before: Entry | undefined;
+  readonly after: Entry | undefined;
+}

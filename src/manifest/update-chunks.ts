@@ -1,6 +1,6 @@
 import { applyChanges } from "./apply-changes.ts";
 import { ChunkCutter, type EncodedChunk } from "./chunk.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, EntryPair } from "./entry.ts";
 import type { ChunkRef } from "./manifest-index.ts";
 import type { PathChange } from "./path-change.ts";
 import { TreeOrderChecker } from "./tree-order.ts";
@@ -24,12 +24,14 @@ export interface UpdatedChunk {
  *
  * @param loadChunk entries of a chunk of the previous manifest
  * @param changes in path order
+ * @param onPair as {@link applyChanges} has it
  * @throws ManifestError `change-mismatch`, `bad-order`, `path-conflict`, `bad-entry`, `bad-chunk`; what `loadChunk` throws
  */
 export function* updatedChunks(
   refs: readonly ChunkRef[],
   loadChunk: (sha256: string) => Iterable<Entry>,
   changes: readonly PathChange[],
+  onPair?: (pair: EntryPair) => void,
 ): Generator<UpdatedChunk> {
   const cutter = new ChunkCutter();
   const order = new TreeOrderChecker();
@@ -44,7 +46,7 @@ export function* updatedChunks(
       continue;
     }
     const previous = ref === undefined ? [] : loadChunk(ref.sha256);
-    for (const entry of applyChanges(previous, changes.slice(from, to))) {
+    for (const entry of applyChanges(previous, changes.slice(from, to), onPair)) {
       order.accept(entry);
       const chunk = cutter.add(entry);
       if (chunk !== undefined) yield chunk;
@@ -55,18 +57,23 @@ export function* updatedChunks(
   if (last !== undefined) yield last;
 }
 
-/** {@link updatedChunks} as the lines of the next index and the chunks that the previous manifest lacks. */
+/** {@link updatedChunks} as the lines of the next index, the chunks that the previous manifest lacks, and what differs, in path order. */
 export function updateChunks(
   refs: readonly ChunkRef[],
   loadChunk: (sha256: string) => Iterable<Entry>,
   changes: readonly PathChange[],
-): { readonly refs: readonly ChunkRef[]; readonly newChunks: readonly EncodedChunk[] } {
+): {
+  readonly refs: readonly ChunkRef[];
+  readonly newChunks: readonly EncodedChunk[];
+  readonly pairs: readonly EntryPair[];
+} {
   const known = new Set(refs.map((ref) => ref.sha256));
   const nextRefs: ChunkRef[] = [];
   const newChunks: EncodedChunk[] = [];
-  for (const { ref, bytes } of updatedChunks(refs, loadChunk, changes)) {
+  const pairs: EntryPair[] = [];
+  for (const { ref, bytes } of updatedChunks(refs, loadChunk, changes, (pair) => pairs.push(pair))) {
     nextRefs.push(ref);
     if (bytes !== undefined && !known.has(ref.sha256)) newChunks.push({ ref, bytes });
   }
-  return { refs: nextRefs, newChunks };
+  return { refs: nextRefs, newChunks, pairs };
 }

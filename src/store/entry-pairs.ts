@@ -1,14 +1,6 @@
 import { isSameEntry } from "../manifest/entry-line.ts";
-import type { Entry } from "../manifest/entry.ts";
+import type { Entry, EntryPair } from "../manifest/entry.ts";
 import type { ChunkRef } from "../manifest/manifest-index.ts";
-import type { RepoPath } from "../core/repo-path.ts";
-
-/** A path that two manifests say different things about; undefined on the side that lacks it. */
-export interface EntryPair {
-  readonly path: RepoPath;
-  readonly before: Entry | undefined;
-  readonly after: Entry | undefined;
-}
 
 /**
  * What differs between two manifests, in path order. A chunk that both have is not read: what it says is the same, and

@@ -3,11 +3,11 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import { zstdDecompressSync } from "node:zlib";
 import type { ContentId } from "../core/content-id.ts";
-import { type RepoPath, repoPathBytes } from "../core/repo-path.ts";
-import { diffEntryPairs, type EntryPair } from "./entry-pairs.ts";
+import { parseRepoPath, type RepoPath, repoPathBytes } from "../core/repo-path.ts";
+import { diffEntryPairs } from "./entry-pairs.ts";
 import { parseChunk } from "../manifest/chunk.ts";
 import { encodeEntry, parseEntry } from "../manifest/entry-line.ts";
-import type { Entry } from "../manifest/entry.ts";
+import type { Entry, EntryPair } from "../manifest/entry.ts";
 import { type ChunkRef, encodeIndex, MAX_CHUNK_BYTES, parseIndex } from "../manifest/manifest-index.ts";
 import { StoreError } from "./errors.ts";
 import { PathRows } from "./path-rows.ts";
@@ -37,6 +37,7 @@ export class ManifestRecords {
   readonly #putEntry: StatementSync;
   readonly #removeEntry: StatementSync;
   readonly #getEntry: StatementSync;
+  readonly #getFirst: StatementSync;
   readonly #getChunk: StatementSync;
   readonly #putChunk: StatementSync;
   /** Thousands of lines to parse, asked for all over a sync. */
@@ -49,6 +50,7 @@ export class ManifestRecords {
     this.#putEntry = database.prepare("INSERT OR REPLACE INTO entries(path, line, content, size) VALUES (?, ?, ?, ?)");
     this.#removeEntry = database.prepare("DELETE FROM entries WHERE path = ?");
     this.#getEntry = database.prepare("SELECT line FROM entries WHERE path = ?");
+    this.#getFirst = database.prepare("SELECT line FROM entries WHERE path >= ? AND path < ? ORDER BY path LIMIT 1");
     this.#getChunk = database.prepare("SELECT frame FROM chunks WHERE sha256 = ?");
     this.#putChunk = database.prepare("INSERT OR IGNORE INTO chunks(sha256, frame) VALUES (?, ?)");
   }
@@ -141,6 +143,32 @@ export class ManifestRecords {
     return row === undefined ? undefined : parseEntry(row.line as string);
   }
 
+  /** The first entry of the held release from a place in path order on and before another, both any byte strings. */
+  firstBetween(from: string, end: string): Entry | undefined {
+    const row = this.#getFirst.get(Buffer.from(from, "latin1"), Buffer.from(end, "latin1"));
+    return row === undefined ? undefined : parseEntry(row.line as string);
+  }
+
+  /**
+   * Whether the next files of the held release, in path order, are recorded as verified with its content.
+   * @param after where the step before ended; undefined: the first step
+   * @returns `end` of this step; undefined: it was the last
+   */
+  verifiedFilesAfter(
+    after: RepoPath | undefined,
+    limit: number,
+  ): { readonly areVerified: boolean; readonly end: RepoPath | undefined } {
+    const row = this.#database
+      .prepare(
+        `SELECT count(*) AS n, count(held) AS held, max(path) AS last FROM (SELECT e.path AS path,
+        (SELECT 1 FROM files AS f WHERE f.path = e.path AND f.content = e.content AND f.verified = 1) AS held
+        FROM entries AS e WHERE e.path > ? AND e.content IS NOT NULL ORDER BY e.path LIMIT ?)`,
+      )
+      .get(repoPathBytes(after ?? ("" as RepoPath)), limit)!;
+    const end = row.n === limit ? parseRepoPath(row.last as Uint8Array) : undefined;
+    return { areVerified: row.held === row.n, end };
+  }
+
   /** All entries of the held release in path order; others may write meanwhile. */
   rows(): PathRows<Entry> {
     const page = this.#database.prepare("SELECT line FROM entries WHERE path > ? ORDER BY path LIMIT ?");
@@ -170,11 +198,9 @@ export class ManifestRecords {
   *children(directory: RepoPath | undefined, after?: RepoPath): Generator<Entry> {
     const prefix = directory === undefined ? "" : `${directory}/`;
     const end = directory === undefined ? "\xff".repeat(256) : `${directory}0`;
-    const query = this.#database.prepare("SELECT line FROM entries WHERE path >= ? AND path < ? ORDER BY path LIMIT 1");
     for (let from = after === undefined ? prefix : `${after}\0`; ;) {
-      const row = query.get(Buffer.from(from, "latin1"), Buffer.from(end, "latin1"));
-      if (row === undefined) return;
-      const entry = parseEntry(row.line as string);
+      const entry = this.firstBetween(from, end);
+      if (entry === undefined) return;
       const slash = entry.path.indexOf("/", prefix.length);
       if (slash < 0) yield entry;
       // The next path after this one, or after all that lies below the same child.

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../core/errors.ts";
-import type { EntryPair } from "./entry-pairs.ts";
+import type { EntryPair } from "../manifest/entry.ts";
 import { StoreError } from "./errors.ts";
 import { BundleRecords } from "./mirror-index-bundles.ts";
 import { FactRecords } from "./mirror-index-facts.ts";

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ChangedManifest, changedPairs } from "../../../src/edge/changed-manifest.ts";
+import { ChangedManifest } from "../../../src/edge/changed-manifest.ts";
 import { ManifestView } from "../../../src/edge/manifest-check.ts";
-import { combineChanges, diffEntries } from "../../../src/manifest/apply-changes.ts";
-import type { Entry } from "../../../src/manifest/entry.ts";
-import { diffEntryPairs, type EntryPair } from "../../../src/store/entry-pairs.ts";
+import { applyChanges, combineChanges, diffEntries } from "../../../src/manifest/apply-changes.ts";
+import type { Entry, EntryPair } from "../../../src/manifest/entry.ts";
+import { diffEntryPairs } from "../../../src/store/entry-pairs.ts";
 import { directoryEntry, fileEntry, pathOf } from "./mirror-disk.ts";
 
 const NAMES = ["a", "a-b", "a.", "b", "b0"];
@@ -26,7 +26,8 @@ test("changes of one or several releases give what the chunks of both manifests 
         { from: 1, to: 2, ...noBundles, changes: [...diffEntries(first, second)] },
         { from: 2, to: 3, ...noBundles, changes: [...diffEntries(second, third)] },
       ]);
-      const pairs = changedPairs(heldOf(first), changes);
+      const pairs: EntryPair[] = [];
+      expect([...applyChanges(first, changes, (pair) => pairs.push(pair))]).toEqual(third);
       expect(pairs).toEqual(pairsOf(first, third));
       const changed = new ChangedManifest(heldOf(first), pairs);
       const view = viewOf(third);
@@ -42,7 +43,7 @@ test("changes of one or several releases give what the chunks of both manifests 
 function heldOf(entries: readonly Entry[]): ConstructorParameters<typeof ChangedManifest>[0] {
   return {
     entry: (path) => entries.find((entry) => entry.path === path),
-    entriesBelow: (path) => entries.filter((entry) => entry.path.startsWith(`${path}/`)),
+    firstBetween: (from, end) => entries.find((entry) => entry.path >= from && entry.path < end),
   };
 }
 

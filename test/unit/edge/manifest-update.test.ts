@@ -100,7 +100,7 @@ function heldOf(release: number, entries: readonly Entry[]): TestManifest {
     },
     bundles: () => [],
     entry: (path) => entries.find((entry) => entry.path === path),
-    entriesBelow: (path) => entries.filter((entry) => entry.path.startsWith(`${path}/`)),
+    firstBetween: (from, end) => entries.find((entry) => entry.path >= from && entry.path < end),
     entriesWith: (content) => entries.filter((entry) => entry.kind === "file" && entry.content === content),
   };
 }

@@ -8,32 +8,32 @@ const everything = new Selection();
 
 test("a release is whole only if each of its files is recorded, hashed and not noted as changed", async () => {
   const { disk } = await mirrorWith(["a", "b"]);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
   disk.hold("c", "c");
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
   const part = new Selection({ rules: [{ option: "exclude", value: "c" }], ruleFiles: {} });
-  expect(isWholeReleaseVerified(disk.index, part)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, part)).toBe(false);
   disk.index.files.addPending([pathOf("no path of the release")]);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
   disk.index.files.addPending([pathOf("c")]);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
   disk.index.files.clearPending();
   disk.record("c", contentOf("c"), false);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
 });
 
 test("a release that was found whole is not, once a file of it goes, and is again when that came back", async () => {
   const { disk } = await mirrorWith(NAMES);
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
   disk.index.files.remove(pathOf("b"));
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
   disk.hold("b", "b");
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
   await disk.holdRelease(
     2,
     [...NAMES, "d"].map((name) => fileEntry(name, name)),
   );
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
 });
 
 /** What a sync does to the records between a release that was found whole and the next, which has "b" anew, "d", and no "c". */
@@ -58,7 +58,7 @@ test.each<readonly [string, boolean, readonly Sync[]]>([
 ])("of the next release, %s: known to be whole without a count: %s", async (_name, isKnown, steps) => {
   const { disk } = await mirrorWith(NAMES);
   const { facts } = disk.index;
-  expect(isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
   const verified = new VerifiedSince(disk.index);
   disk.announceNext(2, [fileEntry("a", "a"), fileEntry("b", "b2"), fileEntry("d", "d")]);
   expect([...disk.index.manifest.changes()].length).toBe(3);
@@ -82,4 +82,32 @@ test("what was not known to be whole is counted, also after few changes", async 
   await disk.index.commitRelease();
   verified.afterCommit();
   expect(disk.index.facts.get("verifiedRelease")).toBeUndefined();
+});
+
+test("a record of a file that the release lacks does not stand in for one that is missing", async () => {
+  const { disk } = await mirrorWith(["a", "b"]);
+  disk.hold("old.iso", "old");
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  disk.hold("c", "other bytes");
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  disk.hold("c", "c");
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+});
+
+test("thousands of files are looked up in turns, and anew if a record changes meanwhile", async () => {
+  const { disk } = await mirrorWith([]);
+  const names = Array.from({ length: 9_000 }, (_, index) => `file-${10_000 + index}`);
+  await disk.holdRelease(
+    2,
+    names.map((name) => fileEntry(name, "x")),
+  );
+  const stat = { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n };
+  const record = { stat, content: contentOf("x"), isVerified: true };
+  disk.index.transaction(() => names.forEach((name) => disk.index.files.put(pathOf(name), record)));
+  const last = pathOf(names.at(-1)!);
+  disk.index.files.put(pathOf("more"), record);
+  setImmediate(() => disk.index.files.remove(last));
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  setImmediate(() => disk.index.files.put(last, record));
+  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
 });

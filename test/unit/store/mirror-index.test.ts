@@ -64,6 +64,9 @@ test("a release becomes the held one with its entries, and the next tells only w
     { path: "new\xff", before: undefined, after: second[4_999] },
   ]);
   expect(index.manifest.entry(path("f000010"))).toEqual(first[10]);
+  expect(index.manifest.firstBetween("f000010", "f000011")).toEqual(first[10]);
+  expect(index.manifest.firstBetween("f000010\0", "f0001")).toEqual(first[11]);
+  expect(index.manifest.firstBetween("f000010\0", "f000011")).toBeUndefined();
   await index.commitRelease(() => index.facts.set("repository", "r"));
   expect(index.manifest.held()!.release).toBe(2);
   expect(index.facts.get("repository")).toBe("r");
