@@ -5,7 +5,7 @@ import { type KnownPeer, stockPeer } from "../swarm/ports.ts";
 import { NO_TASKS } from "../swarm/site-view.ts";
 import type { AnnounceAnswer, AnnounceBody, AnnounceClient, AnnounceCounters } from "./announce-client.ts";
 import { SyncError } from "./errors.ts";
-import type { HoldingsReporter } from "./holdings-report.ts";
+import type { HoldingsReporter, PreparedReport } from "./holdings-report.ts";
 import type { MirrorIdentity } from "./mirror-identity.ts";
 import { type MirrorSituation, servesByName } from "./mirror-situation.ts";
 import { retryDelayMs } from "./polling.ts";
@@ -49,6 +49,8 @@ const FAREWELL_MS = 1_500;
 export class Announcer implements AsyncDisposable {
   readonly #context: AnnouncerContext;
   readonly #closing = new AbortController();
+  /** The last word is to come: nobody waits any more for what there is to tell besides. */
+  readonly #leaving = new AbortController();
   #cancelTimer: CancelTimer | undefined;
   #intervalMs = FIRST_INTERVAL_MS;
   #running: Promise<void> = Promise.resolve();
@@ -96,6 +98,7 @@ export class Announcer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#leaving.abort();
     this.#cancelTimer?.();
     if (this.#hasStarted && this.isReachable) {
       await this.#atMost(this.announceNow("stopped"), FAREWELL_MS);
@@ -108,28 +111,38 @@ export class Announcer implements AsyncDisposable {
   async #announce(event: "completed" | "stopped" | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#cancelTimer?.();
-    const { client, log, holdings, situation } = this.#context;
+    const { client, log, holdings } = this.#context;
     try {
       this.#forgetOldAnswers();
-      const isChanging = event === "stopped" || (event === undefined && situation.load.isSyncing);
-      const report = await holdings.next({ isChanging, signal: this.#closing.signal });
-      const body = this.#body(report.report);
+      const report = event === "stopped" ? undefined : await this.#report(event);
+      const body = this.#body(report?.report ?? holdings.farewell());
       const told = await client.announce(this.#counters(event), body, this.#closing.signal);
       const answer = this.#told.complete(told, body.known);
       this.#hasStarted = true;
       this.#revocation = undefined;
       this.#failures = 0;
-      report.acknowledge(answer.holdingsId, answer.fullHoldingsWanted === true);
+      report?.acknowledge(answer.holdingsId, answer.fullHoldingsWanted === true);
       this.#use(answer);
       this.#schedule(this.#nextMs());
     } catch (error) {
-      if (this.#closing.signal.aborted) return;
+      if (this.#closing.signal.aborted || (event !== "stopped" && this.#leaving.signal.aborted)) return;
       // What was told may be why.
       this.#told = new ToldAnswers();
       this.#revocation = error instanceof SyncError && error.code === "revoked" ? error : undefined;
       log.warn({ reason: messageOf(error) }, "tracker gave no answer, trying again");
       this.#schedule(Math.min(this.#intervalMs, retryDelayMs(++this.#failures, this.#context.random)));
     }
+  }
+
+  async #report(event: "completed" | undefined): Promise<PreparedReport> {
+    const { holdings, situation } = this.#context;
+    const isChanging = event === undefined && situation.load.isSyncing;
+    const { signal } = this.#leaving;
+    const before = [holdings.heldRelease, situation.load.isSyncing].join();
+    const report = await holdings.next({ isChanging, signal });
+    // What stands at which name is true of one release only, and is told together with its number.
+    if (!servesByName(situation) || before === [holdings.heldRelease, situation.load.isSyncing].join()) return report;
+    return await holdings.next({ isChanging: false, signal });
   }
 
   #forgetOldAnswers(): void {

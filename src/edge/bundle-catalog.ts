@@ -102,7 +102,8 @@ export class BundleCatalog {
       const bundle = reference.deref();
       const row = this.#index.bundles.byInfoHash(infoHash);
       if (bundle === undefined || row === undefined) {
-        this.#living.delete(infoHash);
+        // Another object may be there by now.
+        if (this.#living.get(infoHash) === reference) this.#living.delete(infoHash);
         continue;
       }
       if (bundle.held.isFull) continue;

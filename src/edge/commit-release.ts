@@ -43,9 +43,12 @@ export async function commitRelease(
     index.transaction(() => [...index.staged.all()].forEach(({ content }) => index.staged.remove(content)));
     staging.discardAll();
   }
-  await catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
   done.verified.afterCommit();
-  holdings.isComplete = done.isComplete && (await isWholeReleaseVerified(index, mirror.selected.selection));
+  // Until it was looked at: of the new release nothing is said that is not known.
+  if (!done.isComplete || index.files.hasUnverified()) holdings.isComplete = false;
+  const { selected, ports } = mirror;
+  holdings.isComplete = done.isComplete && (await isWholeReleaseVerified(index, selected.selection, ports.signal));
+  await catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
 }
 
 function rememberWalked({ facts }: MirrorIndex, { lastWholeWalkMs, lastCleanWalkMs }: WalkedAt): void {

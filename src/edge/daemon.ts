@@ -60,6 +60,8 @@ export class MirrorDaemon {
   #failures = 0;
   #isSyncing = false;
   #verifying: Promise<void> | undefined;
+  /** Files that were believed by size and time are there since {@link #verifying} began to look. */
+  #hasAdopted = false;
   #cancelMending: CancelTimer | undefined;
   /** Files turned out to be wrong since the last sync began. */
   #isMendingDue = false;
@@ -203,7 +205,8 @@ export class MirrorDaemon {
   #afterSync(outcome: SyncOutcome): void {
     const { announcer, index } = this.#mirror;
     void announcer.announceNow(outcome.summary.previous === outcome.summary.release ? undefined : "completed");
-    if (index.files.unverified({ limit: 1 }).length === 0) return;
+    if (!index.files.hasUnverified()) return;
+    this.#hasAdopted = true;
     this.#verifying ??= this.#verifyBelieved().finally(() => {
       this.#verifying = undefined;
     });
@@ -212,8 +215,13 @@ export class MirrorDaemon {
   async #verifyBelieved(): Promise<void> {
     const { announcer, index, holdings, ports, selected } = this.#mirror;
     try {
-      const wrong = await verifyAdopted(this.#mirror, this.#signal);
-      const isComplete = await isWholeReleaseVerified(index, selected.selection);
+      let wrong = 0;
+      let isComplete = false;
+      while (this.#hasAdopted) {
+        this.#hasAdopted = false;
+        wrong += await verifyAdopted(this.#mirror, this.#signal);
+        isComplete = await isWholeReleaseVerified(index, selected.selection, this.#signal);
+      }
       // A sync under way settles it at its end.
       if (!this.#isSyncing) holdings.isComplete = isComplete;
       if (wrong > 0) this.#mend();

@@ -92,6 +92,8 @@ export class HoldingsReporter {
   #isComplete = false;
   /** A sync changes a few files of a release that was whole: until then what central knows is told on. */
   #tellOnUntilMs = -Infinity;
+  /** That release: the next one becomes the held one before {@link isComplete} says what there is of it. */
+  #tellOnOf = 0;
 
   constructor(index: MirrorIndex, { arrived, isByName = () => false, nowMs = () => performance.now() }: ReportOptions) {
     this.#index = index;
@@ -119,6 +121,7 @@ export class HoldingsReporter {
     const contentCount = this.#index.bundles.all().reduce((sum, row) => sum + row.contentCount, 0);
     const areFew = this.#isComplete && changedCount <= FEW_SHARE * contentCount;
     this.isComplete = false;
+    this.#tellOnOf = this.heldRelease;
     if (areFew) this.#tellOnUntilMs = this.#nowMs() + PAUSE_FACTOR * LOOK_MS_PER_CONTENT * contentCount;
   }
 
@@ -150,10 +153,17 @@ export class HoldingsReporter {
     };
   }
 
+  /** For the last word, without a look: what central knows stays as it is. */
+  farewell(): AnnouncedHoldings {
+    const release = this.heldRelease;
+    if (release > 0 && this.#isWhole()) return { base: 0, complete: release };
+    return { base: this.#acknowledgedId, bundles: [] };
+  }
+
   async #telling(isChanging: boolean, signal: AbortSignal | undefined): Promise<Telling> {
     const release = this.heldRelease;
     const known = this.#acknowledgedId > 0 ? this.#acknowledged : undefined;
-    if (isChanging && this.#nowMs() < this.#tellOnUntilMs && release > 0 && known?.release === release)
+    if (isChanging && this.#nowMs() < this.#tellOnUntilMs && known?.release === this.#tellOnOf)
       return { report: { base: this.#acknowledgedId, bundles: [] }, told: known };
     this.#lookAtArrivals(isChanging);
     if (release > 0 && this.#isWhole()) return this.#beyond(release);

@@ -177,7 +177,8 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
     isByName: () => servesByName(situation),
   });
   // The records may be older than the files, but each read compares: what is not there any more is withdrawn then.
-  holdings.isComplete = holdings.heldRelease > 0 && (await isWholeReleaseVerified(disk.index, selected.selection));
+  holdings.isComplete =
+    holdings.heldRelease > 0 && (await isWholeReleaseVerified(disk.index, selected.selection, ports.signal));
   const onChanged = (): void => {
     holdings.isComplete = false;
     situation.onChanged();

@@ -5,33 +5,41 @@ import type { MirrorIndex } from "../store/mirror-index.ts";
 
 /** Files looked up before others get their turn: about ten milliseconds. */
 const FILES_PER_TURN = 4_000;
-/** While records change it begins anew. */
+/** While files come and go it begins anew. */
 const MOST_TRIES = 3;
 
 /**
  * True if every file of the held release, not only of a selection, is on disk and hashed. Looks up each unless that is known (see
  * {@link VerifiedSince}), five seconds of 2.2 million: for the end of a sync, not in between.
+ * @throws the signal's reason
  */
-export async function isWholeReleaseVerified(index: MirrorIndex, selection: Selection): Promise<boolean> {
+export async function isWholeReleaseVerified(
+  index: MirrorIndex,
+  selection: Selection,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (!selection.isEverything) return false;
   if (!isKnownVerified(index)) {
-    if (!(await areAllVerified(index))) return false;
+    if (!(await areAllVerified(index, signal))) return false;
     noteVerified(index);
   }
   return !index.files.pending().some((path) => index.manifest.entry(path)?.kind === "file");
 }
 
 /** As many records as files are not enough: a record may be of a file that the release lacks and that a selection left alone. */
-async function areAllVerified({ files, manifest }: MirrorIndex): Promise<boolean> {
+async function areAllVerified(index: MirrorIndex, signal: AbortSignal): Promise<boolean> {
+  const { files, manifest, facts } = index;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     if (files.hasUnverified() || files.count() < manifest.fileCount()) return false;
-    const { changeCount } = files;
+    const [doubts, release] = [files.doubtCount, facts.get("heldRelease")];
+    const isStill = (): boolean => files.doubtCount === doubts && facts.get("heldRelease") === release;
     let step = manifest.verifiedFilesAfter(undefined, FILES_PER_TURN);
-    while (step.areVerified && step.end !== undefined && files.changeCount === changeCount) {
+    while (step.areVerified && step.end !== undefined && isStill()) {
       await setImmediate();
+      signal.throwIfAborted();
       step = manifest.verifiedFilesAfter(step.end, FILES_PER_TURN);
     }
-    if (files.changeCount === changeCount) return step.areVerified;
+    if (isStill()) return step.areVerified;
   }
   return false;
 }
@@ -55,8 +63,10 @@ export class VerifiedSince {
   /** Right before the next release, if there is one, becomes the held one. */
   beforeCommit(): void {
     if (!this.#wasVerified) return;
-    const { manifest } = this.#index;
-    this.#changed = manifest.next() === undefined ? [] : manifest.fewChanges()?.map(({ path }) => path);
+    const { manifest, files } = this.#index;
+    const pairs = manifest.next() === undefined ? [] : manifest.fewChanges();
+    // A run that was cut off may have put files of another release over those that no change speaks of.
+    this.#changed = pairs && [...pairs.map(({ path }) => path), ...files.pending()];
   }
 
   /** Right after it: notes the held release as whole if it is; else it is to be counted. */

@@ -51,6 +51,7 @@ export class FileRecords {
   readonly #changed = new Set<RepoPath>();
   #removed: Set<RepoPath> | undefined = new Set<RepoPath>();
   #changeCount = 0;
+  #doubtCount = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -72,6 +73,11 @@ export class FileRecords {
     return this.#changeCount;
   }
 
+  /** Grows with what may make a record that was looked at untrue of its file, or go: not with one that is written again as it was. */
+  get doubtCount(): number {
+    return this.#doubtCount;
+  }
+
   /** What is recorded, whatever stands there now. */
   get(path: RepoPath): FileRecord | undefined {
     const row = this.#get.get(repoPathBytes(path));
@@ -89,6 +95,7 @@ export class FileRecords {
     const hash = Buffer.from(content, "hex");
     const bytes = repoPathBytes(path);
     this.#changeCount++;
+    if (!isVerified) this.#doubtCount++;
     this.#put.run(bytes, stat.size, stat.mtimeNs, stat.ctimeNs, stat.ino, hash, isVerified ? 1 : 0);
   }
 
@@ -107,6 +114,7 @@ export class FileRecords {
 
   remove(path: RepoPath): void {
     this.#changeCount++;
+    this.#doubtCount++;
     this.#remove.run(repoPathBytes(path));
     this.#removed?.add(path);
     if (this.#removed !== undefined && this.#removed.size > MOST_REMOVED) this.#removed = undefined;
@@ -205,6 +213,7 @@ export class FileRecords {
 
   /** Paths that an activation is about to put there: if it is cut off, the next run must look at them. */
   addPending(paths: Iterable<RepoPath>): void {
+    this.#doubtCount++;
     const insert = this.#database.prepare("INSERT OR IGNORE INTO pending(path) VALUES (?)");
     for (const path of paths) insert.run(repoPathBytes(path));
   }

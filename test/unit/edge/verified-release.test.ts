@@ -5,35 +5,36 @@ import { contentOf, fileEntry, type MirrorDisk, pathOf } from "./mirror-disk.ts"
 import { mirrorWith, NAMES } from "./told-holdings.ts";
 
 const everything = new Selection();
+const NEVER = new AbortController().signal;
 
 test("a release is whole only if each of its files is recorded, hashed and not noted as changed", async () => {
   const { disk } = await mirrorWith(["a", "b"]);
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   disk.hold("c", "c");
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
   const part = new Selection({ rules: [{ option: "exclude", value: "c" }], ruleFiles: {} });
-  expect(await isWholeReleaseVerified(disk.index, part)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, part, NEVER)).toBe(false);
   disk.index.files.addPending([pathOf("no path of the release")]);
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
   disk.index.files.addPending([pathOf("c")]);
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   disk.index.files.clearPending();
   disk.record("c", contentOf("c"), false);
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
 });
 
 test("a release that was found whole is not, once a file of it goes, and is again when that came back", async () => {
   const { disk } = await mirrorWith(NAMES);
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
   disk.index.files.remove(pathOf("b"));
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   disk.hold("b", "b");
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
   await disk.holdRelease(
     2,
     [...NAMES, "d"].map((name) => fileEntry(name, name)),
   );
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
 });
 
 /** What a sync does to the records between a release that was found whole and the next, which has "b" anew, "d", and no "c". */
@@ -58,7 +59,7 @@ test.each<readonly [string, boolean, readonly Sync[]]>([
 ])("of the next release, %s: known to be whole without a count: %s", async (_name, isKnown, steps) => {
   const { disk } = await mirrorWith(NAMES);
   const { facts } = disk.index;
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
   const verified = new VerifiedSince(disk.index);
   disk.announceNext(2, [fileEntry("a", "a"), fileEntry("b", "b2"), fileEntry("d", "d")]);
   expect([...disk.index.manifest.changes()].length).toBe(3);
@@ -87,11 +88,11 @@ test("what was not known to be whole is counted, also after few changes", async 
 test("a record of a file that the release lacks does not stand in for one that is missing", async () => {
   const { disk } = await mirrorWith(["a", "b"]);
   disk.hold("old.iso", "old");
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   disk.hold("c", "other bytes");
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   disk.hold("c", "c");
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
 });
 
 test("thousands of files are looked up in turns, and anew if a record changes meanwhile", async () => {
@@ -107,7 +108,7 @@ test("thousands of files are looked up in turns, and anew if a record changes me
   const last = pathOf(names.at(-1)!);
   disk.index.files.put(pathOf("more"), record);
   setImmediate(() => disk.index.files.remove(last));
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(false);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   setImmediate(() => disk.index.files.put(last, record));
-  expect(await isWholeReleaseVerified(disk.index, everything)).toBe(true);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
 });
