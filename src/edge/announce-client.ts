@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Assignment } from "../plan/assigned-cut.ts";
 import type { BorderTasks } from "../swarm/site-view.ts";
 import type { Clock } from "../core/clock.ts";
-import type { HttpClient, HttpResponse } from "../net/http-client.ts";
+import { HTTP_CLIENT_DEFAULTS, type HttpClient, type HttpResponse } from "../net/http-client.ts";
 import { HttpTransfer } from "../net/http-transfer.ts";
 import {
   nextSequence,
@@ -226,15 +226,16 @@ export class AnnounceClient {
   }
 
   /**
-   * A kept connection may turn out to be closed: then once more, with a number of its own. If central saw the first, it asks for
+   * Kept connections may turn out to be closed: then once more, with a number of its own. If central saw the first, it asks for
    * all holdings anew, as after a lost answer.
    */
   async #sendAtLeastOnce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {
-    try {
-      return await this.#send(counters, body, signal);
-    } catch (error) {
-      if (!HttpTransfer.wasStaleConnection(error)) throw error;
-      return await this.#send(counters, body, signal);
+    for (let stale = 0; ; stale++) {
+      try {
+        return await this.#send(counters, body, signal);
+      } catch (error) {
+        if (!HttpTransfer.wasStaleConnection(error) || stale >= HTTP_CLIENT_DEFAULTS.maxSockets) throw error;
+      }
     }
   }
 

@@ -153,11 +153,13 @@ export class HttpClient implements AsyncDisposable {
     url: URL,
     limits: RequestLimits & { readonly body?: Uint8Array },
   ): Promise<HttpTransfer> {
-    try {
-      return await this.#start(method, url, limits);
-    } catch (error) {
-      if (!HttpTransfer.wasStaleConnection(error)) throw error;
-      return await this.#start(method, url, limits);
+    // After a pause, of the other side or of this program, all kept connections may turn out to be closed.
+    for (let stale = 0; ; stale++) {
+      try {
+        return await this.#start(method, url, limits);
+      } catch (error) {
+        if (!HttpTransfer.wasStaleConnection(error) || stale >= this.#options.maxSockets) throw error;
+      }
     }
   }
 
