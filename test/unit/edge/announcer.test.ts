@@ -13,7 +13,7 @@ import { withoutKnown } from "../../../src/tracker/told-parts.ts";
 import { parseVolunteerAnnounce } from "../../../src/tracker/volunteer-announce.ts";
 import { testKey } from "../../support/central-fixture.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { MirrorDisk } from "./mirror-disk.ts";
+import { bundleRow, contentOf, MirrorDisk, pathOf } from "./mirror-disk.ts";
 
 const PEER = { id: "1".repeat(40), host: "192.0.2.1", port: 7382 };
 
@@ -25,6 +25,7 @@ interface Tracker {
   readonly asked: { readonly event: string | null; readonly body: Record<string, unknown> }[];
   readonly peers: (readonly KnownPeer[])[];
   readonly news: number[];
+  readonly disk: MirrorDisk;
   answer: { status: number; body: object | string };
   /** In place of `answer`. */
   central?: (query: string, body: Uint8Array) => object;
@@ -101,7 +102,7 @@ async function tracker(): Promise<Tracker> {
     server.closeAllConnections();
     server.close();
   });
-  return Object.assign(state, { announcer, clock, situation, peers, news });
+  return Object.assign(state, { announcer, clock, situation, peers, news, disk });
 }
 
 /** As central does: what it refuses is an error. */
@@ -366,6 +367,26 @@ test("its end says goodbye and leaves no timer; nothing is said after that", asy
   expect([state.asked.at(-1)?.event, state.clock.timerCount]).toEqual(["stopped", 0]);
   await state.announcer.announceNow();
   expect(state.asked).toHaveLength(2);
+});
+
+test("its end waits for no look at thousands of contents: what central knows stays as it is", async () => {
+  const state = await tracker();
+  await state.announcer.announceNow();
+  const { index } = state.disk;
+  const contents = Array.from({ length: 20_000 }, (_, each) => ({ content: contentOf(String(each)), lengthBytes: 1 }));
+  const stat = { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n };
+  index.transaction(() => {
+    index.bundles.put(bundleRow(1, contents));
+    index.bundles.putContents(1, contents);
+    contents.forEach(({ content }, each) => index.files.put(pathOf(String(each)), { stat, content, isVerified: true }));
+  });
+  const looking = state.announcer.announceNow();
+  await sleep(0);
+  await state.announcer[Symbol.asyncDispose]();
+  await looking;
+  expect(state.asked.map(({ event }) => event)).toEqual(["started", "stopped"]);
+  expect(state.asked[1]!.body["holdings"]).toEqual({ base: 0, bundles: [] });
+  expect(state.disk.log.lines).toEqual([]);
 });
 
 test("where customers reach central is told by it; what could not stand before a path is as if nothing was told", async () => {

@@ -5,7 +5,7 @@ import { runSync } from "../../../src/edge/sync-job.ts";
 import { SILENT_PROGRESS } from "../../../src/edge/sync-progress.ts";
 import { fileStatOf } from "../../../src/store/file-stat.ts";
 import { CentralFixture } from "../../support/central-fixture.ts";
-import { pathOf } from "./mirror-disk.ts";
+import { fileEntry, pathOf } from "./mirror-disk.ts";
 import { MirrorFixture, sync, SYNC_OPTIONS } from "./mirror-fixture.ts";
 import { bitmap, type Reporting, wholeMirror } from "./told-holdings.ts";
 
@@ -80,6 +80,12 @@ test("a central that knows nothing, many changes, a wrong file and the end of a 
   expect(await tell(failed)).toEqual(NOTHING_NEW);
   failed.reporter.endPlacing();
   expect(await tell(failed)).toEqual(WITHOUT_FIRST);
+  const placed = await whole();
+  placed.reporter.beginPlacing(1);
+  await placed.disk.holdRelease(2, [fileEntry("file-10", "new")]);
+  expect(await tell(placed)).toEqual(NOTHING_NEW);
+  placed.reporter.isComplete = true;
+  expect(await tell(placed)).toEqual({ base: 0, complete: 2 });
   const incomplete = await whole();
   incomplete.reporter.isComplete = false;
   incomplete.reporter.beginPlacing(1);

@@ -70,6 +70,25 @@ test.each<readonly [string, boolean, readonly Sync[]]>([
   expect(facts.get("verifiedRelease") === 2).toBe(isKnown);
 });
 
+test("what a run that was cut off placed is not taken for what the next release has there", async () => {
+  const { disk } = await mirrorWith(NAMES);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
+  disk.index.files.addPending([pathOf("a")]);
+  disk.hold("a", "of a release that never became the held one");
+  const verified = new VerifiedSince(disk.index);
+  disk.announceNext(
+    2,
+    [...NAMES, "d"].map((name) => fileEntry(name, name)),
+  );
+  expect([...disk.index.manifest.changes()].length).toBe(1);
+  disk.hold("d", "d");
+  verified.beforeCommit();
+  await disk.index.commitRelease(() => disk.index.files.clearPending());
+  verified.afterCommit();
+  expect(disk.index.facts.get("verifiedRelease")).toBe(1);
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
+});
+
 test("what was not known to be whole is counted, also after few changes", async () => {
   const { disk } = await mirrorWith(["a", "b"]);
   const verified = new VerifiedSince(disk.index);
@@ -110,5 +129,25 @@ test("thousands of files are looked up in turns, and anew if a record changes me
   setImmediate(() => disk.index.files.remove(last));
   expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
   setImmediate(() => disk.index.files.put(last, record));
+  expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
+});
+
+test("a look at thousands of files says nothing of a release that came meanwhile, and ends when nobody waits", async () => {
+  const { disk } = await mirrorWith([]);
+  const names = Array.from({ length: 9_000 }, (_, index) => `file-${10_000 + index}`);
+  const entries = names.map((name) => fileEntry(name, "x"));
+  await disk.holdRelease(2, entries);
+  const stat = { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n };
+  const record = { stat, content: contentOf("x"), isVerified: true };
+  disk.index.transaction(() => [...names, "more"].forEach((name) => disk.index.files.put(pathOf(name), record)));
+  const looking = isWholeReleaseVerified(disk.index, everything, NEVER);
+  await disk.holdRelease(3, [fileEntry("a", "new"), ...entries]);
+  expect(await looking).toBe(false);
+  disk.index.files.put(pathOf("a"), { ...record, content: contentOf("new") });
+  const closing = new AbortController();
+  const unwanted = isWholeReleaseVerified(disk.index, everything, closing.signal);
+  closing.abort(new Error("closed"));
+  await expect(unwanted).rejects.toThrow("closed");
+  setImmediate(() => disk.index.files.put(pathOf(names[0]!), record));
   expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
 });
