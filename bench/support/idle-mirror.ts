@@ -96,14 +96,14 @@ async function measure(): Promise<void> {
     log,
     limits: DEFAULT_SWARM_LIMITS,
     patience: DEFAULT_SOURCE_PATIENCE,
-    findBundle: async (infoHash) => catalog.bundle(infoHash),
+    findBundle: (infoHash) => catalog.bundle(infoHash),
     isRevoked: nobody,
   });
   node.setPeers([]);
   const idleBytes = await residentBytes();
   let pieces = 0;
   for (const row of index.bundles.all()) {
-    pieces += catalog.bundle(row.infoHash)!.held.count;
+    pieces += (await catalog.bundle(row.infoHash))!.held.count;
     // As between two peers: what nobody uses is let go.
     if (row.number % 100 === 0) await residentBytes();
   }

@@ -16,6 +16,11 @@ export interface ContentPlace {
   readonly lengthBytes: number;
 }
 
+/** Looked up at once: 1.5 ms, or 35 if the index has to be read from the disk. A bundle may have 32,768. */
+const CONTENTS_PER_TURN = 256;
+/** At one bundle, while files come and go. */
+const MOST_LOOKS = 2;
+
 /**
  * The bundles of the repository as this mirror knows them: rows and content tables in the index, and one living
  * {@link MirrorBundle} per bundle that somebody asks for, so that uploads see what a download just completed.
@@ -27,6 +32,7 @@ export class BundleCatalog {
   /** Contents on their way; the sync adds and removes. */
   readonly transfers: Map<ContentId, StagedTransfer> = new Map();
   readonly #living = new Map<string, WeakRef<MirrorBundle>>();
+  readonly #making = new Map<string, Promise<MirrorBundle | undefined>>();
 
   constructor(context: {
     readonly index: MirrorIndex;
@@ -79,24 +85,40 @@ export class BundleCatalog {
   }
 
   /** The bundle as peers see it; the same object for everybody as long as somebody uses it. */
-  bundle(infoHash: string): MirrorBundle | undefined {
+  async bundle(infoHash: string): Promise<MirrorBundle | undefined> {
     const living = this.#living.get(infoHash)?.deref();
     if (living !== undefined) return living;
-    const row = this.#index.bundles.byInfoHash(infoHash);
+    const known = this.#making.get(infoHash);
+    if (known !== undefined) return await known;
+    const making = this.#make(infoHash);
+    this.#making.set(infoHash, making);
+    try {
+      return await making;
+    } finally {
+      this.#making.delete(infoHash);
+    }
+  }
+
+  async #make(infoHash: string): Promise<MirrorBundle | undefined> {
+    const { bundles } = this.#index;
+    const row = bundles.byInfoHash(infoHash);
     if (row === undefined) return undefined;
-    const contents = this.#index.bundles.contentsOf(row.number);
+    const contents = bundles.contentsOf(row.number);
     if (contents.length === 0) return undefined;
+    const held = await this.#heldPieces(row, layoutOf(row, contents));
+    // Retired meanwhile.
+    if (bundles.byInfoHash(infoHash) === undefined) return undefined;
     const created = new MirrorBundle(row, contents, {
-      held: this.#heldPieces(row, layoutOf(row, contents)),
+      held,
       files: this.#files,
       transfers: this.transfers,
-      infoDictionary: async () => this.#index.bundles.info(infoHash),
+      infoDictionary: async () => bundles.info(infoHash),
     });
     this.#living.set(infoHash, new WeakRef(created));
     return created;
   }
 
-  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. Others have their turn after each bundle. */
+  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. */
   async refreshLiving(onHeld: (infoHash: string, piece: number) => void): Promise<void> {
     for (const [infoHash, reference] of [...this.#living]) {
       const bundle = reference.deref();
@@ -107,20 +129,26 @@ export class BundleCatalog {
         continue;
       }
       if (bundle.held.isFull) continue;
-      for (const piece of this.#heldPieces(row, bundle.layout)) {
+      for (const piece of await this.#heldPieces(row, bundle.layout)) {
         if (bundle.held.set(piece)) onHeld(infoHash, piece);
       }
-      await setImmediate();
     }
   }
 
-  #heldPieces(row: BundleRow, layout: BundleLayout): Bitfield {
-    const held = new Bitfield(layout.pieceCount);
-    for (const ordinal of this.#index.bundles.heldOrdinals(row.number)) {
-      const { firstPiece, pieceCount } = layout.content(ordinal);
-      for (let piece = firstPiece; piece < firstPiece + pieceCount; piece++) held.set(piece);
+  /** As DEST is when it returns, unless it goes on changing; others have their turns. */
+  async #heldPieces(row: BundleRow, layout: BundleLayout): Promise<Bitfield> {
+    for (let looks = 1; ; looks++) {
+      const version = this.#index.holdingsVersion;
+      const held = new Bitfield(layout.pieceCount);
+      for (let start = 0; start < row.contentCount; start += CONTENTS_PER_TURN) {
+        if (start > 0) await setImmediate();
+        for (const ordinal of this.#index.bundles.heldOrdinals(row.number, { start, end: start + CONTENTS_PER_TURN })) {
+          const { firstPiece, pieceCount } = layout.content(ordinal);
+          for (let piece = firstPiece; piece < firstPiece + pieceCount; piece++) held.set(piece);
+        }
+      }
+      if (looks === MOST_LOOKS || this.#index.holdingsVersion === version) return held;
     }
-    return held;
   }
 }
 

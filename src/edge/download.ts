@@ -120,7 +120,7 @@ async function downloadBundle(
 ): Promise<DownloadFailure[]> {
   const { context } = run;
   const row = context.catalog.row(number);
-  const bundle = row === undefined ? undefined : context.catalog.bundle(row.infoHash);
+  const bundle = row === undefined ? undefined : await context.catalog.bundle(row.infoHash);
   if (bundle === undefined) throw new SyncError("content-unavailable", `bundle ${number} is not known`);
   bundle.dropUnfinished();
   withdrawUnproved(bundle, group);

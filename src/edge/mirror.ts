@@ -200,7 +200,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
   const signatures = new SignatureSource({ metadata, central, catalog, log: ports.log });
   const sketches = new SketchSource({ metadata, central, catalog, log: ports.log });
   const findBundle = async (infoHash: string): Promise<SwarmBundle | undefined> =>
-    catalog.bundle(infoHash) ?? (await metadata.bundle(infoHash));
+    (await catalog.bundle(infoHash)) ?? (await metadata.bundle(infoHash));
   const bandwidth = new HostBandwidth(options.bandwidth, ports.clock.monotonicMs());
   const swarm: SwarmNode = resources.use(
     await joinSwarm(options, ports, { identity, key, situation, findBundle, bandwidth }),

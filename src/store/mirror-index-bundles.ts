@@ -10,6 +10,14 @@ export interface BundlePlace {
   readonly lengthBytes: number;
 }
 
+/** Half-open. */
+export interface OrdinalRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+const ALL_ORDINALS: OrdinalRange = { start: 0, end: Number.MAX_SAFE_INTEGER };
+
 /** Where a step of {@link BundleRecords.heldStep} ended. */
 export interface HeldStepEnd {
   readonly content: Uint8Array;
@@ -138,22 +146,23 @@ export class BundleRecords {
     };
   }
 
-  /** Ordinals of the contents of a bundle that a verified file of DEST has or unpacks to, ascending. */
-  heldOrdinals(bundle: number): number[] {
-    return this.#heldOrdinals(bundle, IS_HELD);
+  /** Ordinals, all or some, of the contents of a bundle that a verified file of DEST has or unpacks to, ascending. */
+  heldOrdinals(bundle: number, among: OrdinalRange = ALL_ORDINALS): number[] {
+    return this.#heldOrdinals(bundle, among, IS_HELD);
   }
 
   /** Those of {@link heldOrdinals} that stand, verified, at each name that the held release has for them. */
   shownOrdinals(bundle: number): number[] {
-    return this.#heldOrdinals(bundle, IS_SHOWN);
+    return this.#heldOrdinals(bundle, ALL_ORDINALS, IS_SHOWN);
   }
 
-  #heldOrdinals(bundle: number, condition: string): number[] {
+  #heldOrdinals(bundle: number, { start, end }: OrdinalRange, condition: string): number[] {
     if (this.#hasNoFiles()) return [];
-    const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND ${condition} ORDER BY ordinal`;
+    const query = `SELECT ordinal FROM bundle_contents AS b WHERE bundle = ? AND ordinal >= ? AND ordinal < ?
+      AND ${condition} ORDER BY ordinal`;
     return this.#database
       .prepare(query)
-      .all(bundle)
+      .all(bundle, start, end)
       .map((row) => Number(row.ordinal));
   }
 

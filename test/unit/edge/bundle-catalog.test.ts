@@ -68,9 +68,39 @@ test("everybody gets the same living bundle; it holds the pieces of verified fil
   disk.hold("a", "a");
   disk.write("b", "b");
   disk.record("b", contentOf("b"), false);
-  const bundle = catalog.bundle(row.infoHash)!;
-  expect(catalog.bundle(row.infoHash)).toBe(bundle);
+  const bundle = (await catalog.bundle(row.infoHash))!;
+  expect(await catalog.bundle(row.infoHash)).toBe(bundle);
   expect([...bundle.held]).toEqual([0]);
+});
+
+test("a large bundle is looked up in turns: who asks at the same time gets the same, with what came meanwhile", async () => {
+  const disk = new MirrorDisk();
+  const texts = Array.from({ length: 2_000 }, (_, index) => `text ${index}`);
+  const table = tableOf(...texts);
+  const row = bundleRow(1, table);
+  const { catalog } = catalogOf(disk, [table]);
+  await catalog.learn([row], SIGNAL);
+  disk.hold("last", "text 1999");
+  let turns = 0;
+  const others = setInterval(() => {
+    if (turns++ === 0) disk.hold("first", "text 0");
+  }, 0);
+  const asked = [catalog.bundle(row.infoHash), catalog.bundle(row.infoHash)];
+  const [bundle, same] = await Promise.all(asked);
+  clearInterval(others);
+  expect(turns).toBeGreaterThan(0);
+  expect(same).toBe(bundle);
+  expect([...bundle!.held]).toEqual([0, 1_999]);
+});
+
+test("a bundle that is retired while it is looked up is none", async () => {
+  const table = tableOf(...Array.from({ length: 600 }, (_, index) => `text ${index}`));
+  const row = bundleRow(1, table);
+  const { catalog } = catalogOf(new MirrorDisk(), [table]);
+  await catalog.learn([row], SIGNAL);
+  const asked = catalog.bundle(row.infoHash);
+  catalog.retireAllBut([]);
+  expect(await asked).toBeUndefined();
 });
 
 test("pieces that DEST got since are told once to whom uses the bundle", async () => {
@@ -79,7 +109,7 @@ test("pieces that DEST got since are told once to whom uses the bundle", async (
   const row = bundleRow(1, table);
   const { catalog } = catalogOf(disk, [table]);
   await catalog.learn([row], SIGNAL);
-  const bundle = catalog.bundle(row.infoHash)!;
+  const bundle = (await catalog.bundle(row.infoHash))!;
   disk.hold("b", "b");
   const told: number[] = [];
   await catalog.refreshLiving((infoHash, piece) => told.push(infoHash === row.infoHash ? piece : -1));
@@ -93,8 +123,8 @@ test("a retired bundle is gone with its table, others stay", async () => {
   const rows = tables.map((table, i) => bundleRow(i + 1, table));
   const { catalog } = catalogOf(new MirrorDisk(), tables);
   await catalog.learn(rows, SIGNAL);
-  catalog.bundle(rows[0]!.infoHash);
+  await catalog.bundle(rows[0]!.infoHash);
   catalog.retireAllBut(rows.slice(1));
-  expect(catalog.bundle(rows[0]!.infoHash)).toBeUndefined();
+  expect(await catalog.bundle(rows[0]!.infoHash)).toBeUndefined();
   expect([catalog.placeOf(contentOf("a")), catalog.row(2)?.number]).toEqual([undefined, 2]);
 });
