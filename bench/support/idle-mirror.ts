@@ -72,7 +72,7 @@ async function measure(): Promise<void> {
   const arrived = new ArrivedContents();
   await using files = new HeldContents({ destination, index, log, clock: realClock, arrived, onChanged: () => {} });
   const objects = { object: () => Promise.reject(new Error("nothing is fetched")) };
-  const catalog = new BundleCatalog({ index, files, objects });
+  const catalog = new BundleCatalog({ index, files, objects, signal: new AbortController().signal });
   const holdings = new HoldingsReporter(index, { arrived });
   holdings.isComplete = true;
   const key = SigningKey.fromSeed(randomBytes(32));

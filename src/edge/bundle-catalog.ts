@@ -33,15 +33,21 @@ export class BundleCatalog {
   readonly transfers: Map<ContentId, StagedTransfer> = new Map();
   readonly #living = new Map<string, WeakRef<MirrorBundle>>();
   readonly #making = new Map<string, Promise<MirrorBundle | undefined>>();
+  readonly #signal: AbortSignal;
+  /** Until the last look at a bundle is over. One at a time: many together would all be late, and take all turns between them. */
+  #looking: Promise<unknown> = Promise.resolve();
 
   constructor(context: {
     readonly index: MirrorIndex;
     readonly files: HeldContentReader;
     readonly objects: ObjectSource;
+    /** Ends looks. */
+    readonly signal: AbortSignal;
   }) {
     this.#index = context.index;
     this.#files = context.files;
     this.#objects = context.objects;
+    this.#signal = context.signal;
   }
 
   /** Learns the rows of a release and fetches the content tables that are not known yet. */
@@ -84,7 +90,7 @@ export class BundleCatalog {
     return this.#index.bundles.get(number);
   }
 
-  /** The bundle as peers see it; the same object for everybody as long as somebody uses it. */
+  /** The bundle as peers see it; the same object for everybody as long as somebody uses it. @throws the signal's reason */
   async bundle(infoHash: string): Promise<MirrorBundle | undefined> {
     const living = this.#living.get(infoHash)?.deref();
     if (living !== undefined) return living;
@@ -118,8 +124,10 @@ export class BundleCatalog {
     return created;
   }
 
-  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. */
+  /** Bundles in use get the pieces of contents that DEST holds since; each new piece is told. @throws the signal's reason */
   async refreshLiving(onHeld: (infoHash: string, piece: number) => void): Promise<void> {
+    // They may have looked too early, and are living only then.
+    await Promise.allSettled(this.#making.values());
     for (const [infoHash, reference] of [...this.#living]) {
       const bundle = reference.deref();
       const row = this.#index.bundles.byInfoHash(infoHash);
@@ -137,11 +145,18 @@ export class BundleCatalog {
 
   /** As DEST is when it returns, unless it goes on changing; others have their turns. */
   async #heldPieces(row: BundleRow, layout: BundleLayout): Promise<Bitfield> {
+    const look = this.#looking.then(() => this.#look(row, layout));
+    this.#looking = look.catch(() => undefined);
+    return await look;
+  }
+
+  async #look(row: BundleRow, layout: BundleLayout): Promise<Bitfield> {
     for (let looks = 1; ; looks++) {
       const version = this.#index.holdingsVersion;
       const held = new Bitfield(layout.pieceCount);
       for (let start = 0; start < row.contentCount; start += CONTENTS_PER_TURN) {
         if (start > 0) await setImmediate();
+        this.#signal.throwIfAborted();
         for (const ordinal of this.#index.bundles.heldOrdinals(row.number, { start, end: start + CONTENTS_PER_TURN })) {
           const { firstPiece, pieceCount } = layout.content(ordinal);
           for (let piece = firstPiece; piece < firstPiece + pieceCount; piece++) held.set(piece);

@@ -46,9 +46,14 @@ export async function commitRelease(
   done.verified.afterCommit();
   // Until it was looked at: of the new release nothing is said that is not known.
   if (!done.isComplete || index.files.hasUnverified()) holdings.isComplete = false;
-  const { selected, ports } = mirror;
-  holdings.isComplete = done.isComplete && (await isWholeReleaseVerified(index, selected.selection, ports.signal));
-  await catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
+  try {
+    const { selected, ports } = mirror;
+    holdings.isComplete = done.isComplete && (await isWholeReleaseVerified(index, selected.selection, ports.signal));
+    await catalog.refreshLiving((infoHash, piece) => swarm.announceHave(infoHash, piece));
+  } catch (error) {
+    // The release is held: what was looked up for others is not worth a sync that failed.
+    if (!mirror.ports.signal.aborted) throw error;
+  }
 }
 
 function rememberWalked({ facts }: MirrorIndex, { lastWholeWalkMs, lastCleanWalkMs }: WalkedAt): void {

@@ -62,6 +62,8 @@ export class MirrorDaemon {
   #verifying: Promise<void> | undefined;
   /** Files that were believed by size and time are there since {@link #verifying} began to look. */
   #hasAdopted = false;
+  /** What {@link #verifying} found was not said, because a sync was under way. */
+  #isVerdictOwed = false;
   #cancelMending: CancelTimer | undefined;
   /** Files turned out to be wrong since the last sync began. */
   #isMendingDue = false;
@@ -180,6 +182,7 @@ export class MirrorDaemon {
       this.#lastError = messageOf(error);
       this.#report.onFailed(error, retryInMs);
       log.debug({ reason: messageOf(error) }, "sync failed");
+      if (this.#isVerdictOwed) this.#startVerifying();
       return retryInMs;
     } finally {
       this.#isSyncing = false;
@@ -205,7 +208,10 @@ export class MirrorDaemon {
   #afterSync(outcome: SyncOutcome): void {
     const { announcer, index } = this.#mirror;
     void announcer.announceNow(outcome.summary.previous === outcome.summary.release ? undefined : "completed");
-    if (!index.files.hasUnverified()) return;
+    if (index.files.hasUnverified() || this.#isVerdictOwed) this.#startVerifying();
+  }
+
+  #startVerifying(): void {
     this.#hasAdopted = true;
     this.#verifying ??= this.#verifyBelieved().finally(() => {
       this.#verifying = undefined;
@@ -217,13 +223,15 @@ export class MirrorDaemon {
     try {
       let wrong = 0;
       let isComplete = false;
+      this.#isVerdictOwed = false;
       while (this.#hasAdopted) {
         this.#hasAdopted = false;
         wrong += await verifyAdopted(this.#mirror, this.#signal);
         isComplete = await isWholeReleaseVerified(index, selected.selection, this.#signal);
       }
-      // A sync under way settles it at its end.
-      if (!this.#isSyncing) holdings.isComplete = isComplete;
+      // A sync under way may have settled it before this was known, and be at its hooks.
+      if (this.#isSyncing) this.#isVerdictOwed = true;
+      else holdings.isComplete = isComplete;
       if (wrong > 0) this.#mend();
       void announcer.announceNow();
     } catch (error) {

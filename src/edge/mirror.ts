@@ -196,7 +196,7 @@ async function openParts(options: MirrorOptions, ports: MirrorPorts, rebuildsInd
   );
   const objects = new MetadataObjects(metadata, central, ports.log);
   const files = resources.use(new UnpackingReader({ ...disk, held, log: ports.log }));
-  const catalog = new BundleCatalog({ index: disk.index, files, objects });
+  const catalog = new BundleCatalog({ index: disk.index, files, objects, signal: ports.signal });
   const signatures = new SignatureSource({ metadata, central, catalog, log: ports.log });
   const sketches = new SketchSource({ metadata, central, catalog, log: ports.log });
   const findBundle = async (infoHash: string): Promise<SwarmBundle | undefined> =>

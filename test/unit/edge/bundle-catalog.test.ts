@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { BundleCatalog } from "../../../src/edge/bundle-catalog.ts";
 import type { ObjectSource } from "../../../src/edge/manifest-update.ts";
 import { encodeContentTable, type TableContent } from "../../../src/manifest/content-table.ts";
@@ -15,6 +15,7 @@ function tableOf(...texts: readonly string[]): TableContent[] {
 function catalogOf(
   disk: MirrorDisk,
   tables: readonly (readonly TableContent[])[],
+  signal: AbortSignal = SIGNAL,
 ): { catalog: BundleCatalog; asked: string[] } {
   const encoded = new Map(
     tables.map((table) => [objectRefOf(encodeContentTable(table)).sha256, encodeContentTable(table)]),
@@ -27,7 +28,7 @@ function catalogOf(
     },
   };
   const files = { read: async () => undefined };
-  return { catalog: new BundleCatalog({ index: disk.index, files, objects }), asked };
+  return { catalog: new BundleCatalog({ index: disk.index, files, objects, signal }), asked };
 }
 
 test("a content is found in the newest bundle that has it", async () => {
@@ -91,6 +92,42 @@ test("a large bundle is looked up in turns: who asks at the same time gets the s
   expect(turns).toBeGreaterThan(0);
   expect(same).toBe(bundle);
   expect([...bundle!.held]).toEqual([0, 1_999]);
+});
+
+test("a bundle that is looked up while DEST goes on changing hears the rest of it with the others", async () => {
+  const disk = new MirrorDisk();
+  const table = tableOf(...Array.from({ length: 600 }, (_, index) => `text ${index}`));
+  const row = bundleRow(1, table);
+  const { catalog } = catalogOf(disk, [table]);
+  await catalog.learn([row], SIGNAL);
+  disk.hold("last", "text 599");
+  const asked = catalog.bundle(row.infoHash);
+  // Each look sees one of them too late.
+  let changes = 0;
+  const changing = setInterval(() => disk.hold(`changed-${changes}`, `text ${changes++}`), 0);
+  const told: number[] = [];
+  await catalog.refreshLiving((_, piece) => told.push(piece));
+  clearInterval(changing);
+  const bundle = (await asked)!;
+  await catalog.refreshLiving((_, piece) => told.push(piece));
+  expect([...bundle.held]).toEqual([...Array.from({ length: changes }, (_, index) => index), 599]);
+});
+
+test("a look at a bundle ends with the program, and one that failed does not end the next", async () => {
+  const disk = new MirrorDisk();
+  const table = tableOf("a");
+  const row = bundleRow(1, table);
+  const closing = new AbortController();
+  const { catalog } = catalogOf(disk, [table], closing.signal);
+  await catalog.learn([row], SIGNAL);
+  vi.spyOn(disk.index.bundles, "heldOrdinals").mockImplementationOnce(() => {
+    throw new Error("database is locked");
+  });
+  await expect(catalog.bundle(row.infoHash)).rejects.toThrow("locked");
+  expect(await catalog.bundle(row.infoHash)).toBeDefined();
+  const other = catalogOf(disk, [table], closing.signal).catalog;
+  closing.abort(new Error("closed"));
+  await expect(other.bundle(row.infoHash)).rejects.toThrow("closed");
 });
 
 test("a bundle that is retired while it is looked up is none", async () => {

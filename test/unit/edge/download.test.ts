@@ -87,7 +87,8 @@ async function downloading(releases: readonly number[], contents = 256): Promise
   const swarm = new ScriptedSwarm();
   const clock = new ManualClock();
   const objects = { object: () => Promise.reject(new Error("no objects")) };
-  const catalog = new BundleCatalog({ index: disk.index, files: { read: async () => undefined }, objects });
+  const { signal } = new AbortController();
+  const catalog = new BundleCatalog({ index: disk.index, files: { read: async () => undefined }, objects, signal });
   const transfers = releases.flatMap((release, at) => {
     const names = Array.from({ length: contents }, (_, ordinal) => contentOf(`${at} ${ordinal}`));
     const table = names.map((content) => ({ content, lengthBytes: CONTENT_BYTES }));
