@@ -2,8 +2,7 @@ import { z } from "zod";
 import type { Assignment } from "../plan/assigned-cut.ts";
 import type { BorderTasks } from "../swarm/site-view.ts";
 import type { Clock } from "../core/clock.ts";
-import { HTTP_CLIENT_DEFAULTS, type HttpClient, type HttpResponse } from "../net/http-client.ts";
-import { HttpTransfer } from "../net/http-transfer.ts";
+import type { HttpClient, HttpResponse } from "../net/http-client.ts";
 import {
   nextSequence,
   SEQUENCE_HEADER,
@@ -205,7 +204,8 @@ export class AnnounceClient {
 
   /** @throws SyncError `central-refused`, `revoked`, NetError if central can't be reached */
   async announce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<AnnounceAnswer> {
-    let response = await this.#sendAtLeastOnce(counters, body, signal);
+    // Each time with a number of its own. If central saw the first, it asks for all holdings anew, as after a lost answer.
+    let response = await this.#http.replacingStale(() => this.#send(counters, body, signal));
     const stale = staleSchema.safeParse(parseJson(response.body));
     if (response.status === 401 && stale.success) {
       // Our clock went back since the last run: go on above what central has seen.
@@ -223,20 +223,6 @@ export class AnnounceClient {
     const told =
       response.status === 200 ? "an answer that makes no sense" : response.body.subarray(0, 500).toString("utf8");
     throw new SyncError("central-refused", `central answered the announce with ${response.status}: ${told}`);
-  }
-
-  /**
-   * Kept connections may turn out to be closed: then once more, with a number of its own. If central saw the first, it asks for
-   * all holdings anew, as after a lost answer.
-   */
-  async #sendAtLeastOnce(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {
-    for (let stale = 0; ; stale++) {
-      try {
-        return await this.#send(counters, body, signal);
-      } catch (error) {
-        if (!HttpTransfer.wasStaleConnection(error) || stale >= HTTP_CLIENT_DEFAULTS.maxSockets) throw error;
-      }
-    }
   }
 
   async #send(counters: AnnounceCounters, body: AnnounceBody, signal: AbortSignal): Promise<HttpResponse> {

@@ -10,7 +10,7 @@ const MOST_TRIES = 3;
 
 /**
  * True if every file of the held release, not only of a selection, is on disk and hashed. Looks up each unless that is known (see
- * {@link VerifiedSince}), five seconds of 2.2 million: for the end of a sync, not in between.
+ * {@link VerifiedSince}), 3.6 s of 2.2 million: for the end of a sync, not in between.
  * @throws the signal's reason
  */
 export async function isWholeReleaseVerified(
@@ -69,7 +69,7 @@ export class VerifiedSince {
     this.#changed = pairs && [...pairs.map(({ path }) => path), ...files.pending()];
   }
 
-  /** Right after it: notes the held release as whole if it is; else it is to be counted. */
+  /** Right after it: notes the held release as whole if it is; else all of it is to be looked at. */
   afterCommit(): void {
     const removed = this.#index.files.takeRemoved();
     if (this.#changed === undefined || removed === undefined || this.#index.files.hasUnverified()) return;

@@ -148,19 +148,23 @@ export class HttpClient implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  async #startRepeatable(
-    method: string,
-    url: URL,
-    limits: RequestLimits & { readonly body?: Uint8Array },
-  ): Promise<HttpTransfer> {
-    // After a pause, of the other side or of this program, all kept connections may turn out to be closed.
+  /** After a pause, of the other side or of this program, all kept connections may turn out to be closed: then `act` is repeated over others. */
+  async replacingStale<Result>(act: () => Promise<Result>): Promise<Result> {
     for (let stale = 0; ; stale++) {
       try {
-        return await this.#start(method, url, limits);
+        return await act();
       } catch (error) {
         if (!HttpTransfer.wasStaleConnection(error) || stale >= this.#options.maxSockets) throw error;
       }
     }
+  }
+
+  #startRepeatable(
+    method: string,
+    url: URL,
+    limits: RequestLimits & { readonly body?: Uint8Array },
+  ): Promise<HttpTransfer> {
+    return this.replacingStale(() => this.#start(method, url, limits));
   }
 
   async #start(

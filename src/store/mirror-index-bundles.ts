@@ -168,7 +168,7 @@ export class BundleRecords {
 
   /**
    * {@link heldOrdinals}, or {@link shownOrdinals}, of all bundles step by step, so that others get their turns: millions take seconds. In
-   * the order of hashes, because what belongs to neighbours lies together in the index: 2.5 us for each content, by bundles 9 us.
+   * the order of hashes, because what belongs to neighbours lies together in the index: 2.5 µs for each content, by bundles 9 µs.
    * @param after the end of the step before; undefined: the first step
    */
   heldStep(after: HeldStepEnd | undefined, options: { readonly limit: number; readonly isByName: boolean }): HeldStep {

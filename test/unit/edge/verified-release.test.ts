@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { isWholeReleaseVerified, VerifiedSince } from "../../../src/edge/verified-release.ts";
 import { Selection } from "../../../src/filter/selection.ts";
+import type { FileEntry } from "../../../src/manifest/entry.ts";
 import { contentOf, fileEntry, type MirrorDisk, pathOf } from "./mirror-disk.ts";
 import { mirrorWith, NAMES } from "./told-holdings.ts";
 
@@ -114,40 +115,37 @@ test("a record of a file that the release lacks does not stand in for one that i
   expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
 });
 
-test("thousands of files are looked up in turns, and anew if a record changes meanwhile", async () => {
+/** Nine thousand files of one content, which are three turns, and one that the release lacks. */
+async function largeMirror(): Promise<{ readonly disk: MirrorDisk; readonly entries: readonly FileEntry[] }> {
   const { disk } = await mirrorWith([]);
-  const names = Array.from({ length: 9_000 }, (_, index) => `file-${10_000 + index}`);
-  await disk.holdRelease(
-    2,
-    names.map((name) => fileEntry(name, "x")),
-  );
-  const stat = { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n };
-  const record = { stat, content: contentOf("x"), isVerified: true };
-  disk.index.transaction(() => names.forEach((name) => disk.index.files.put(pathOf(name), record)));
-  const last = pathOf(names.at(-1)!);
-  disk.index.files.put(pathOf("more"), record);
+  const entries = Array.from({ length: 9_000 }, (_, index) => fileEntry(`file-${10_000 + index}`, "x"));
+  await disk.holdRelease(2, entries);
+  const paths = [...entries.map(({ path }) => path), pathOf("more")];
+  disk.index.transaction(() => paths.forEach((path) => disk.index.files.put(path, RECORD)));
+  return { disk, entries };
+}
+
+const RECORD = { stat: { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n }, content: contentOf("x"), isVerified: true };
+
+test("thousands of files are looked up in turns, and anew if a record goes meanwhile", async () => {
+  const { disk, entries } = await largeMirror();
+  const last = entries.at(-1)!.path;
   setImmediate(() => disk.index.files.remove(last));
   expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(false);
-  setImmediate(() => disk.index.files.put(last, record));
+  setImmediate(() => disk.index.files.put(last, RECORD));
   expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
 });
 
 test("a look at thousands of files says nothing of a release that came meanwhile, and ends when nobody waits", async () => {
-  const { disk } = await mirrorWith([]);
-  const names = Array.from({ length: 9_000 }, (_, index) => `file-${10_000 + index}`);
-  const entries = names.map((name) => fileEntry(name, "x"));
-  await disk.holdRelease(2, entries);
-  const stat = { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n };
-  const record = { stat, content: contentOf("x"), isVerified: true };
-  disk.index.transaction(() => [...names, "more"].forEach((name) => disk.index.files.put(pathOf(name), record)));
+  const { disk, entries } = await largeMirror();
   const looking = isWholeReleaseVerified(disk.index, everything, NEVER);
   await disk.holdRelease(3, [fileEntry("a", "new"), ...entries]);
   expect(await looking).toBe(false);
-  disk.index.files.put(pathOf("a"), { ...record, content: contentOf("new") });
+  disk.index.files.put(pathOf("a"), { ...RECORD, content: contentOf("new") });
   const closing = new AbortController();
   const unwanted = isWholeReleaseVerified(disk.index, everything, closing.signal);
   closing.abort(new Error("closed"));
   await expect(unwanted).rejects.toThrow("closed");
-  setImmediate(() => disk.index.files.put(pathOf(names[0]!), record));
+  setImmediate(() => disk.index.files.put(entries[0]!.path, RECORD));
   expect(await isWholeReleaseVerified(disk.index, everything, NEVER)).toBe(true);
 });
