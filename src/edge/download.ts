@@ -26,7 +26,7 @@ export interface DownloadContext {
   /** Told what is on its way. */
   readonly arrived: Pick<ArrivedContents, "follow">;
   readonly central: Pick<CentralClient, "contentRange" | "infoDictionary">;
-  readonly swarm: Pick<SwarmNode, "download" | "fetchInfoDictionary" | "offerInfoDictionary" | "announceHave">;
+  readonly swarm: Pick<SwarmNode, "download" | "fetchInfoDictionary" | "announceHave">;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -46,8 +46,7 @@ export interface DownloadFailure {
 
 const SAVE_PROGRESS_MS = 2_000;
 const PARALLEL_BUNDLES = 8;
-/** Without a block of an info dictionary. The origin is called a second after the others. */
-const INFO_SILENCE_MS = 2_500;
+const INFO_PATIENCE_MS = 2_000;
 const HTTP_RANGE_BYTES = 1024 * 1024;
 
 /**
@@ -177,18 +176,15 @@ async function provideSources(
     info =
       (await infoFromPeers(bundle, context)) ?? (await context.central.infoDictionary(bundle.infoHash, context.signal));
     context.index.bundles.putInfo(bundle.infoHash, info);
-    context.swarm.offerInfoDictionary(bundle.infoHash, info.length);
   }
   bundle.usePieceHashes(info);
 }
 
 /** BEP 9: whoever is in the swarm gives it block by block. Undefined if nobody does soon: central has it for sure. */
 async function infoFromPeers(bundle: MirrorBundle, context: DownloadContext): Promise<Uint8Array | undefined> {
+  const soon = AbortSignal.any([context.signal, AbortSignal.timeout(INFO_PATIENCE_MS)]);
   try {
-    return await context.swarm.fetchInfoDictionary(bundle.infoHash, bundle.number, {
-      signal: context.signal,
-      silenceMs: INFO_SILENCE_MS,
-    });
+    return await context.swarm.fetchInfoDictionary(bundle.infoHash, bundle.number, { signal: soon });
   } catch (error) {
     context.signal.throwIfAborted();
     context.log.debug({ bundle: bundle.number, reason: messageOf(error) }, "no peer gave the info dictionary");

@@ -21,8 +21,6 @@ export interface OutgoingFrame {
 const SHORT_BYTES = 64;
 /** First byte of BEP 3's handshake; as that of a length it would be a frame of 318 MB. */
 const HANDSHAKE_MARK = 19;
-/** BEP 10. */
-const EXTENDED_HANDSHAKE = 0;
 /**
  * What says nothing of the blocks before it. Choke, unchoke and reject do: a client without BEP 6 throws away what comes after a
  * choke. Of extended messages long ones (blocks of the info dictionary) wait, and short ones (`lt_donthave`) do not.
@@ -80,13 +78,6 @@ export class FrameWire extends Wire {
   /** @param frame whole and judged by the gate; the bytes of a block are told as a part of it, and last as long as it does */
   receive(frame: Uint8Array): void {
     if (!this.#hear(frame)) this._write(Buffer.from(frame), noop); // of which it keeps parts
-  }
-
-  /** BEP 10: an extended handshake may come again, with what became known since. */
-  repeatExtendedHandshake(news: Readonly<Record<string, unknown>>): void {
-    this.extendedHandshake = { ...this.extendedHandshake, ...news };
-    const m = Object.fromEntries(Object.entries(this.extendedMapping).map(([id, name]) => [name, Number(id)]));
-    this.extended(EXTENDED_HANDSHAKE, { ...this.extendedHandshake, m });
   }
 
   override have(piece: number): void {

@@ -78,8 +78,7 @@ export class SocketPeerWire implements PeerWire {
   }
 
   get metadataSizeBytes(): number | undefined {
-    const handshake = this.#link.gate.extendedHandshake;
-    return handshake?.extensionIds.has("ut_metadata") === true ? handshake.metadataSizeBytes : undefined;
+    return this.#link.gate.extendedHandshake?.metadataSizeBytes;
   }
 
   get receivedBytes(): number {
@@ -159,12 +158,6 @@ export class SocketPeerWire implements PeerWire {
 
   sendReject(request: BlockRequest): void {
     if (this.#incoming.take(request.piece, request.offset, request.lengthBytes)) this.#reject(request);
-  }
-
-  sendMetadataSize(sizeBytes: number): void {
-    const { wire } = this.#link;
-    if (this.isStockClient || wire.extendedHandshake["metadata_size"] === sizeBytes) return;
-    wire.repeatExtendedHandshake({ metadata_size: sizeBytes });
   }
 
   sendMetadataRequest(index: number): void {

@@ -29,11 +29,6 @@ export interface SwarmConnection {
   readonly sentBytes: number;
 }
 
-export interface DictionaryCall {
-  readonly signal?: AbortSignal;
-  readonly silenceMs?: number;
-}
-
 /** A program's part in the swarm: listens, calls, gives and takes. */
 export interface SwarmNode extends AsyncDisposable {
   readonly port: number;
@@ -47,12 +42,9 @@ export interface SwarmNode extends AsyncDisposable {
   download(bundle: SwarmBundle, wanted: WantedRanges, call?: DownloadCall): Promise<void>;
   /**
    * The info dictionary from peers (BEP 9), equal to its SHA-1.
-   * @throws SwarmError `no-source` (also if no block of it came for `silenceMs` and what the origin may let us wait), `busy`, `unknown-bundle` (findBundle does not know
-   * it); the reason of the signal
+   * @throws SwarmError `no-source`, `busy`, `unknown-bundle` (findBundle does not know it); the reason of the signal
    */
-  fetchInfoDictionary(infoHash: string, number: number, call?: DictionaryCall): Promise<Uint8Array>;
-  /** The info dictionary is here now, `sizeBytes` long: who lacks it may ask for it, and hears of it. */
-  offerInfoDictionary(infoHash: string, sizeBytes: number): void;
+  fetchInfoDictionary(infoHash: string, number: number, call?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
   /** A piece became held otherwise than by a download. */
   announceHave(infoHash: string, piece: number): void;
   /** Closes the bundle's connections; a download of it fails. */
@@ -146,7 +138,11 @@ class TcpSwarmNode implements SwarmNode {
     }
   }
 
-  async fetchInfoDictionary(infoHash: string, number: number, call: DictionaryCall = {}): Promise<Uint8Array> {
+  async fetchInfoDictionary(
+    infoHash: string,
+    number: number,
+    call: { readonly signal?: AbortSignal } = {},
+  ): Promise<Uint8Array> {
     const active = await this.#sessions.find(infoHash);
     if (active === undefined)
       throw new SwarmError("unknown-bundle", `bundle ${number} (${infoHash}) is not known here`);
@@ -158,19 +154,12 @@ class TcpSwarmNode implements SwarmNode {
     });
     const signals = call.signal === undefined ? [expired.signal] : [expired.signal, call.signal];
     try {
-      const fetched = active.session.fetchInfoDictionary(AbortSignal.any(signals), call.silenceMs);
+      const fetched = active.session.fetchInfoDictionary(AbortSignal.any(signals));
       this.#dial(active);
       return await fetched;
     } finally {
       cancelTimer();
     }
-  }
-
-  offerInfoDictionary(infoHash: string, sizeBytes: number): void {
-    const active = this.#sessions.get(infoHash);
-    if (active === undefined) return;
-    active.wireBundle = { ...active.wireBundle, metadataSizeBytes: sizeBytes };
-    active.session.offerInfoDictionary(sizeBytes);
   }
 
   announceHave(infoHash: string, piece: number): void {
