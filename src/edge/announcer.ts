@@ -10,6 +10,7 @@ import type { MirrorIdentity } from "./mirror-identity.ts";
 import { type MirrorSituation, servesByName } from "./mirror-situation.ts";
 import { retryDelayMs } from "./polling.ts";
 import type { SyncLog } from "./sync-log.ts";
+import { SyncingRhythm } from "./syncing-rhythm.ts";
 import { ToldAnswers } from "./told-answers.ts";
 
 export interface AnnouncerContext {
@@ -29,11 +30,6 @@ export interface AnnouncerContext {
 }
 
 const FIRST_INTERVAL_MS = 60_000;
-/**
- * While bytes are on their way others appear and grow: ask again sooner than the interval, and soonest at the beginning, when
- * all that heard of a release start together and know nobody (in simulation 2.5 s of 30 for 20 mirrors).
- */
-const SYNCING_INTERVALS_MS: readonly number[] = [500, 1_000, 2_000, 3_000];
 /** Whatever central says: neither a storm of announces nor a mirror that is forgotten. */
 const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 3_600_000;
@@ -57,8 +53,8 @@ export class Announcer implements AsyncDisposable {
   #hasStarted = false;
   /** Announces in a row that got no answer. */
   #failures = 0;
-  /** Announces of the sync that is going on. */
-  #syncing = 0;
+  readonly #rhythm = new SyncingRhythm();
+  #announcedMs = -Infinity;
   #revocation: SyncError | undefined;
   #told = new ToldAnswers();
   /** When everything was last asked for. */
@@ -120,17 +116,19 @@ export class Announcer implements AsyncDisposable {
       const answer = this.#told.complete(told, body.known);
       this.#hasStarted = true;
       this.#revocation = undefined;
-      this.#failures = 0;
       report?.acknowledge(answer.holdingsId, answer.fullHoldingsWanted === true);
       this.#use(answer);
-      this.#schedule(this.#nextMs());
+      this.#failures = 0;
+      this.#scheduleLook(this.#nextMs());
     } catch (error) {
       if (this.#closing.signal.aborted || (event !== "stopped" && this.#leaving.signal.aborted)) return;
       // What was told may be why.
       this.#told = new ToldAnswers();
       this.#revocation = error instanceof SyncError && error.code === "revoked" ? error : undefined;
       log.warn({ reason: messageOf(error) }, "tracker gave no answer, trying again");
-      this.#schedule(Math.min(this.#intervalMs, retryDelayMs(++this.#failures, this.#context.random)));
+      if (!this.#context.situation.load.isSyncing) this.#rhythm.reset();
+      const delayMs = Math.min(this.#intervalMs, retryDelayMs(++this.#failures, this.#context.random));
+      this.#schedule(delayMs, () => void this.announceNow());
     }
   }
 
@@ -153,18 +151,36 @@ export class Announcer implements AsyncDisposable {
   }
 
   #nextMs(): number {
-    if (!this.#context.situation.load.isSyncing) {
-      this.#syncing = 0;
-      return this.#intervalMs;
-    }
-    const soonMs = SYNCING_INTERVALS_MS[this.#syncing++] ?? SYNCING_INTERVALS_MS.at(-1)!;
-    return Math.min(soonMs, this.#intervalMs);
+    if (this.#context.situation.load.isSyncing) return Math.min(this.#rhythm.nextMs(), this.#intervalMs);
+    this.#rhythm.reset();
+    return this.#intervalMs;
   }
 
-  #schedule(delayMs: number): void {
+  #scheduleLook(delayMs: number): void {
+    this.#schedule(delayMs, () => this.#look(delayMs));
+  }
+
+  /** Announces, unless there is nothing to hear yet. */
+  #look(delayMs: number): void {
+    const { clock, situation } = this.#context;
+    const sinceMs = clock.monotonicMs() - this.#announcedMs;
+    const hasTime = situation.load.isSyncing && sinceMs + delayMs <= this.#intervalMs;
+    if (hasTime && this.#rhythm.mayWait(this.#connected, sinceMs)) this.#scheduleLook(delayMs);
+    else void this.announceNow();
+  }
+
+  #schedule(delayMs: number, act: () => void): void {
     if (this.#closing.signal.aborted) return;
     this.#cancelTimer?.();
-    this.#cancelTimer = this.#context.clock.schedule(delayMs, () => void this.announceNow());
+    this.#cancelTimer = this.#context.clock.schedule(delayMs, act);
+  }
+
+  /** Other volunteers that this one exchanges bytes with. */
+  get #connected(): ReadonlySet<string> {
+    const peers = this.#context.swarm
+      .connections()
+      .filter(({ isOrigin, isStockClient }) => !isOrigin && !isStockClient);
+    return new Set(peers.map(({ peerId }) => peerId));
   }
 
   #counters(event: "completed" | "stopped" | undefined): AnnounceCounters {
@@ -229,6 +245,8 @@ export class Announcer implements AsyncDisposable {
     this.#intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, answer.interval * 1000));
     if (answer.pass !== undefined) this.#context.onPass(answer.pass);
     this.#namedPeers = answer.peers;
+    this.#announcedMs = this.#context.clock.monotonicMs();
+    this.#rhythm.answered(new Set(answer.peers.map(({ id }) => id)), this.#connected, this.#isMoving(answer));
     const { situation, identity, swarm } = this.#context;
     if (answer.revoked !== undefined) situation.revoked = new Set(answer.revoked);
     situation.centralCustomerUrl = answer.publicUrl;
@@ -241,6 +259,11 @@ export class Announcer implements AsyncDisposable {
     if (release <= situation.announcedRelease) return;
     situation.announcedRelease = release;
     situation.onNews();
+  }
+
+  /** Who fetches what at the borders of sites, central's table of holdings, and what it knows after an outage change from answer to answer. */
+  #isMoving({ border = NO_TASKS, fullHoldingsWanted }: AnnounceAnswer): boolean {
+    return border.homes.length > 0 || fullHoldingsWanted === true || this.#failures > 0;
   }
 
   async #atMost(act: Promise<void>, durationMs: number): Promise<void> {

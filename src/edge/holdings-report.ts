@@ -26,8 +26,8 @@ const CONTENTS_PER_TURN = 1_000;
 const FEW_SHARE = 0.05;
 
 /**
- * What arrives is told as bitmaps of the bundles it is of, at most 5.5 kB each: at this rate one bundle, which may have 32,768 contents, is told
- * every three seconds, and the four of 100,000 contents every eleven.
+ * What arrives is told as bitmaps of the bundles it is of, at most 5.5 kB each: at this rate one bundle, which may have 32,768 contents, may be
+ * told every three seconds, and the four of 100,000 contents every eleven.
  */
 const ARRIVALS_BYTES_PER_SECOND = 2_000;
 

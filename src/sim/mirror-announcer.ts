@@ -68,7 +68,7 @@ export class MirrorAnnouncer {
     this.#cancelNext();
   }
 
-  /** As `edge/announcer.ts` does it; central spreads the interval. */
+  /** As `edge/announcer.ts` does it while peers come and go; central spreads the interval. */
   #nextMs(): number {
     const { intervalMs, random } = this.#options;
     const spreadMs = jitteredIntervalSeconds(intervalMs, random) * 1000;

@@ -4,7 +4,7 @@ interface Allowance {
   readonly perSecond: number;
 }
 
-/** A mirror announces every 3 s while it synchronises, and some times in a row when it starts and ends. */
+/** A mirror announces every 3 s at most while it synchronises, and some times in a row when it starts and ends. */
 const PER_VOLUNTEER: Allowance = { burst: 30, perSecond: 1 };
 /** Forty mirrors behind one address, and stock clients beside them. */
 const PER_ADDRESS: Allowance = { burst: 600, perSecond: 50 };

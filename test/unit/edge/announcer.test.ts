@@ -27,6 +27,8 @@ interface Tracker {
   readonly news: number[];
   readonly disk: MirrorDisk;
   answer: { status: number; body: object | string };
+  /** To peers. */
+  connections: object[];
   /** In place of `answer`. */
   central?: (query: string, body: Uint8Array) => object;
 }
@@ -38,7 +40,8 @@ async function tracker(): Promise<Tracker> {
   const state = {
     asked: [] as Tracker["asked"],
     answer: { status: 200, body: { interval: 60, peers: [] } },
-  } as Pick<Tracker, "asked" | "answer" | "central">;
+    connections: [],
+  } as Pick<Tracker, "asked" | "answer" | "central" | "connections">;
   const server = createServer((request, response) => {
     let text = "";
     request.setEncoding("utf8").on("data", (part: string) => (text += part));
@@ -82,6 +85,7 @@ async function tracker(): Promise<Tracker> {
     port: 7382,
     counters: { uploadedBytes: 0, receivedBytes: 0, border: { uploadedBytes: 0, downloadedBytes: 0 } },
     setPeers: (known: readonly KnownPeer[]) => peers.push(known),
+    connections: () => state.connections,
   };
   const announcer = new Announcer({
     client: new AnnounceClient({ http, key, centralUrl, clock }),
@@ -288,6 +292,49 @@ test("while bytes are on their way it announces more often", async () => {
     bytesLeft: 5,
     transfers: { customers: 0, reused: 1, delta: 1, peers: 2, origin: 3 },
   });
+});
+
+/** Past the first announces of a sync, which come quickly whatever is heard. */
+async function syncing(): Promise<Tracker> {
+  const state = await tracker();
+  state.situation.load = { isSyncing: true, bytesLeft: 5, customers: 0, customerBytesLeft: 0 };
+  state.connections = [{ peerId: "a" }, { peerId: "b" }, { peerId: "central", isOrigin: true }];
+  state.answer.body = { interval: 60, peers: [PEER], release: 1 };
+  await state.announcer.announceNow();
+  for (const ms of [500, 1_000, 2_000]) expect(await afterAdvancing(state, ms)).toBe(1);
+  return state;
+}
+
+/** At which of 12 seconds announces were made. */
+async function announcedWithin12s(state: Tracker): Promise<number[]> {
+  const seconds: number[] = [];
+  for (let second = 3; second <= 12; second += 3) {
+    if ((await afterAdvancing(state, 3_000)) > 0) seconds.push(second);
+  }
+  return seconds;
+}
+
+test("while the same peers stay it announces every nine seconds", async () => {
+  expect(await announcedWithin12s(await syncing())).toEqual([3, 12]);
+});
+
+test("a peer that goes is a reason to announce soon", async () => {
+  const state = await syncing();
+  expect(await afterAdvancing(state, 3_000)).toBe(1);
+  state.connections = [{ peerId: "b" }, { peerId: "central", isOrigin: true }, { peerId: "a", isStockClient: true }];
+  expect(await announcedWithin12s(state)).toEqual([3, 12]);
+});
+
+test("a peer that was not named before is a reason to announce soon", async () => {
+  const state = await syncing();
+  state.answer.body = { interval: 60, peers: [PEER, { ...PEER, id: "22".repeat(20) }], release: 1 };
+  expect(await announcedWithin12s(state)).toEqual([3, 6]);
+});
+
+test("it announces at least at central's interval", async () => {
+  const state = await syncing();
+  state.answer.body = { interval: 4, peers: [PEER], release: 1 };
+  expect(await announcedWithin12s(state)).toEqual([3, 6, 9, 12]);
 });
 
 test.each([
