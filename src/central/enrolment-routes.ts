@@ -50,10 +50,12 @@ function enrol(context: EnrolmentContext, asked: EnrolmentRequest, reply: Fastif
     const message = "expected a ticket that this repository made and did not take back";
     return refuse(context, reply, { status: 403, code: "bad-ticket", message });
   }
-  const isTaken = decision === "already-enrolled" || (decision === "bind" && !tryBind(registry, asked.name, publicKey));
-  if (isTaken) {
-    const message = "the ticket was used with another key, or the key is enrolled under another name";
-    return refuse(context, reply, { status: 409, code: "already-enrolled", message });
+  if (decision === "already-enrolled") {
+    return refuse(context, reply, { status: 409, code: decision, message: "the ticket was used with another key" });
+  }
+  if (decision === "bind" && !tryBind(registry, asked.name, publicKey)) {
+    const message = "the key is enrolled under another name";
+    return refuse(context, reply, { status: 409, code: "key-enrolled", message });
   }
   const { id, name, site } = registry.byName(asked.name)!;
   if (decision === "bind") log.info({ name, volunteer: id }, "a volunteer enrolled");

@@ -18,6 +18,15 @@ const answerSchema = z.object({
 });
 const refusalSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
+export interface EnrolmentContext {
+  readonly http: HttpClient;
+  readonly signal: AbortSignal;
+  /** Under which this mirror's state says that it is enrolled. */
+  readonly formerName: string | undefined;
+}
+
+type EnrolmentNames = Pick<Ticket, "name"> & Pick<EnrolmentContext, "formerName">;
+
 /** What central told this mirror about itself. */
 export interface Enrolment {
   /** Volunteer id, 40 hex digits. */
@@ -30,11 +39,7 @@ export interface Enrolment {
  * Makes this mirror known to central by its ticket. The token never travels; the same key enrols again without harm.
  * @throws SyncError `already-enrolled`, `bad-ticket`, `central-refused`; NetError if central can't be reached
  */
-export async function enrol(
-  ticket: Ticket,
-  key: SigningKey,
-  context: { readonly http: HttpClient; readonly signal: AbortSignal },
-): Promise<Enrolment> {
+export async function enrol(ticket: Ticket, key: SigningKey, context: EnrolmentContext): Promise<Enrolment> {
   const { repository, name } = ticket;
   const request = createEnrolmentRequest(ticket.token, { repository, name, publicKey: key.publicKeyText });
   const response = await context.http.post(`${ticket.url}/.prsync/enrol`, JSON.stringify(request), {
@@ -44,7 +49,7 @@ export async function enrol(
     headers: { "content-type": "application/json" },
   });
   const json = parseJson(response.body);
-  if (response.status !== 200) throw refusal(response.status, json, name);
+  if (response.status !== 200) throw refusal(response.status, json, { name, formerName: context.formerName });
   const answer = answerSchema.safeParse(json);
   const volunteer = volunteerIdOf(key.publicKey);
   if (!answer.success || answer.data.volunteer !== volunteer) {
@@ -54,7 +59,7 @@ export async function enrol(
   return { volunteer, pass, site: answer.data.site ?? ticket.site };
 }
 
-function refusal(status: number, json: unknown, name: string): SyncError {
+function refusal(status: number, json: unknown, { name, formerName }: EnrolmentNames): SyncError {
   const refused = refusalSchema.safeParse(json);
   const code = refused.success ? refused.data.error.code : "";
   const message = refused.success ? refused.data.error.message : `status ${status}`;
@@ -62,6 +67,14 @@ function refusal(status: number, json: unknown, name: string): SyncError {
     return new SyncError(
       "already-enrolled",
       `"${name}" is already enrolled with another key; ask central's operator to run: prsync invite TREE ${name} --again`,
+    );
+  }
+  if (code === "key-enrolled") {
+    const known = formerName === undefined ? "another name" : `"${formerName}"`;
+    return new SyncError(
+      "already-enrolled",
+      `this mirror's key is enrolled as ${known} and can't be "${name}" as well: leave the ticket out to go on as before; or ask ` +
+        `central's operator to run prsync invite TREE ${formerName ?? "NAME"} --again, which shuts that name out and sets the key free`,
     );
   }
   if (code === "bad-ticket")

@@ -5,7 +5,7 @@ import type { HttpClient } from "../net/http-client.ts";
 import { readFileIfExists, writeFileDurably } from "../store/durable-file.ts";
 import type { SigningKey } from "../trust/signing-key.ts";
 import type { Ticket } from "../trust/ticket.ts";
-import { enrol } from "./enrol.ts";
+import { enrol, type EnrolmentContext } from "./enrol.ts";
 import { SyncError } from "./errors.ts";
 import { parseJson } from "./json-body.ts";
 
@@ -83,7 +83,7 @@ export async function identifyMirror(
     throw new SyncError("other-repository", `${told}; use another directory for another repository`);
   }
   if (ticket !== undefined && saved?.ticketHash !== ticketHashOf(ticket)) {
-    return await enrolAndSave(stateDirectory, ticket, context);
+    return await enrolAndSave(stateDirectory, ticket, { ...context, formerName: saved?.name });
   }
   const known = saved!;
   if (known.publicKey !== context.key.publicKeyText) {
@@ -102,7 +102,7 @@ export async function identifyMirror(
 async function enrolAndSave(
   stateDirectory: string,
   ticket: Ticket,
-  context: { readonly key: SigningKey; readonly http: HttpClient; readonly signal: AbortSignal },
+  context: EnrolmentContext & { readonly key: SigningKey },
 ): Promise<MirrorIdentity> {
   const { repository, root: rootFingerprint, url: centralUrl, name } = ticket;
   const enrolled = await enrol(ticket, context.key, context);

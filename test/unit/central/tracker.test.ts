@@ -99,7 +99,7 @@ test("a key can't be enrolled under two names", async () => {
   const fixture = await served();
   await fixture.volunteer("a");
   const second = await fixture.enrol(fixture.invite("b"), "b", testKey("a"));
-  expect([second.status, (await jsonOf(second)).error.code]).toEqual([409, "already-enrolled"]);
+  expect([second.status, (await jsonOf(second)).error.code]).toEqual([409, "key-enrolled"]);
 });
 
 test("wrong tickets are refused alike", async () => {

@@ -81,6 +81,19 @@ test("a wrong token, a name that another key has, and a silent central each end 
   await expect(identify(ticket())).rejects.toThrow(NetError);
 });
 
+test("a mirror that is given another name's ticket is told its own name, and can take the other once its key is free", async () => {
+  const { central, identify, ticket } = await world();
+  await identify(ticket());
+  const renamed = ticket({ name: "other", token: central.invite("other") });
+  await expect(identify(renamed)).rejects.toThrow(`key is enrolled as "mirror" and can't be "other" as well`);
+  expect((await identify(undefined)).name).toBe("mirror");
+  const taken = ticket({ name: "taken", token: central.invite("taken") });
+  await central.enrol(taken.token, "taken", testKey("taken"));
+  await expect(identify(taken)).rejects.toThrow('"taken" is already enrolled with another key');
+  central.invite("mirror", { again: true });
+  expect((await identify(renamed)).name).toBe("other");
+});
+
 test("a damaged identity is named, not overwritten", async () => {
   const { identify, state, ticket } = await world();
   await identify(ticket());
