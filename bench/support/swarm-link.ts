@@ -18,6 +18,8 @@ const { RangeSet } = await built<typeof import("../../src/core/byte-range.ts")>(
 const { seededRandom } = await built<typeof import("../../src/core/clock.ts")>("core/clock");
 const { MirrorBundle } = await built<typeof import("../../src/edge/mirror-bundle.ts")>("edge/mirror-bundle");
 const { StagedTransfer } = await built<typeof import("../../src/edge/staged-transfer.ts")>("edge/staged-transfer");
+const { ContentTable, encodeContentTable } =
+  await built<typeof import("../../src/manifest/content-table.ts")>("manifest/content-table");
 const { infoHashOf, parseInfoDictionary } =
   await built<typeof import("../../src/manifest/torrent.ts")>("manifest/torrent");
 const { PassAdmission } = await built<typeof import("../../src/net/pass-admission.ts")>("net/pass-admission");
@@ -106,8 +108,9 @@ async function fetch(destination: string, { content, lengthBytes }: TorrentFile,
       table: { sha256: content, lengthBytes: 0 },
       name: "link",
     },
-    [{ content, lengthBytes }],
     {
+      layout,
+      contents: ContentTable.parse(encodeContentTable([{ content, lengthBytes }])),
       held: new Bitfield(layout.pieceCount),
       files: { read: async () => undefined },
       transfers: new Map([[content, transfer]]),

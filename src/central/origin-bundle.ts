@@ -20,7 +20,7 @@ export function originBundle(bundle: PublishedBundle, tree: PublishedTree, conte
 }
 
 function originStorage(bundle: PublishedBundle, tree: PublishedTree, contents: OpenContents): PieceStorage {
-  const { layout, contents: ids } = bundle;
+  const { layout, contents: table } = bundle;
   return {
     readBlock: async (piece, offset, length, memory) => {
       const { ordinal, firstPiece, length: contentBytes } = layout.contentOfPiece(piece);
@@ -28,7 +28,7 @@ function originStorage(bundle: PublishedBundle, tree: PublishedTree, contents: O
       if (whole !== undefined) return whole;
       const start = (piece - firstPiece) * layout.pieceLength + offset;
       try {
-        return await contents.read(ids[ordinal]!, { start, end: start + length }, memory);
+        return await contents.read(table.content(ordinal), { start, end: start + length }, memory);
       } catch (error) {
         if (error instanceof StoreError && error.code === "unpack-busy") return "busy";
         throw error;

@@ -1,6 +1,7 @@
 import type { BundleLayout } from "../core/bundle-layout.ts";
 import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
+import type { ContentTable } from "../manifest/content-table.ts";
 import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { Release } from "../manifest/release.ts";
 import type { ContentPlace } from "../tracker/content-holders.ts";
@@ -23,8 +24,7 @@ export interface PublishedBundle {
   /** 40 hex digits. */
   readonly infoHash: string;
   readonly layout: BundleLayout;
-  /** Content ids in bundle order. */
-  readonly contents: readonly ContentId[];
+  readonly contents: ContentTable;
 }
 
 /** A metadata bundle as central seeds it. */

@@ -3,7 +3,7 @@ import { Bitfield } from "../core/bitfield.ts";
 import { BundleLayout } from "../core/bundle-layout.ts";
 import type { ContentId } from "../core/content-id.ts";
 import type { BundleRow } from "../manifest/bundle-list.ts";
-import { parseContentTable, type TableContent } from "../manifest/content-table.ts";
+import { ContentTable } from "../manifest/content-table.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
 import { fetchObject, mapParallel, type ObjectSource } from "./manifest-update.ts";
 import { MirrorBundle, type HeldContentReader } from "./mirror-bundle.ts";
@@ -62,7 +62,7 @@ export class BundleCatalog {
       const from = { objects: this.#objects, signal };
       const bytes = await fetchObject(row.table, `content table of bundle ${row.number}`, from);
       // One by one: the tables of millions of contents take more memory than all else.
-      const table = parseContentTable(bytes);
+      const table = ContentTable.parse(bytes);
       this.#index.transaction(() => {
         this.#index.bundles.remove(row.number);
         this.#index.bundles.put(row);
@@ -110,11 +110,14 @@ export class BundleCatalog {
     const row = bundles.byInfoHash(infoHash);
     if (row === undefined) return undefined;
     const contents = bundles.contentsOf(row.number);
-    if (contents.length === 0) return undefined;
-    const held = await this.#heldPieces(row, layoutOf(row, contents));
+    if (contents === undefined) return undefined;
+    const layout = new BundleLayout(contents.lengths(), row.pieceLength);
+    const held = await this.#heldPieces(row, layout);
     // Retired meanwhile.
     if (bundles.byInfoHash(infoHash) === undefined) return undefined;
-    const created = new MirrorBundle(row, contents, {
+    const created = new MirrorBundle(row, {
+      layout,
+      contents,
       held,
       files: this.#files,
       transfers: this.transfers,
@@ -165,11 +168,4 @@ export class BundleCatalog {
       if (looks === MOST_LOOKS || this.#index.holdingsVersion === version) return held;
     }
   }
-}
-
-function layoutOf({ pieceLength }: BundleRow, contents: readonly TableContent[]): BundleLayout {
-  return new BundleLayout(
-    contents.map(({ lengthBytes }) => lengthBytes),
-    pieceLength,
-  );
 }

@@ -1,9 +1,9 @@
 import type { Bitfield } from "../core/bitfield.ts";
-import { BundleLayout, type PlacedContent } from "../core/bundle-layout.ts";
+import type { BundleLayout, PlacedContent } from "../core/bundle-layout.ts";
 import { RangeSet } from "../core/byte-range.ts";
 import type { ContentId } from "../core/content-id.ts";
 import type { BundleRow } from "../manifest/bundle-list.ts";
-import type { TableContent } from "../manifest/content-table.ts";
+import type { ContentTable } from "../manifest/content-table.ts";
 import { parseInfoDictionary } from "../manifest/torrent.ts";
 import { StoreError } from "../store/errors.ts";
 import { copyIntoShared, PieceMemory } from "../store/piece-memory.ts";
@@ -24,6 +24,9 @@ export interface HeldContentReader {
 }
 
 export interface MirrorBundleSources {
+  readonly contents: ContentTable;
+  /** That of the contents. */
+  readonly layout: BundleLayout;
   /** Pieces that are held and verified now. */
   readonly held: Bitfield;
   readonly files: HeldContentReader;
@@ -67,7 +70,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   readonly infoHash: string;
   readonly layout: BundleLayout;
   readonly held: Bitfield;
-  readonly #contents: readonly TableContent[];
+  readonly #contents: ContentTable;
   readonly #sources: MirrorBundleSources;
   #pieceHashes: Buffer | undefined;
   readonly #buffers = new Map<number, PieceBuffer>();
@@ -78,16 +81,13 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   #checkingBytes = 0;
   #waitingForRoom: (() => void)[] = [];
 
-  constructor(row: BundleRow, contents: readonly TableContent[], sources: MirrorBundleSources) {
+  constructor(row: BundleRow, sources: MirrorBundleSources) {
     this.number = row.number;
     this.infoHash = row.infoHash;
-    this.layout = new BundleLayout(
-      contents.map((content) => content.lengthBytes),
-      row.pieceLength,
-    );
+    this.layout = sources.layout;
     this.held = sources.held;
     this.#memory = new PieceMemory(row.pieceLength);
-    this.#contents = contents;
+    this.#contents = sources.contents;
     this.#sources = sources;
   }
 
@@ -216,7 +216,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   /** A content of one piece is checked by its SHA-256 alone, others by BEP 3's SHA-1 of the piece. */
   #expectedHash(piece: number, placed: PlacedContent): ArrivedPiece["expected"] {
     if (placed.pieceCount === 1) {
-      const digest = this.#contents[placed.ordinal]!.content;
+      const digest = this.#contents.content(placed.ordinal);
       return { algorithm: "sha256", digest, paddedLength: placed.length };
     }
     const hashes = this.#pieceHashes;
@@ -228,7 +228,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   #place(piece: number): { readonly content: ContentId; readonly start: number; readonly placed: PlacedContent } {
     const placed = this.layout.contentOfPiece(piece);
     const start = (piece - placed.firstPiece) * this.layout.pieceLength;
-    return { content: this.#contents[placed.ordinal]!.content, start, placed };
+    return { content: this.#contents.content(placed.ordinal), start, placed };
   }
 
   #transferOf(content: ContentId): StagedTransfer {

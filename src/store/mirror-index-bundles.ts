@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import { type ContentId, contentIdOf } from "../core/content-id.ts";
 import { type BundleRow, encodeBundleRow, parseBundleList } from "../manifest/bundle-list.ts";
-import type { TableContent } from "../manifest/content-table.ts";
+import { ContentTable, type TableContent } from "../manifest/content-table.ts";
 
 /** Where a content lies: position in the content table of a bundle. */
 export interface BundlePlace {
@@ -46,6 +46,7 @@ export class BundleRecords {
   readonly #byInfoHash: StatementSync;
   readonly #putContent: StatementSync;
   readonly #contents: StatementSync;
+  readonly #contentCount: StatementSync;
   readonly #newestPlace: StatementSync;
   readonly #info: StatementSync;
   #changeCount = 0;
@@ -58,7 +59,10 @@ export class BundleRecords {
     this.#putContent = database.prepare(
       "INSERT OR REPLACE INTO bundle_contents(bundle, ordinal, content, length) VALUES (?, ?, ?, ?)",
     );
-    this.#contents = database.prepare("SELECT content, length FROM bundle_contents WHERE bundle = ? ORDER BY ordinal");
+    this.#contents = database.prepare(
+      "SELECT content AS digest, length AS lengthBytes FROM bundle_contents WHERE bundle = ? ORDER BY ordinal",
+    );
+    this.#contentCount = database.prepare("SELECT count(*) AS count FROM bundle_contents WHERE bundle = ?");
     this.#newestPlace = database.prepare(
       "SELECT bundle, ordinal, length FROM bundle_contents WHERE content = ? ORDER BY bundle DESC LIMIT 1",
     );
@@ -101,19 +105,23 @@ export class BundleRecords {
   }
 
   /** Records the content table of a bundle; use a transaction. */
-  putContents(bundle: number, contents: readonly TableContent[]): void {
+  putContents(bundle: number, contents: Iterable<TableContent>): void {
     this.#changeCount++;
-    contents.forEach(({ content, lengthBytes }, ordinal) => {
-      this.#putContent.run(bundle, ordinal, Buffer.from(content, "hex"), lengthBytes);
-    });
+    let ordinal = 0;
+    for (const { content, lengthBytes } of contents) {
+      this.#putContent.run(bundle, ordinal++, Buffer.from(content, "hex"), lengthBytes);
+    }
   }
 
-  /** The content table in order; empty if it was not fetched yet. */
-  contentsOf(bundle: number): TableContent[] {
-    return this.#contents.all(bundle).map((row) => ({
-      content: contentIdOf(row.content as Uint8Array),
-      lengthBytes: Number(row.length),
-    }));
+  /** The content table; undefined if it was not fetched yet. */
+  contentsOf(bundle: number): ContentTable | undefined {
+    const { count } = this.#contentCount.get(bundle) as { readonly count: number };
+    if (count === 0) return undefined;
+    const rows = this.#contents.iterate(bundle) as Iterable<{
+      readonly digest: Uint8Array;
+      readonly lengthBytes: number;
+    }>;
+    return ContentTable.of(count, rows);
   }
 
   /** All content tables, by number of the bundle and in their order; read to the end or left before anything is written. */

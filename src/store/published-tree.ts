@@ -2,7 +2,7 @@ import { BundleLayout } from "../core/bundle-layout.ts";
 import type { ContentId } from "../core/content-id.ts";
 import type { RepoPath } from "../core/repo-path.ts";
 import { decompressZstd } from "../codec/zstd.ts";
-import { RECORD_BYTES, parseContentTable } from "../manifest/content-table.ts";
+import { ContentTable, RECORD_BYTES } from "../manifest/content-table.ts";
 import type { BundleRow } from "../manifest/bundle-list.ts";
 import type { Entry, FileEntry } from "../manifest/entry.ts";
 import type { MetadataBundleRow } from "../manifest/metadata-bundle.ts";
@@ -39,8 +39,7 @@ export interface IndexedBundle {
   /** 40 hex digits. */
   readonly infoHash: string;
   readonly layout: BundleLayout;
-  /** Content ids in bundle order. */
-  readonly contents: readonly ContentId[];
+  readonly contents: ContentTable;
 }
 
 /** Names under STATE/tuf that may be asked for: TUF's consistent snapshots and the one target. */
@@ -222,10 +221,9 @@ export class PublishedTreeReader implements Disposable {
     const row = this.#open!.releases.bundle(infoHash)!;
     const frame = await this.#objects.read(row.table.sha256);
     if (frame === undefined) return undefined;
-    const table = parseContentTable(decompressZstd(frame, row.contentCount * RECORD_BYTES));
-    const lengths = table.map(({ lengthBytes }) => lengthBytes);
-    const contents = table.map(({ content }) => content);
-    return { number: row.number, infoHash, layout: new BundleLayout(lengths, row.pieceLength), contents };
+    const contents = ContentTable.parse(decompressZstd(frame, row.contentCount * RECORD_BYTES));
+    const layout = new BundleLayout(contents.lengths(), row.pieceLength);
+    return { number: row.number, infoHash, layout, contents };
   }
 
   /** Numbers and info hashes of the bundles of the current release. */

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, type BigIntStats } from "node:fs";
-import type { ContentId } from "../core/content-id.ts";
+import type { ContentTable } from "../manifest/content-table.ts";
 import type { PublishIndex } from "./publish-index.ts";
 import { contentOf } from "./publish-index-rows.ts";
 import type { StatFingerprint } from "./publish-index-stat.ts";
@@ -11,10 +11,10 @@ const ORDINALS_PER_PAGE = 512;
 /** inode, size, mtime, ctime: what a fingerprint tells. 32 bytes per content, 70 MB at 2.2 million. */
 const FIELDS = 4;
 
-/** A bundle by its number in the index, and its contents in order. */
+/** A bundle by its number in the index. */
 export interface BundleContents {
   readonly number: number;
-  readonly contents: readonly ContentId[];
+  readonly contents: ContentTable;
 }
 
 /**
@@ -47,7 +47,7 @@ export class SmallCopies {
       const page = (this.#pages[Math.floor(ordinal / ORDINALS_PER_PAGE)] ??= this.#loadPage(ordinal));
       const at = (ordinal % ORDINALS_PER_PAGE) * FIELDS;
       if (page[at + 1] !== BigInt(lengthBytes)) return undefined;
-      const descriptor = this.#retained.openSync(this.#bundle.contents[ordinal]!);
+      const descriptor = this.#retained.openSync(this.#bundle.contents.content(ordinal));
       if (descriptor === undefined) return undefined;
       try {
         const bytes = readWhole(descriptor, lengthBytes);
@@ -68,7 +68,8 @@ export class SmallCopies {
       .prepare("SELECT ordinal, sha256, retained FROM contents WHERE bundle = ? AND ordinal >= ? AND ordinal < ?")
       .all(this.#bundle.number, first, first + ORDINALS_PER_PAGE);
     for (const row of rows) {
-      if (row.retained === null || contentOf(row.sha256) !== this.#bundle.contents[Number(row.ordinal)]) continue;
+      if (row.retained === null || contentOf(row.sha256) !== this.#bundle.contents.content(Number(row.ordinal)))
+        continue;
       page.set(fieldsOf(row.retained as StatFingerprint), (Number(row.ordinal) - first) * FIELDS);
     }
     return page;

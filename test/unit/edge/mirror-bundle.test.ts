@@ -5,6 +5,7 @@ import type { ContentId } from "../../../src/core/content-id.ts";
 import { SyncError } from "../../../src/edge/errors.ts";
 import { MirrorBundle } from "../../../src/edge/mirror-bundle.ts";
 import { pieceHashOf, StagedTransfer } from "../../../src/edge/staged-transfer.ts";
+import { ContentTable, encodeContentTable } from "../../../src/manifest/content-table.ts";
 import { buildInfoDictionary } from "../../../src/manifest/torrent.ts";
 import { randomBytesOf } from "../../support/sample-tree.ts";
 import { bundleRow, contentOf, MirrorDisk, pathOf } from "./mirror-disk.ts";
@@ -38,7 +39,9 @@ function open(contents = CONTENTS): Opened {
   const lengths = contents.map(({ lengthBytes }) => lengthBytes);
   const layout = new BundleLayout(lengths, PIECE);
   const fromFiles: string[] = [];
-  const bundle = new MirrorBundle(bundleRow(1, contents), contents, {
+  const bundle = new MirrorBundle(bundleRow(1, contents), {
+    layout,
+    contents: ContentTable.parse(encodeContentTable(contents)),
     held: new Bitfield(layout.pieceCount),
     files: {
       read: async (content, offset, length) => {

@@ -8,7 +8,7 @@ import {
   parseBundleList,
   type BundleRow,
 } from "../../../src/manifest/bundle-list.ts";
-import { encodeContentTable, parseContentTable } from "../../../src/manifest/content-table.ts";
+import { ContentTable, encodeContentTable } from "../../../src/manifest/content-table.ts";
 import { buildInfoDictionary, buildTorrent, type TorrentFile } from "../../../src/manifest/torrent.ts";
 import { anyUnknown, codeOf, contentOf, path } from "./arbitrary-entry.ts";
 
@@ -87,7 +87,10 @@ test("any content table survives", () => {
   });
   fc.assert(
     fc.property(fc.uniqueArray(record, { minLength: 1, selector: (r) => r.content }), (contents) => {
-      expect(parseContentTable(encodeContentTable(contents))).toEqual(contents);
+      const table = ContentTable.parse(encodeContentTable(contents));
+      expect([...table]).toEqual(contents);
+      expect(table.lengths()).toEqual(contents.map(({ lengthBytes }) => lengthBytes));
+      for (const beyond of [-1, contents.length]) expect(() => table.content(beyond)).toThrow(RangeError);
     }),
   );
 });
@@ -103,7 +106,7 @@ test.each([
   ["a content twice", encodeContentTable([one, one])],
   ["too many", Buffer.alloc(40 * (MAX_BUNDLE_CONTENTS + 1), 1)],
 ])("a content table with %s is refused", (_, bytes) => {
-  expect(codeOf(() => parseContentTable(bytes))).toBe("bad-content-table");
+  expect(codeOf(() => ContentTable.parse(bytes))).toBe("bad-content-table");
 });
 
 const PIECE = 65_536;

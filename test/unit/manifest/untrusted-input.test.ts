@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parseBundleList } from "../../../src/manifest/bundle-list.ts";
 import { parseChangeList } from "../../../src/manifest/change-list.ts";
 import { parseChunk } from "../../../src/manifest/chunk.ts";
-import { parseContentTable } from "../../../src/manifest/content-table.ts";
+import { ContentTable } from "../../../src/manifest/content-table.ts";
 import { parseIndex } from "../../../src/manifest/manifest-index.ts";
 import { parseRelease } from "../../../src/manifest/release.ts";
 import { extractInfo, parseInfoDictionary } from "../../../src/manifest/torrent.ts";
@@ -15,7 +15,7 @@ const formats: [string, (bytes: Uint8Array) => unknown][] = [
   ["index.jsonl", parseIndex],
   ["change-list.jsonl", parseChangeList],
   ["bundle-list.jsonl", parseBundleList],
-  ["content-table.bin", parseContentTable],
+  ["content-table.bin", (bytes) => ContentTable.parse(bytes)],
   ["release.json", parseRelease],
   ["info.bencode", parseInfoDictionary],
   ["info.bencode", extractInfo],

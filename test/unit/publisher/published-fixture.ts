@@ -113,7 +113,7 @@ export async function problemsOf(tree: PublishedTreeReader): Promise<string[]> {
       problems.push(`info hash ${row.infoHash}`);
     }
     for (const [ordinal, file] of info.files.entries()) {
-      if (bundle.contents[ordinal] !== file.content) problems.push(`order of ${row.name}`);
+      if (bundle.contents.content(ordinal) !== file.content) problems.push(`order of ${row.name}`);
       inBundles.add(file.content);
       const bytes = await readContent(tree, file.content);
       const place = bundle.layout.content(ordinal);

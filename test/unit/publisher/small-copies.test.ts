@@ -35,7 +35,7 @@ class FirstBundle implements Disposable {
   read(): Map<string, string | undefined> {
     const { contents, layout } = this.#bundle!;
     return new Map(
-      contents.map((content, ordinal) => {
+      Array.from(contents, ({ content }, ordinal) => {
         const bytes = this.#copies.read(ordinal, layout.content(ordinal).length);
         return [content, bytes && Buffer.from(bytes).toString()];
       }),
