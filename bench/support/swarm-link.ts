@@ -22,6 +22,7 @@ const { ContentTable, encodeContentTable } =
   await built<typeof import("../../src/manifest/content-table.ts")>("manifest/content-table");
 const { infoHashOf, parseInfoDictionary } =
   await built<typeof import("../../src/manifest/torrent.ts")>("manifest/torrent");
+const { PieceMemories } = await built<typeof import("../../src/store/piece-memory.ts")>("store/piece-memory");
 const { PassAdmission } = await built<typeof import("../../src/net/pass-admission.ts")>("net/pass-admission");
 const { realClock } = await built<typeof import("../../src/net/real-clock.ts")>("net/real-clock");
 const { createSwarmNode } = await built<typeof import("../../src/net/swarm-node.ts")>("net/swarm-node");
@@ -114,6 +115,7 @@ async function fetch(destination: string, { content, lengthBytes }: TorrentFile,
       held: new Bitfield(layout.pieceCount),
       files: { read: async () => undefined },
       transfers: new Map([[content, transfer]]),
+      memories: new PieceMemories(),
       infoDictionary: async () => info,
     },
   );

@@ -5,6 +5,7 @@ import type { ContentId } from "../core/content-id.ts";
 import type { BundleRow } from "../manifest/bundle-list.ts";
 import { ContentTable } from "../manifest/content-table.ts";
 import type { MirrorIndex } from "../store/mirror-index.ts";
+import { PieceMemories } from "../store/piece-memory.ts";
 import { fetchObject, mapParallel, type ObjectSource } from "./manifest-update.ts";
 import { MirrorBundle, type HeldContentReader } from "./mirror-bundle.ts";
 import type { StagedTransfer } from "./staged-transfer.ts";
@@ -31,6 +32,8 @@ export class BundleCatalog {
   readonly #objects: ObjectSource;
   /** Contents on their way; the sync adds and removes. */
   readonly transfers: Map<ContentId, StagedTransfer> = new Map();
+  /** For what comes of all bundles; to be let go when a sync is over. */
+  readonly memories: PieceMemories = new PieceMemories();
   readonly #living = new Map<string, WeakRef<MirrorBundle>>();
   readonly #making = new Map<string, Promise<MirrorBundle | undefined>>();
   readonly #signal: AbortSignal;
@@ -121,6 +124,7 @@ export class BundleCatalog {
       held,
       files: this.#files,
       transfers: this.transfers,
+      memories: this.memories,
       infoDictionary: async () => bundles.info(infoHash),
     });
     this.#living.set(infoHash, new WeakRef(created));

@@ -6,7 +6,7 @@ import type { BundleRow } from "../manifest/bundle-list.ts";
 import type { ContentTable } from "../manifest/content-table.ts";
 import { parseInfoDictionary } from "../manifest/torrent.ts";
 import { StoreError } from "../store/errors.ts";
-import { copyIntoShared, PieceMemory } from "../store/piece-memory.ts";
+import { copyIntoShared, type PieceMemories, type PieceMemory } from "../store/piece-memory.ts";
 import { SMALL_FILE_BYTES } from "../store/small-file-batch.ts";
 import type { PieceStorage, SwarmBundle } from "../swarm/ports.ts";
 import { SyncError } from "./errors.ts";
@@ -32,6 +32,8 @@ export interface MirrorBundleSources {
   readonly files: HeldContentReader;
   /** Contents on their way, by content; shared by all bundles of a mirror. */
   readonly transfers: ReadonlyMap<ContentId, StagedTransfer>;
+  /** For what comes; shared as well. */
+  readonly memories: PieceMemories;
   /** Bencoded info dictionary if this mirror has it. */
   infoDictionary(): Promise<Uint8Array | undefined>;
 }
@@ -41,8 +43,8 @@ const SHA1_LENGTH = 20;
 const MAX_BUFFERED_PIECE: number = 1024 * 1024;
 /** Together at most 256 MiB, and 16 MiB with pieces of 64 KiB. */
 const MAX_BUFFERS = 256;
-/** A content that comes in one block lies in the smallest of these: with one size, files of 10 kB would keep six times their room. */
-const WHOLE_SLOTS: readonly number[] = [16 * 1024, SMALL_FILE_BYTES];
+/** A content that comes in one block lies in the smallest of these: with one size, files of 10 kB would keep six times their room, and those of 200 bytes a page each. */
+const WHOLE_SLOTS: readonly number[] = [1024, 4 * 1024, 16 * 1024, SMALL_FILE_BYTES];
 /** Bytes that are being checked and written, beyond which received blocks wait: so the disk slows the peers down. */
 const MAX_CHECKING_BYTES: number = 16 * 1024 * 1024;
 
@@ -74,10 +76,8 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   readonly #sources: MirrorBundleSources;
   #pieceHashes: Buffer | undefined;
   readonly #buffers = new Map<number, PieceBuffer>();
-  #memory: PieceMemory;
   /** Contents that came in one block, as they came; in memory that serves again. */
   readonly #wholes = new Map<number, Uint8Array>();
-  #wholeMemories: readonly PieceMemory[] = WHOLE_SLOTS.map((bytes) => new PieceMemory(bytes));
   #checkingBytes = 0;
   #waitingForRoom: (() => void)[] = [];
 
@@ -86,7 +86,6 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     this.infoHash = row.infoHash;
     this.layout = sources.layout;
     this.held = sources.held;
-    this.#memory = new PieceMemory(row.pieceLength);
     this.#contents = sources.contents;
     this.#sources = sources;
   }
@@ -112,10 +111,11 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     this.#pieceHashes = Buffer.from(buffer, byteOffset, length);
   }
 
-  /** Forgets blocks of pieces that an ended download left unfinished, and the memory for them. */
+  /** Forgets blocks of pieces that an ended download left unfinished. */
   dropUnfinished(): void {
-    this.#memory = new PieceMemory(this.layout.pieceLength);
-    this.#wholeMemories = WHOLE_SLOTS.map((bytes) => new PieceMemory(bytes));
+    // No thread has seen them: for that a piece is taken out first.
+    for (const { bytes } of this.#buffers.values()) this.#pieceMemory.giveBack(bytes);
+    for (const whole of this.#wholes.values()) this.#wholeMemory(whole.length).giveBack(whole);
     this.#buffers.clear();
     this.#wholes.clear();
   }
@@ -146,7 +146,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
 
   writeBlock(piece: number, offset: number, bytes: Uint8Array): Promise<void> | undefined {
     if (this.#isWholeSmall(piece, bytes)) {
-      const whole = this.#wholes.get(piece) ?? this.#wholeMemory(bytes.length)!.take(bytes.length);
+      const whole = this.#wholes.get(piece) ?? this.#wholeMemory(bytes.length).take(bytes.length);
       copyIntoShared(whole, 0, bytes);
       this.#wholes.set(piece, whole);
       return this.#roomForMore();
@@ -169,14 +169,12 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     this.#wholes.delete(piece);
     const buffer = this.#takeBuffer(piece);
     const received = whole === undefined ? receivedOf(buffer, start) : [{ offset: start, bytes: whole }];
-    const memory = this.#memory;
-    const wholeMemory = this.#wholeMemory(lengthBytes);
     this.#checkingBytes += lengthBytes;
     try {
       const isRight = await transfer.takePiece({ start, lengthBytes, received, expected });
       // After an error a thread may still be looking at it.
-      if (buffer !== undefined) memory.giveBack(buffer.bytes);
-      if (whole !== undefined) wholeMemory?.giveBack(whole);
+      if (buffer !== undefined) this.#pieceMemory.giveBack(buffer.bytes);
+      if (whole !== undefined) this.#wholeMemory(lengthBytes).giveBack(whole);
       return isRight ? "verified" : "mismatch";
     } finally {
       this.#checkingBytes -= lengthBytes;
@@ -197,7 +195,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
 
   #createBuffer(piece: number): PieceBuffer | undefined {
     if (this.layout.pieceLength > MAX_BUFFERED_PIECE || this.#buffers.size >= MAX_BUFFERS) return undefined;
-    const buffer = new PieceBuffer(this.#memory.take(this.layout.dataLengthOfPiece(piece)));
+    const buffer = new PieceBuffer(this.#pieceMemory.take(this.layout.dataLengthOfPiece(piece)));
     this.#buffers.set(piece, buffer);
     return buffer;
   }
@@ -208,9 +206,13 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return buffer;
   }
 
-  /** Undefined for what does not come in one block. */
-  #wholeMemory(lengthBytes: number): PieceMemory | undefined {
-    return this.#wholeMemories[WHOLE_SLOTS.findIndex((slotBytes) => lengthBytes <= slotBytes)];
+  get #pieceMemory(): PieceMemory {
+    return this.#sources.memories.of(this.layout.pieceLength);
+  }
+
+  /** @param lengthBytes at most {@link SMALL_FILE_BYTES} */
+  #wholeMemory(lengthBytes: number): PieceMemory {
+    return this.#sources.memories.of(WHOLE_SLOTS.find((slotBytes) => lengthBytes <= slotBytes)!);
   }
 
   /** A content of one piece is checked by its SHA-256 alone, others by BEP 3's SHA-1 of the piece. */

@@ -79,6 +79,7 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   } finally {
     mirror.holdings.endPlacing();
     mirror.innerStaging.discardAll();
+    mirror.catalog.memories.letGo();
     mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
 }

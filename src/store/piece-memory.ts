@@ -2,7 +2,7 @@
 const SLAB_BYTES: number = 4 * 1024 * 1024;
 
 /**
- * Memory for the pieces of a bundle while they come, are checked and are written; the staging threads see it too. What is done with
+ * Memory for pieces of bundles while they come, are checked and are written; the staging threads see it too. What is done with
  * serves again, the last first: memory of its own for each piece, given away to a thread, cost more in page faults and collected
  * garbage than its SHA-1.
  */
@@ -10,7 +10,7 @@ export class PieceMemory {
   readonly #pieceLength: number;
   readonly #free: Uint8Array[] = [];
 
-  /** @param pieceLength of the bundle, in bytes */
+  /** @param pieceLength the most that is taken at a time, in bytes */
   constructor(pieceLength: number) {
     this.#pieceLength = pieceLength;
   }
@@ -32,6 +32,28 @@ export class PieceMemory {
     for (let index = count - 1; index >= 0; index--) {
       this.#free.push(new Uint8Array(slab, index * this.#pieceLength, this.#pieceLength));
     }
+  }
+}
+
+/**
+ * For all bundles of a mirror, by the length of the pieces: a sync goes through them a window of paths at a time, and what one left serves the next.
+ * With memory of its own for each turn of each bundle, slabs came and went by hundreds, and the C library kept twice what was in use.
+ */
+export class PieceMemories {
+  readonly #byLength = new Map<number, PieceMemory>();
+
+  of(pieceLength: number): PieceMemory {
+    let memory = this.#byLength.get(pieceLength);
+    if (memory === undefined) {
+      memory = new PieceMemory(pieceLength);
+      this.#byLength.set(pieceLength, memory);
+    }
+    return memory;
+  }
+
+  /** Nothing more is to come for now: it is left to the garbage collector, what is in use as soon as that is over. */
+  letGo(): void {
+    this.#byLength.clear();
   }
 }
 

@@ -6,6 +6,7 @@ import { SyncError } from "../../../src/edge/errors.ts";
 import { MirrorBundle } from "../../../src/edge/mirror-bundle.ts";
 import { pieceHashOf, StagedTransfer } from "../../../src/edge/staged-transfer.ts";
 import { ContentTable, encodeContentTable } from "../../../src/manifest/content-table.ts";
+import { PieceMemories } from "../../../src/store/piece-memory.ts";
 import { buildInfoDictionary } from "../../../src/manifest/torrent.ts";
 import { randomBytesOf } from "../../support/sample-tree.ts";
 import { bundleRow, contentOf, MirrorDisk, pathOf } from "./mirror-disk.ts";
@@ -29,6 +30,7 @@ interface Opened {
   readonly bundle: MirrorBundle;
   readonly transfers: Map<ContentId, StagedTransfer>;
   readonly fromFiles: string[];
+  readonly memories: PieceMemories;
 }
 
 /** A bundle whose contents are all on their way. */
@@ -39,6 +41,7 @@ function open(contents = CONTENTS): Opened {
   const lengths = contents.map(({ lengthBytes }) => lengthBytes);
   const layout = new BundleLayout(lengths, PIECE);
   const fromFiles: string[] = [];
+  const memories = new PieceMemories();
   const bundle = new MirrorBundle(bundleRow(1, contents), {
     layout,
     contents: ContentTable.parse(encodeContentTable(contents)),
@@ -50,9 +53,10 @@ function open(contents = CONTENTS): Opened {
       },
     },
     transfers,
+    memories,
     infoDictionary: async () => undefined,
   });
-  return { bundle, transfers, fromFiles };
+  return { bundle, transfers, fromFiles, memories };
 }
 
 /** Two blocks that come through memory which serves for something else afterwards. */
@@ -162,6 +166,23 @@ test("once a content was placed, its file is read", async () => {
   transfers.set(contentOf(SMALL), placed);
   expect(await bundle.readBlock(3, 0, 10)).toHaveLength(10);
   expect(fromFiles).toEqual([contentOf(SMALL)]);
+});
+
+test("memory of pieces that came or were given up serves the next, also of other bundles", async () => {
+  const { bundle, memories } = open();
+  bundle.usePieceHashes(infoOf(PIECES));
+  const slot = memories.of(PIECE).take(PIECE);
+  memories.of(PIECE).giveBack(slot);
+  expect(await receive(bundle, 0, PIECES[0]!)).toBe("verified");
+  await bundle.writeBlock(1, 0, Buffer.alloc(100));
+  await bundle.writeBlock(3, 0, SMALL);
+  bundle.dropUnfinished();
+  const again = memories.of(PIECE).take(PIECE);
+  expect([again.buffer === slot.buffer, again.byteOffset]).toEqual([true, slot.byteOffset]);
+  const small = memories.of(1024).take(SMALL.length);
+  expect(Buffer.from(small).equals(SMALL)).toBe(true);
+  memories.letGo();
+  expect(memories.of(PIECE).take(PIECE).buffer === slot.buffer).toBe(false);
 });
 
 test("an info dictionary of other geometry is refused", () => {
