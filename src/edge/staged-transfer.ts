@@ -27,7 +27,7 @@ export interface StagedBytes {
   takePiece(piece: ArrivedPiece): Promise<boolean>;
   /** Goes on with the SHA-256 of the beginning up to there; one call at a time. */
   hashPrefix(to: number): Promise<void>;
-  /** In hex, of all up to where {@link hashPrefix} was called last. */
+  /** In hex, of all up to where {@link hashPrefix} was called last; the next call of that begins anew. */
   prefixDigest(): Promise<string>;
   forgetPrefix(): Promise<void>;
 }
@@ -123,6 +123,11 @@ export class StagedTransfer {
     this.#observer = undefined;
     this.#observedBytes = 0;
     await this.bytes.forgetPrefix();
+  }
+
+  /** No more of it comes: what is kept beside its bytes is given up. */
+  end(): void {
+    if (!this.#isProved) void this.bytes.forgetPrefix().catch(() => undefined);
   }
 
   /** Hashes what the prefix hash has not seen yet and compares. All bytes must be present. */

@@ -137,6 +137,7 @@ async function bringWindow(run: SyncRun, window: InventoryWindow): Promise<void>
     tally.add({ planned, reused, failed, activated }, options.keepsChanges || window.isLast);
   } finally {
     mirror.arrived.end();
+    for (const transfer of mirror.catalog.transfers.values()) transfer.end();
     mirror.catalog.transfers.clear();
   }
 }

@@ -138,9 +138,12 @@ export class StagedContent {
     );
   }
 
-  /** SHA-256, in hex, of what {@link hashPrefix} has seen so far. */
+  /** SHA-256, in hex, of what {@link hashPrefix} has seen so far; that is forgotten then: a sync has a million contents, and each would keep its own. */
   async prefixDigest(): Promise<string> {
-    return (await this.#threads.runPrefix({ kind: "digest", key: this.#key }, 0)) as string;
+    const digest = this.#threads.runPrefix({ kind: "digest", key: this.#key }, 0);
+    // Sent together, done one after the other.
+    await Promise.all([digest, this.forgetPrefix()]);
+    return (await digest) as string;
   }
 
   async forgetPrefix(): Promise<void> {

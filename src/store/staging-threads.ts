@@ -174,6 +174,11 @@ export class StagingThreads {
     return await (home === undefined ? this.#onTheSpot.run(task) : home.run(task));
   }
 
+  /** Growing SHA-256s that were neither ended nor forgotten. */
+  get prefixCount(): number {
+    return this.#homes.size;
+  }
+
   /** Takes no more tasks; calls `then` once those under way are done. */
   end(then: () => void): void {
     const stopIfIdle = (): void => {

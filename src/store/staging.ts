@@ -128,6 +128,11 @@ export class StagingArea implements Disposable {
     this.#links.followWhile(there, act);
   }
 
+  /** Growing SHA-256s of contents on their way. */
+  get prefixCount(): number {
+    return this.#threads.prefixCount;
+  }
+
   /**
    * The part of a content. One that lies here gets its full length, else it is made (sparse) when its first byte comes.
    * Nothing stays open because of it.

@@ -48,6 +48,29 @@ test("a content is whole soon after its last piece, unasked, and no longer once 
   expect(transfer.isWhole).toBe(false);
 });
 
+test("nothing is kept of the SHA-256 of contents that came, or that come no more, on the spot or on other threads", async () => {
+  const disk = new MirrorDisk();
+  const stage = (bytes: Uint8Array): StagedTransfer =>
+    new StagedTransfer(contentOf(bytes), disk.staging.stage(contentOf(bytes), bytes.length));
+  for (const bytes of [BYTES, randomBytesOf(9, 9_000_001), randomBytesOf(10, 3_000_000)]) {
+    const transfer = stage(bytes);
+    for (const start of startsOf(bytes)) await transfer.takePiece(pieceAt(bytes, start));
+    expect(await transfer.isExact()).toBe(true);
+    // Bytes that are there already are hashed at the end.
+    const again = stage(bytes);
+    again.present.add(0, bytes.length);
+    expect(await again.isExact()).toBe(true);
+  }
+  expect(disk.staging.prefixCount).toBe(0);
+  const given = randomBytesOf(11, 3_000_000);
+  const transfer = stage(given);
+  for (const start of startsOf(given).slice(1, 100)) await transfer.takePiece(pieceAt(given, start));
+  await transfer.takePiece(pieceAt(given, 0));
+  expect(disk.staging.prefixCount).toBe(1);
+  transfer.end();
+  await expect.poll(() => disk.staging.prefixCount).toBe(0);
+});
+
 test("right pieces of a wrong content never make it whole", async () => {
   const disk = new MirrorDisk();
   const transfer = new StagedTransfer(contentOf("another"), disk.staging.stage(contentOf("another"), BYTES.length));
