@@ -169,12 +169,15 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     this.#wholes.delete(piece);
     const buffer = this.#takeBuffer(piece);
     const received = whole === undefined ? receivedOf(buffer, start) : [{ offset: start, bytes: whole }];
+    // Not that of afterwards: what comes back late must not make memory anew that was let go.
+    const pieceMemory = this.#pieceMemory;
+    const wholeMemory = whole && this.#wholeMemory(lengthBytes);
     this.#checkingBytes += lengthBytes;
     try {
       const isRight = await transfer.takePiece({ start, lengthBytes, received, expected });
       // After an error a thread may still be looking at it.
-      if (buffer !== undefined) this.#pieceMemory.giveBack(buffer.bytes);
-      if (whole !== undefined) this.#wholeMemory(lengthBytes).giveBack(whole);
+      if (buffer !== undefined) pieceMemory.giveBack(buffer.bytes);
+      if (whole !== undefined) wholeMemory!.giveBack(whole);
       return isRight ? "verified" : "mismatch";
     } finally {
       this.#checkingBytes -= lengthBytes;

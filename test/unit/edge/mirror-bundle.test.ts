@@ -185,6 +185,21 @@ test("memory of pieces that came or were given up serves the next, also of other
   expect(memories.of(PIECE).take(PIECE).buffer === slot.buffer).toBe(false);
 });
 
+test("what is being checked while memory is let go makes none anew", async () => {
+  const { bundle, memories, transfers } = open();
+  const { content, lengthBytes } = CONTENTS[1]!;
+  const answer = Promise.withResolvers<boolean>();
+  const never = (): never => expect.unreachable();
+  const slow = { write: never, read: never, hashPrefix: never, prefixDigest: never, forgetPrefix: never };
+  transfers.set(content, new StagedTransfer(content, { ...slow, lengthBytes, takePiece: () => answer.promise }));
+  await bundle.writeBlock(3, 0, SMALL);
+  const checked = bundle.completePiece(3);
+  memories.letGo();
+  answer.resolve(true);
+  expect(await checked).toBe("verified");
+  expect(Buffer.from(memories.of(1024).take(SMALL.length)).equals(SMALL)).toBe(false);
+});
+
 test("an info dictionary of other geometry is refused", () => {
   const { bundle } = open();
   expect(() => bundle.usePieceHashes(infoOf(PIECES.slice(0, 3), CONTENTS.slice(0, 1)))).toThrow(SyncError);
