@@ -28,6 +28,7 @@ export class SyncingRhythm {
   reset(): void {
     this.#announces = 0;
     this.#named = new Set();
+    this.#namedLast = 0;
     this.#isSettled = false;
   }
 
@@ -42,7 +43,8 @@ export class SyncingRhythm {
     // A tracker that began anew hears of all others within seconds.
     const isShort = 2 * named.size < this.#namedLast;
     this.#isSettled = this.#announces >= LOOKS_MS.length && isOld && !isShort && !isMoving;
-    this.#namedLast = named.size;
+    // Its names come back one by one.
+    this.#namedLast = isShort ? this.#namedLast / 2 : named.size;
     this.#named = this.#named.size > MAX_NAMES ? named : this.#named.union(named);
     this.#connected = connected;
   }
