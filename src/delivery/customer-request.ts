@@ -35,7 +35,8 @@ export function parseCustomerRequest(target: string): CustomerRequest | string {
   const parsed = parseRequestTarget(target);
   if (parsed === "not-origin-form") return "expected a path that starts with a slash";
   if (parsed === "bad-escape") return "expected percent-encoding as %HH";
-  if (parsed === "bad-path") return "expected a path without empty, dot or NUL parts";
+  if (parsed === "bad-path")
+    return 'expected a path without "..", NUL and encoded slashes, each part of at most 255 bytes';
   const sha256 = queryParameter(parsed.query, "sha256");
   const wantedContent = sha256 === undefined ? undefined : tryContentId(sha256);
   if (sha256 !== undefined && wantedContent === undefined) return "expected 64 lower-case hex digits after sha256=";

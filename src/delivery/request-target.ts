@@ -12,28 +12,29 @@ export interface RequestTarget {
   readonly query: string;
 }
 
-/** `bad-escape`: not percent-encoding. `bad-path`: no path a release could hold ("..", empty part, NUL, encoded slash). */
+/** `bad-escape`: not percent-encoding. `bad-path`: no path a release could hold ("..", NUL, encoded slash, too long a part). */
 export type TargetRefusal = "not-origin-form" | "bad-escape" | "bad-path";
 
 /**
- * Reads a raw request target (RFC 9112 §3.2.1), byte for byte: each part is decoded exactly once and never normalised,
- * because the look-up that follows is exact. `new URL` must not touch it: it resolves "..", swallows "//host" and turns
- * "\" into "/".
+ * Reads a raw request target (RFC 9112 §3.2.1), byte for byte: each part is decoded exactly once. Empty parts and "." are left out, as web servers
+ * do: apt asks for `./Packages` and `./NAME.deb` of flat repositories (docs/decisions/0055). Nothing else is normalised, because the look-up that
+ * follows is exact. `new URL` must not touch it: it resolves "..", swallows "//host" and turns "\" into "/".
  */
 export function parseRequestTarget(target: string): RequestTarget | TargetRefusal {
   if (!target.startsWith("/")) return "not-origin-form";
   const mark = target.indexOf("?");
   const rawPath = mark < 0 ? target.slice(1) : target.slice(1, mark);
   const query = mark < 0 ? "" : target.slice(mark + 1);
-  if (rawPath === "") return { path: undefined, endsWithSlash: true, query };
-  const endsWithSlash = rawPath.endsWith("/");
+  let endsWithSlash = true;
   const parts: string[] = [];
-  for (const rawPart of (endsWithSlash ? rawPath.slice(0, -1) : rawPath).split("/")) {
+  for (const rawPart of rawPath.split("/")) {
     const part = percentDecodeBytes(rawPart);
     if (part === undefined) return "bad-escape";
     if (part.includes("/")) return "bad-path";
-    parts.push(part);
+    endsWithSlash = part === "" || part === ".";
+    if (!endsWithSlash) parts.push(part);
   }
+  if (parts.length === 0) return { path: undefined, endsWithSlash, query };
   const path = tryRepoPath(parts.join("/"));
   return path === undefined ? "bad-path" : { path, endsWithSlash, query };
 }

@@ -184,6 +184,24 @@ test("of hundreds of hostile paths none leaves the release", async () => {
   expect((await fixture.get("/hello.txt")).status).toBe(200);
 });
 
+test.each(["/./hello.txt", "//hello.txt", "/pool/.//%2e/../hello.txt"])(
+  "%s is looked up without empty parts and dots",
+  async (target) => {
+    const fixture = await served();
+    const request = `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+    const answer = await rawExchange(fixture.program.httpPort, request, PATIENCE_MS);
+    expect(statusOf(answer)).toBe(target.includes("..") ? 400 : 200);
+  },
+);
+
+test("monitors may look by HEAD", async () => {
+  const fixture = await served();
+  for (const path of ["health", "ready", "metrics", "status", "api/v1/status", "api/v1/volunteers"]) {
+    const answer = await fetch(`${fixture.program.httpUrl}/.prsync/${path}`, { method: "HEAD" });
+    expect([path, answer.status, await answer.text()]).toEqual([path, 200, ""]);
+  }
+});
+
 test("before the first release everything is 503 but health", async () => {
   const fixture = new CentralFixture();
   await fixture.serve();
