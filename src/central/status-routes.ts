@@ -14,6 +14,9 @@ const TEXT = "text/plain; charset=utf-8";
 const JSON_TYPE = "application/json; charset=utf-8";
 const METRICS_TYPE = "text/plain; version=0.0.4";
 
+/** Monitors look by HEAD, too. */
+const WITH_HEAD = { exposeHeadRoute: true } as const;
+
 /** How old an answer may be. Each lists every volunteer or counts them: asked for a thousand times a second it would take all of a core. */
 const AGE_MS = 1_000;
 /** The operator's own look is as good as new. */
@@ -22,15 +25,19 @@ const OPERATORS_AGE_MS = 100;
 /** What operators and their monitors read; others see less of it. */
 export function registerStatusRoutes(app: FastifyInstance, context: StatusContext, access: StatusAccess): void {
   const kept = new KeptTexts(context);
-  app.get("/.prsync/health", async (_request, reply) => send(reply, TEXT, "ok\n"));
-  app.get("/.prsync/ready", async (_request, reply) => {
+  app.get("/.prsync/health", WITH_HEAD, async (_request, reply) => send(reply, TEXT, "ok\n"));
+  app.get("/.prsync/ready", WITH_HEAD, async (_request, reply) => {
     if (context.tree.release !== undefined) return send(reply, TEXT, "ready\n");
     return send(reply.code(503), TEXT, "no release yet: run prsync publish\n");
   });
-  app.get("/.prsync/metrics", async (request, reply) => send(reply, METRICS_TYPE, read(request, "metrics")));
-  app.get("/.prsync/api/v1/status", async (request, reply) => send(reply, JSON_TYPE, read(request, "status")));
-  app.get("/.prsync/api/v1/volunteers", async (request, reply) => send(reply, JSON_TYPE, read(request, "volunteers")));
-  app.get("/.prsync/status", async (request, reply) => {
+  app.get("/.prsync/metrics", WITH_HEAD, async (request, reply) => send(reply, METRICS_TYPE, read(request, "metrics")));
+  app.get("/.prsync/api/v1/status", WITH_HEAD, async (request, reply) =>
+    send(reply, JSON_TYPE, read(request, "status")),
+  );
+  app.get("/.prsync/api/v1/volunteers", WITH_HEAD, async (request, reply) =>
+    send(reply, JSON_TYPE, read(request, "volunteers")),
+  );
+  app.get("/.prsync/status", WITH_HEAD, async (request, reply) => {
     void reply.header("Content-Security-Policy", STATUS_PAGE_POLICY);
     return send(reply, "text/html; charset=utf-8", read(request, "page"));
   });

@@ -40,8 +40,9 @@ export async function serveCustomers(
     mirror.ports.log.warn({ target: displayPath(target), reason: messageOf(error) }, "a request failed");
   };
   return await listenHttp({ ...DEFAULT_HTTP_SERVER_OPTIONS, ...place, onFailure }, (app, charge) => {
-    app.get(`${OWN_PREFIX}health`, async (_request, reply) => reply.send("ok\n"));
-    app.get(`${OWN_PREFIX}ready`, async (_request, reply) => {
+    // Monitors look by HEAD, too.
+    app.get(`${OWN_PREFIX}health`, { exposeHeadRoute: true }, async (_request, reply) => reply.send("ok\n"));
+    app.get(`${OWN_PREFIX}ready`, { exposeHeadRoute: true }, async (_request, reply) => {
       const release = mirror.index.facts.get("heldRelease") ?? 0;
       return release > 0 ? reply.send(`release ${release}\n`) : reply.code(503).send("no release yet\n");
     });
