@@ -186,7 +186,7 @@ function serveOptions(treePath: string, args: ParsedArguments, context: CommandC
     listenPort: place?.port ?? DEFAULT_SERVE_OPTIONS.listenPort,
     peerPort: args.number("peer-port") ?? DEFAULT_SERVE_OPTIONS.peerPort,
     publicUrl: publicUrl === undefined ? undefined : parseBaseUrl(publicUrl, "public-url"),
-    trustedProxies: proxy === undefined ? [] : [proxy],
+    trustedProxies: proxy === undefined ? [] : [trustedProxyOf(proxy)],
     statusNetworks: statusNetworksOf(args),
     siteTable: sites === undefined ? DEFAULT_SERVE_OPTIONS.siteTable : readSiteTable(sites),
     areSitesFair: args.flag("fair-sites"),
@@ -211,6 +211,16 @@ function statusNetworkOf(text: string): StatusNetwork {
   const network = parseStatusNetwork(text);
   if (network === undefined) throw new UsageError([`--status-from: expected ADDRESS or ADDRESS/BITS, got "${text}"`]);
   return network;
+}
+
+/** Networks that the library for forwarded addresses (proxy-addr) knows by name. */
+const PROXY_NAMES: readonly string[] = ["loopback", "linklocal", "uniquelocal"];
+
+/** @throws UsageError */
+function trustedProxyOf(text: string): string {
+  const network = parseStatusNetwork(text);
+  if ((network !== undefined && network.bits > 0) || PROXY_NAMES.includes(text)) return text;
+  throw new UsageError([`--trusted-proxy: expected the proxy's ADDRESS or ADDRESS/BITS, got "${text}"`]);
 }
 
 /** @throws UsageError */

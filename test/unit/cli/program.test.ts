@@ -72,6 +72,12 @@ test("wrong use names every problem, then the code, and prints nothing on standa
     "prsync: DEST is missing",
     "prsync error: usage (code 1)",
   ]);
+  for (const proxy of ["foo", "10.0.0.0/99", "10.0.0.0/0"]) {
+    expect(await prsync("serve", import.meta.dirname, "--trusted-proxy", proxy)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("--trusted-proxy: expected the proxy's ADDRESS or ADDRESS/BITS") as string,
+    });
+  }
   expect((await prsync("unheard")).stderr).toBe(
     'prsync: unknown command "unheard"; prsync help lists them\nprsync error: usage (code 1)\n',
   );
