@@ -30,6 +30,8 @@ export interface AnnouncerContext {
 }
 
 const FIRST_INTERVAL_MS = 60_000;
+/** Until all holdings are told once central asked for them, at least, and twice that at most: many mirrors hear it after a restart. */
+const ALL_WANTED_MS = 2_500;
 /** Whatever central says: neither a storm of announces nor a mirror that is forgotten. */
 const MIN_INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 3_600_000;
@@ -56,6 +58,8 @@ export class Announcer implements AsyncDisposable {
   readonly #rhythm = new SyncingRhythm();
   #announcedMs = -Infinity;
   #revocation: SyncError | undefined;
+  /** The last answer asked for all holdings. */
+  #wasAllWanted = false;
   #told = new ToldAnswers();
   /** When everything was last asked for. */
   #wholeMs = -Infinity;
@@ -119,7 +123,7 @@ export class Announcer implements AsyncDisposable {
       report?.acknowledge(answer.holdingsId, answer.fullHoldingsWanted === true);
       this.#use(answer);
       this.#failures = 0;
-      this.#scheduleLook(this.#nextMs());
+      this.#scheduleLook(Math.min(this.#nextMs(), this.#wantedMs(answer)));
     } catch (error) {
       if (this.#closing.signal.aborted || (event !== "stopped" && this.#leaving.signal.aborted)) return;
       // What was told may be why.
@@ -154,6 +158,13 @@ export class Announcer implements AsyncDisposable {
     if (this.#context.situation.load.isSyncing) return Math.min(this.#rhythm.nextMs(), this.#intervalMs);
     this.#rhythm.reset();
     return this.#intervalMs;
+  }
+
+  /** A central that began anew sends nobody here until it knows what is here; asked twice in a row it has another reason. */
+  #wantedMs({ fullHoldingsWanted = false }: AnnounceAnswer): number {
+    const isNews = fullHoldingsWanted && !this.#wasAllWanted;
+    this.#wasAllWanted = fullHoldingsWanted;
+    return isNews ? ALL_WANTED_MS * (1 + this.#context.random()) : Infinity;
   }
 
   #scheduleLook(delayMs: number): void {

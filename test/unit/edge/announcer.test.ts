@@ -294,6 +294,14 @@ test("while bytes are on their way it announces more often", async () => {
   });
 });
 
+test("a central that asks for all holdings hears them within seconds, once in a row", async () => {
+  const state = await tracker();
+  state.answer.body = { interval: 60, peers: [], fullHoldingsWanted: true };
+  await state.announcer.announceNow();
+  expect([await afterAdvancing(state, 4_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
+  expect([await afterAdvancing(state, 59_999), await afterAdvancing(state, 1)]).toEqual([0, 1]);
+});
+
 /** Past the first announces of a sync, which come quickly whatever is heard. */
 async function syncing(): Promise<Tracker> {
   const state = await tracker();
