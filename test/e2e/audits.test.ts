@@ -99,7 +99,9 @@ test("customers that a mirror sends back are shown", async () => {
   await fetch(`${central.url}/${FILES[0]!}?origin=1`);
   const listed = await runPrsync(["volunteers", central.tree], { env: central.env });
   expect(listed.stdout).toMatch(new RegExp(`^${name}\t.*, customers sent back: 1 \\(networks lately: 1\\)$`, "m"));
-  expect(await (await fetch(`${central.url}/.prsync/status`)).text()).toContain("<td>1 (networks lately: 1)");
+  // A page is shown for up to a second, perhaps that of the test before.
+  const page = async (): Promise<string> => await (await fetch(`${central.url}/.prsync/status`)).text();
+  await expect.poll(page, { timeout: 5_000 }).toContain("<td>1 (networks lately: 1)");
 });
 
 test("serve refuses to audit from an address that is not its host's", async () => {
