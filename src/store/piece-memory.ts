@@ -51,7 +51,7 @@ export class PieceMemories {
     return memory;
   }
 
-  /** Nothing more is to come for now: it is left to the garbage collector, what is in use as soon as that is over. */
+  /** The sync is over: all of it is left to the garbage collector, what a thread still reads as soon as that is done. */
   letGo(): void {
     this.#byLength.clear();
   }

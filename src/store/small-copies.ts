@@ -62,14 +62,16 @@ export class SmallCopies {
 
   /** A content without a copy has size −1. */
   #loadPage(ordinal: number): BigInt64Array {
+    const { number, contents } = this.#bundle;
     const first = ordinal - (ordinal % ORDINALS_PER_PAGE);
+    // The index may have another bundle of that number by now, with more contents.
+    const end = Math.min(first + ORDINALS_PER_PAGE, contents.count);
     const page = new BigInt64Array(ORDINALS_PER_PAGE * FIELDS).fill(-1n);
     const rows = this.#index
       .prepare("SELECT ordinal, sha256, retained FROM contents WHERE bundle = ? AND ordinal >= ? AND ordinal < ?")
-      .all(this.#bundle.number, first, first + ORDINALS_PER_PAGE);
+      .all(number, first, end);
     for (const row of rows) {
-      if (row.retained === null || contentOf(row.sha256) !== this.#bundle.contents.content(Number(row.ordinal)))
-        continue;
+      if (row.retained === null || contentOf(row.sha256) !== contents.content(Number(row.ordinal))) continue;
       page.set(fieldsOf(row.retained as StatFingerprint), (Number(row.ordinal) - first) * FIELDS);
     }
     return page;

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ContentTable, encodeContentTable } from "../../../src/manifest/content-table.ts";
 import { PublishIndex } from "../../../src/store/publish-index.ts";
 import type { PublishedTreeReader } from "../../../src/store/published-tree.ts";
 import { RetainedContents } from "../../../src/store/retained-contents.ts";
@@ -78,4 +79,23 @@ test("a copy that was written to, or is gone, is not given at once; the right by
   expect(now.get(lost!)).toBeUndefined();
   expect(now.get(calm!)).toBe("calm bytes");
   expect((await readContent(tree, same!))?.toString()).toBe("same bytes");
+});
+
+test("a table that is shorter than the index's bundle of that number gives what fits, and no error", async () => {
+  using fixture = new PublishFixture();
+  for (const name of ["a", "b", "c"]) fs.writeFileSync(join(fixture.tree, name), `content of ${name}`);
+  await fixture.publish();
+  using tree = await fixture.open();
+  const [row] = await readBundles(tree);
+  const { contents, number } = (await tree.bundle(row!.infoHash))!;
+  const [first] = contents;
+  using index = PublishIndex.openForReading(fixture.options.workDirectory)!;
+  using retained = RetainedContents.open(fixture.options.workDirectory);
+  const smallReads = new SmallReads(
+    () => 0,
+    () => 0,
+  );
+  const short = { number, contents: ContentTable.parse(encodeContentTable([first!])) };
+  const copies = new SmallCopies(short, { index, retained, smallReads });
+  expect(sha256(Buffer.from(copies.read(0, first!.lengthBytes)!))).toBe(first!.content);
 });
