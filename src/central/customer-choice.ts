@@ -81,6 +81,8 @@ const PLACES_NAMED = 4;
 /** On a page of all mirrors: nobody reads more, and each costs time to weigh. */
 export const MOST_LISTED = 200;
 const MISS_REMEMBERED_MS = 60_000;
+/** Of mirrors that lack what they say they hold no more are tried one after the other: clients follow 20 to 50 redirects, two for each. */
+const MOST_SENT_BACK = 8;
 /** A failure lowers a volunteer for the customer that saw it and, if another one there saw one, for its network, not for everybody. */
 const FAILURE_REMEMBERED_MS = 300_000;
 
@@ -121,17 +123,19 @@ export class CustomerChoice {
   }
 
   /**
-   * Who can give what central itself has lost, best first, however small; undefined if nobody has it, or the customer comes from one that has
-   * it not (`origin=1`: it would go round in circles).
+   * Who can give what central itself has lost, best first, however small; undefined if nobody has it. A customer that one of them sent back
+   * (`origin=1`) goes to none that it was sent to before; if that isn't known it goes nowhere: it would go round in circles.
    */
   holders(demand: FileDemand): readonly RedirectPlace[] | undefined {
-    if (this.#options === undefined || demand.isOriginWanted) return undefined;
+    if (this.#options === undefined) return undefined;
     const { clock, counters, volunteers } = this.#context;
     const nowMs = clock.monotonicMs();
     const question = this.#question(demand, nowMs);
-    const ranked = chooseQuickly(volunteers.pools(), question.demand, question.rules);
+    const wanted = demand.isOriginWanted ? withoutTried(question) : question.demand;
+    const ranked = wanted === undefined ? [] : chooseQuickly(volunteers.pools(), wanted, question.rules);
     if (ranked[0] === undefined) return undefined;
-    this.#remember(demand, question, { chosen: ranked[0], nowMs });
+    // A look at the head says nothing about whether the last choice helped.
+    if (!demand.isHead) this.#remember(demand, question, { chosen: ranked[0], nowMs });
     counters.customerRedirects++;
     return this.#signed(ranked as RedirectPlaces, demand);
   }
@@ -174,13 +178,15 @@ export class CustomerChoice {
     this.#failures.note(volunteer, { customer, network }, nowMs);
   }
 
-  /** What would be done now, and why; changes nothing. */
-  explain(demand: FileDemand): Explanation {
+  /** What would be done now, and why; changes nothing. @param isLost central has no intact copy of the content */
+  explain(demand: FileDemand, isLost: boolean): Explanation {
     const { customer, file } = demand;
     const question = this.#question(demand, this.#context.clock.monotonicMs());
     const rules = { ...question.rules, policy: this.#policy.copy?.() ?? this.#policy, count: Infinity };
     const choice = chooseVolunteer(this.#context.volunteers.all(), question.demand, rules);
-    const origin = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, question.recent);
+    const usual = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, question.recent);
+    const isHolderAsked = this.#options !== undefined && choice.ranked.length > 0;
+    const origin = !isLost ? usual : isHolderAsked ? undefined : "lost";
     const { content, lengthBytes } = file.served;
     return explain({ path: file.path, content, lengthBytes, release: file.release, customer }, choice, origin);
   }
@@ -266,6 +272,12 @@ type RedirectPlaces = readonly (CustomerVolunteer & { readonly url: string })[];
 function lateOriginReason(best: string | undefined, recent: RecentRequest): OriginReason | undefined {
   if (best === undefined) return "nobody";
   return recent.isOriginDue || (recent.isRepeated && recent.tried.includes(best)) ? "repeated" : undefined;
+}
+
+/** Undefined if it is not known whom the customer was sent to. */
+function withoutTried({ demand, recent: { tried } }: Question): Question["demand"] | undefined {
+  if (tried.length === 0 || tried.length >= MOST_SENT_BACK) return undefined;
+  return { ...demand, isHeldBy: (volunteer) => !tried.includes(volunteer.id) && demand.isHeldBy(volunteer) };
 }
 
 const nobody = (): boolean => false;

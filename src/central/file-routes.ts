@@ -118,7 +118,9 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   const { choice } = context;
   const demand = demandOf(context, file, exchange.request);
   if (file.asked.explanation !== undefined) {
-    const explanation = choice.explain(demand);
+    // For which redirects need not look.
+    const isLost = file.served.lengthBytes > 0 && (await lengthOf(context.tree, file.served.content)) === undefined;
+    const explanation = choice.explain(demand, isLost);
     const { ranked, rejected } = explanation;
     context.charge(exchange.request, Math.floor((ranked.length + rejected.length) / EXPLAINED_PER_REQUEST));
     void reply.header("Cache-Control", "no-store").header("X-Content-Type-Options", "nosniff");

@@ -4,7 +4,8 @@ import type { Choice } from "./choose-volunteer.ts";
 import type { Customer, RejectReason } from "./eligibility.ts";
 
 /** Why central serves a request itself; undefined if a volunteer does. */
-export type OriginReason = "asked-for-origin" | "small" | "not-modified" | "repeated" | "nobody" | "no-redirects";
+export type OriginReason =
+  "asked-for-origin" | "small" | "not-modified" | "repeated" | "nobody" | "no-redirects" | "lost";
 
 /** The answer to `PATH?explain`. */
 export interface Explanation {
@@ -65,6 +66,7 @@ const ORIGIN_WORDS: Readonly<Record<OriginReason, string>> = {
   repeated: "two volunteers did not help within the last seconds",
   nobody: "no volunteer is eligible",
   "no-redirects": "redirects are switched off (serve --no-redirect)",
+  lost: "503 until the next release: its copy of the content is gone, and no volunteer can be asked for it",
 };
 
 const REJECT_WORDS: Readonly<Record<RejectReason, string>> = {

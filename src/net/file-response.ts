@@ -45,7 +45,7 @@ export interface OpenedForAnswer extends ReadableContent, AsyncDisposable {}
 
 /** Where the bytes of an answer come from. */
 export interface AnswerSource {
-  /** Undefined if no intact copy is left; called only if bytes are to be sent. */
+  /** Undefined if no intact copy is left; called only if bytes are to be sent, or would be to a GET. */
   readonly open: () => Promise<OpenedForAnswer | undefined>;
   readonly pace: Pace;
   /** Whether a failed read only means "not now". */
@@ -66,9 +66,10 @@ export async function respondWithContent(
   const { request, response } = exchange;
   const { method = "GET", headers } = request;
   const answer = planFileAnswer({ method, headers }, served, randomBoundary());
-  const isBodyless = answer.segments.length === 0;
-  await using content = isBodyless ? undefined : await source.open();
-  const isGone = content === undefined && !isBodyless;
+  // Who asks by HEAD must hear what a GET would.
+  const isOpened = answer.segments.length > 0 || (isContentDescribed(answer) && served.lengthBytes > 0);
+  await using content = isOpened ? await source.open() : undefined;
+  const isGone = content === undefined && isOpened;
   const result: FileSendResult = isGone
     ? { kind: "content-failed", headSent: false, cause: new Error("no intact copy is left") }
     : await sendFileAnswer(answer, response, content && pacedContent(content, source.pace, () => !response.destroyed));
@@ -86,6 +87,10 @@ export async function respondWithContent(
   const message = "this file changed or went away on the server; it comes back with the next release";
   sendUnavailable(response, { code: "content-gone", message }, 60);
   return result;
+}
+
+function isContentDescribed({ status }: FileAnswer): boolean {
+  return status === 200 || status === 206;
 }
 
 function sendUnavailable(response: ServerResponse, problem: HttpProblem, retryAfterSeconds: number): void {

@@ -61,6 +61,30 @@ test("of several holders the next one is named when the same is asked for again"
   expect(asked.sort()).toEqual(["m1", "m2"]);
 });
 
+test("who was sent back by one goes to each of the others once, then is told to come again", async () => {
+  const fixture = await withoutCopies(3);
+  const asked: (string | undefined)[] = [];
+  for (const target of ["/a.iso", "/a.iso?origin=1", "/a.iso?origin=1", "/a.iso?origin=1"]) {
+    const { location } = await ask(fixture, target);
+    asked.push(location === null ? undefined : /m\d/.exec(location)?.[0]);
+  }
+  expect(asked.slice(0, 3).sort()).toEqual(["m1", "m2", "m3"]);
+  expect(asked[3]).toBeUndefined();
+});
+
+test("who looks at the head, or asks who would serve it, hears what a GET would", async () => {
+  const [one, none] = [await withoutCopies(1), await withoutCopies(0)];
+  const head = async (fixture: CentralFixture, path: string): Promise<number> =>
+    (await fetch(fixture.program.httpUrl + path, { method: "HEAD", redirect: "manual" })).status;
+  const explained = async (fixture: CentralFixture): Promise<string | undefined> =>
+    ((await (await fixture.get("/small.txt?explain=json")).json()) as { readonly origin?: string }).origin;
+  for (const path of Object.keys(FILES)) {
+    expect([await head(one, `/${path}`), await head(none, `/${path}`)]).toEqual([302, 503]);
+  }
+  expect([await explained(one), await explained(none)]).toEqual([undefined, "lost"]);
+  expect(await (await none.get("/small.txt?explain")).text()).toContain("503 until the next release");
+});
+
 test("who was sent back by a holder, or finds none, is told to come again", async () => {
   const later = { status: 503, location: null, retryAfter: "60" };
   expect(await ask(await withoutCopies(1), "/a.iso?origin=1")).toEqual(later);
