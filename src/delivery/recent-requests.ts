@@ -150,7 +150,8 @@ export class RecentRequests {
     if (this.#ranges[place] !== shortRange(asked.range)) {
       return { tried, isRepeated: false, isCertain: false, isOriginDue: isEnough };
     }
-    if (redirects === 0) return NOTHING_YET;
+    // Central served the last one: a new start, but those who did not help are still the last to be asked.
+    if (redirects === 0) return { ...NOTHING_YET, tried };
     const isOriginDue = isEnough && (isSame || !this.#isQuick(place, nowMs));
     return { tried, isRepeated: !isDoubtful, isCertain: isSame && !isServed, isOriginDue };
   }
@@ -215,10 +216,10 @@ export class RecentRequests {
       this.#redirects[place] = Math.max(1, this.#redirects[place]!);
       this.#noteLast(place, asked, nowMs);
       return place;
-    } else if (this.#redirects[place] === 0) {
-      this.#tried[place] = this.#listOf(volunteer);
-      if (this.#served[place]! > 1) this.#shared.set(asked.customer, true, nowMs);
-    } else this.#tried[place] = withLast(this.#tried[place]!, volunteer);
+    } else {
+      if (this.#redirects[place] === 0 && this.#served[place]! > 1) this.#shared.set(asked.customer, true, nowMs);
+      this.#tried[place] = withLast(this.#tried[place]!, volunteer);
+    }
     this.#count(this.#redirects, place);
     this.#count(this.#requests, place);
     this.#noteLast(place, asked, nowMs);

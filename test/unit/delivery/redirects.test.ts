@@ -58,7 +58,7 @@ test("whatever the name, a redirect keeps its host, has no odd byte, and asks fo
 
 const FIRST = { tried: [], isRepeated: false, isCertain: false, isOriginDue: false };
 
-test("the same request again goes elsewhere, then to central; whoever asks then is another customer", () => {
+test("the same request again goes elsewhere, then to central; whoever asks then may be another customer, and is sent to a third", () => {
   const recent = new RecentRequests();
   const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN };
   const repeat = { ...FIRST, isRepeated: true };
@@ -70,7 +70,10 @@ test("the same request again goes elsewhere, then to central; whoever asks then 
   expect(recent.look({ ...asked, customer: "198.51.100.8" }, 15_000).tried).toEqual([]);
   expect(recent.look({ ...asked, content: contentOf("other") }, 15_000).tried).toEqual([]);
   recent.noteServed(asked, 15_000);
-  expect(recent.look(asked, 15_001)).toEqual(FIRST);
+  expect(recent.look(asked, 15_001)).toEqual({ ...FIRST, tried: ["a", "b"] });
+  recent.noteRedirect(asked, "c", 15_001);
+  expect(recent.look(asked, 25_001).tried).toEqual(["a", "b", "c"]);
+  expect(recent.look(asked, 25_002)).toEqual(FIRST);
 });
 
 test("the same connection brings the same customer however quick, another program is another one", () => {
@@ -140,7 +143,7 @@ test("who asks after central served the content may be another customer: no volu
   recent.noteServed(asked, 1_000);
   recent.noteRedirect(asked, "b", 2_000);
   expect(recent.isShared(asked, 3_000)).toBe(true);
-  expect(recent.look(asked, 3_000)).toMatchObject({ tried: ["b"], isCertain: false });
+  expect(recent.look(asked, 3_000)).toMatchObject({ tried: ["a", "b"], isCertain: false });
   expect(recent.isShared({ ...asked, content: contentOf("other") }, 3_000)).toBe(false);
 });
 
