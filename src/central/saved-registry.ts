@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { readFileIfExists, writeFileDurably } from "../store/durable-file.ts";
 import { encodeRegistrySnapshot, parseRegistrySnapshot } from "../tracker/registry-snapshot.ts";
+import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 
 export const SAVED_REGISTRY_FILE = "tracker.json";
@@ -10,15 +11,17 @@ export const SAVED_REGISTRY_FILE = "tracker.json";
 /** Of one that could not be read. */
 export const UNREAD_SUFFIX = ".damaged";
 
+type SavedState = Pick<VolunteerStateStore, "all" | "isSilent" | "restore">;
+
 /** The volunteers' live state over a restart: written when it changed, read once. */
 export class SavedRegistry {
   readonly #path: string;
-  readonly #live: Pick<VolunteerStateStore, "all" | "restore">;
+  readonly #live: SavedState;
   #lastText = "";
   /** What stands there could not be read: it may be of use to somebody, or the disk failed for a moment. */
   #isUnread = false;
 
-  constructor(stateDirectory: string, live: Pick<VolunteerStateStore, "all" | "restore">) {
+  constructor(stateDirectory: string, live: SavedState) {
     this.#path = join(stateDirectory, SAVED_REGISTRY_FILE);
     this.#live = live;
   }
@@ -45,11 +48,16 @@ export class SavedRegistry {
 
   /** @throws StoreError if the disk does not take it; what is in memory stays */
   async save(): Promise<void> {
-    const text = encodeRegistrySnapshot(this.#live.all());
+    const text = encodeRegistrySnapshot(this.#live.all().map((volunteer) => this.#asSaved(volunteer)));
     if (text === this.#lastText) return;
     if (this.#isUnread) await rename(this.#path, this.#path + UNREAD_SUFFIX);
     this.#isUnread = false;
     await writeFileDurably(this.#path, text, { mode: 0o600 });
     this.#lastText = text;
+  }
+
+  /** Who was silent before a restart is so after it, until it announces: else each restart would send customers to the dead. */
+  #asSaved(volunteer: LiveVolunteer): LiveVolunteer {
+    return this.#live.isSilent(volunteer) ? { ...volunteer, isAway: true } : volunteer;
   }
 }

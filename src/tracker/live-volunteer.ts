@@ -26,7 +26,7 @@ export interface LiveVolunteer {
   readonly expectedMs: number | undefined;
   /** It holds what central assigns, within so many bytes, and may vanish at any moment; undefined for any other. */
   readonly volatileQuotaBytes: number | undefined;
-  /** It said farewell: no peer, but its web server goes on. */
+  /** It said farewell, or was silent when central started anew: no peer, but a web server of its own goes on. */
   readonly isAway: boolean;
   /** Release held, 0 none. */
   readonly release: number;

@@ -97,6 +97,18 @@ test("an end beside a lock that lasts loses no more than the last numbers, and s
   expect((await volunteer.announce({ ...FULL_MIRROR, sequence: stale.json.sequence + 1 })).status).toBe(200);
 });
 
+test("who was silent before a restart gets no customers after it until it announces", async () => {
+  const { fixture, volunteer } = await withMirror();
+  await fixture.program[Symbol.asyncDispose]();
+  const central = await fixture.serve({ announceIntervalMs: 1 });
+  await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(206);
+  await central[Symbol.asyncDispose]();
+  await fixture.serve();
+  expect(await statusOf(fixture, "/a.iso")).toBe(206);
+  await volunteer.announce(FULL_MIRROR);
+  await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(302);
+});
+
 test.each([
   ["cut in the middle", (path: string) => truncateSync(path, 100)],
   ["empty", (path: string) => truncateSync(path, 0)],
