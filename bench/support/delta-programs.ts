@@ -20,7 +20,7 @@ export function prsyncPrograms(...words: readonly string[]): DeltaTool {
     copyFileSync(basis, published);
     await runPrsyncJson(["publish", tree], { env });
     await using central = await RunningProgram.start(
-      ["serve", tree, "--listen", "127.0.0.1:0", "--peer-port", "0", "--announce-interval", "1s"],
+      ["serve", tree, "--listen", "127.0.0.1:0", "--peer-port", "0", "--announce-interval", "10s"],
       { env },
     );
     const invited = await runPrsync(["invite", tree, "mirror", "--url", central.ready.http], { env });

@@ -9,6 +9,8 @@ export interface OptionSpec {
   readonly help: string;
   /** One letter. */
   readonly short?: string;
+  /** Of a duration, the shortest and the longest: ["10s", "30m"]. */
+  readonly between?: readonly [string, string];
   /** Only these texts are allowed. */
   readonly choices?: readonly string[];
   /** Names a file or directory. */
@@ -32,13 +34,21 @@ export function parseDurationMs(text: string): number {
   return Number(match[1]) * unit;
 }
 
+function convertDuration({ between }: OptionSpec, value: string): number {
+  const ms = parseDurationMs(value);
+  if (between === undefined) return ms;
+  const [least, most] = between;
+  if (ms >= parseDurationMs(least) && ms <= parseDurationMs(most)) return ms;
+  throw new Error(`expected a time from ${least} to ${most}, got "${value}"`);
+}
+
 /** The text of an option in the form of its kind. @throws Error in words */
 export function convertValue(option: OptionSpec, value: string): string | number {
   switch (option.kind) {
     case "size":
       return parseByteSize(value);
     case "duration":
-      return parseDurationMs(value);
+      return convertDuration(option, value);
     case "port": {
       const port = Number(value);
       if (!/^\d{1,5}$/.test(value) || port > 65_535) throw new Error(`expected a port 0…65535, got "${value}"`);

@@ -125,6 +125,7 @@ export const serveCommand: Command = {
       name: "announce-interval",
       kind: "duration",
       placeholder: "60s",
+      between: ["10s", "30m"],
       help: "between two announces of a mirror, 10s to 30m",
     },
     REQUEST_RATE_OPTION,

@@ -78,6 +78,12 @@ test("wrong use names every problem, then the code, and prints nothing on standa
       stderr: expect.stringContaining("--trusted-proxy: expected the proxy's ADDRESS or ADDRESS/BITS") as string,
     });
   }
+  for (const interval of ["1s", "24h"]) {
+    expect(await prsync("serve", import.meta.dirname, "--announce-interval", interval)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`expected a time from 10s to 30m, got "${interval}"`) as string,
+    });
+  }
   expect((await prsync("unheard")).stderr).toBe(
     'prsync: unknown command "unheard"; prsync help lists them\nprsync error: usage (code 1)\n',
   );
