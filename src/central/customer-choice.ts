@@ -81,8 +81,8 @@ const PLACES_NAMED = 4;
 /** On a page of all mirrors: nobody reads more, and each costs time to weigh. */
 export const MOST_LISTED = 200;
 const MISS_REMEMBERED_MS = 60_000;
-/** Of mirrors that lack what they say they hold no more are tried one after the other: clients follow 20 to 50 redirects, two for each. */
-const MOST_SENT_BACK = 8;
+/** How often a customer that a volunteer sent back is sent on: some clients follow few redirects, and apt none to where it was before. */
+const MOST_SENT_BACK = 1;
 /** A failure lowers a volunteer for the customer that saw it and, if another one there saw one, for its network, not for everybody. */
 const FAILURE_REMEMBERED_MS = 300_000;
 
@@ -110,7 +110,8 @@ export class CustomerChoice {
     if (this.#options === undefined) return undefined;
     const { clock, counters, volunteers } = this.#context;
     const nowMs = clock.monotonicMs();
-    if (demand.isOriginWanted) this.#noteMiss(demand, nowMs);
+    // Whom a look at the head was sent to is not remembered.
+    if (demand.isOriginWanted && !demand.isHead) this.#noteMiss(demand, nowMs);
     if (this.#originReason(demand) !== undefined) return undefined;
     const question = this.#question(demand, nowMs);
     const ranked = chooseQuickly(volunteers.pools(), question.demand, question.rules);
@@ -124,14 +125,14 @@ export class CustomerChoice {
 
   /**
    * Who can give what central itself has lost, best first, however small; undefined if nobody has it. A customer that one of them sent back
-   * (`origin=1`) goes to none that it was sent to before; if that isn't known it goes nowhere: it would go round in circles.
+   * (`origin=1`) goes to one more, if it is known whom it comes from: else it would go round in circles.
    */
   holders(demand: FileDemand): readonly RedirectPlace[] | undefined {
     if (this.#options === undefined) return undefined;
     const { clock, counters, volunteers } = this.#context;
     const nowMs = clock.monotonicMs();
     const question = this.#question(demand, nowMs);
-    const wanted = demand.isOriginWanted ? withoutTried(question) : question.demand;
+    const wanted = wantedOfHolders(demand, question);
     const ranked = wanted === undefined ? [] : chooseQuickly(volunteers.pools(), wanted, question.rules);
     if (ranked[0] === undefined) return undefined;
     // A look at the head says nothing about whether the last choice helped.
@@ -156,7 +157,8 @@ export class CustomerChoice {
   ): void {
     const { counters, traces } = this.#context;
     const last = recent.tried.at(-1);
-    if (recent.isRepeated && last !== undefined) {
+    // Who sent the customer back answered: that is a miss and no failure.
+    if (recent.isRepeated && last !== undefined && !demand.isOriginWanted) {
       const { customer, content } = asked;
       const failure = { asked: { customer, content }, network: witnessOf(demand).network, volunteer: last };
       if (recent.isCertain) this.#noteFailure(failure, nowMs);
@@ -178,14 +180,15 @@ export class CustomerChoice {
     this.#failures.note(volunteer, { customer, network }, nowMs);
   }
 
-  /** What would be done now, and why; changes nothing. @param isLost central has no intact copy of the content */
-  explain(demand: FileDemand, isLost: boolean): Explanation {
+  /** What would be done now, and why; changes nothing. @param isLost of what central would serve itself it has no intact copy */
+  explain(demand: FileDemand, isLost = false): Explanation {
     const { customer, file } = demand;
     const question = this.#question(demand, this.#context.clock.monotonicMs());
     const rules = { ...question.rules, policy: this.#policy.copy?.() ?? this.#policy, count: Infinity };
-    const choice = chooseVolunteer(this.#context.volunteers.all(), question.demand, rules);
+    const wanted = isLost ? wantedOfHolders(demand, question) : question.demand;
+    const choice = chooseVolunteer(this.#context.volunteers.all(), wanted ?? question.demand, rules);
     const usual = this.#originReason(demand) ?? lateOriginReason(choice.ranked[0]?.id, question.recent);
-    const isHolderAsked = this.#options !== undefined && choice.ranked.length > 0;
+    const isHolderAsked = this.#options !== undefined && wanted !== undefined && choice.ranked.length > 0;
     const origin = !isLost ? usual : isHolderAsked ? undefined : "lost";
     const { content, lengthBytes } = file.served;
     return explain({ path: file.path, content, lengthBytes, release: file.release, customer }, choice, origin);
@@ -274,9 +277,13 @@ function lateOriginReason(best: string | undefined, recent: RecentRequest): Orig
   return recent.isOriginDue || (recent.isRepeated && recent.tried.includes(best)) ? "repeated" : undefined;
 }
 
-/** Undefined if it is not known whom the customer was sent to. */
-function withoutTried({ demand, recent: { tried } }: Question): Question["demand"] | undefined {
-  if (tried.length === 0 || tried.length >= MOST_SENT_BACK) return undefined;
+/** Undefined if nobody is to be asked. */
+function wantedOfHolders(
+  { isOriginWanted, isHead }: FileDemand,
+  { demand, recent: { tried } }: Question,
+): Question["demand"] | undefined {
+  if (!isOriginWanted) return demand;
+  if (isHead || tried.length === 0 || tried.length > MOST_SENT_BACK) return undefined;
   return { ...demand, isHeldBy: (volunteer) => !tried.includes(volunteer.id) && demand.isHeldBy(volunteer) };
 }
 

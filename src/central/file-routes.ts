@@ -11,7 +11,7 @@ import {
   parseCustomerRequest,
 } from "../delivery/customer-request.ts";
 import { type DescribedFile, describedPath, type DescriptionKind, isNamePlain } from "../delivery/described-file.ts";
-import { renderExplanation } from "../delivery/explanation.ts";
+import { type Explanation, renderExplanation } from "../delivery/explanation.ts";
 import { type ServedContent, validatorsOf } from "../delivery/file-answer.ts";
 import { mediaTypeOf } from "../delivery/media-type.ts";
 import { wantedMetalink } from "../delivery/negotiation.ts";
@@ -118,9 +118,10 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
   const { choice } = context;
   const demand = demandOf(context, file, exchange.request);
   if (file.asked.explanation !== undefined) {
-    // For which redirects need not look.
-    const isLost = file.served.lengthBytes > 0 && (await lengthOf(context.tree, file.served.content)) === undefined;
-    const explanation = choice.explain(demand, isLost);
+    const usual = choice.explain(demand);
+    // Which only who sends it finds out, and who asks for reasons.
+    const isLost = isServedHere(usual, demand) && (await lengthOf(context.tree, file.served.content)) === undefined;
+    const explanation = isLost ? choice.explain(demand, isLost) : usual;
     const { ranked, rejected } = explanation;
     context.charge(exchange.request, Math.floor((ranked.length + rejected.length) / EXPLAINED_PER_REQUEST));
     void reply.header("Cache-Control", "no-store").header("X-Content-Type-Options", "nosniff");
@@ -140,6 +141,11 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
       return places && redirectHeaders(places, demand.file.target);
     },
   });
+}
+
+/** Would central send bytes of the content? */
+function isServedHere({ origin }: Explanation, { file }: FileDemand): boolean {
+  return origin !== undefined && origin !== "not-modified" && file.served.lengthBytes > 0;
 }
 
 /** Volunteers that are weighed and named for what a redirect costs. */

@@ -14,7 +14,7 @@ export interface CustomerRequest {
   readonly endsWithSlash: boolean;
   /** The exact content a redirect promised (`?sha256=`). */
   readonly wantedContent: ContentId | undefined;
-  /** A volunteer sent the customer back (`?origin=1`): never redirect again. */
+  /** A volunteer sent the customer back (`?origin=1`): central serves it, unless it has lost the content. */
   readonly isOriginWanted: boolean;
   /** `?explain`: who would serve this, and why ("json": for programs). */
   readonly explanation: "text" | "json" | undefined;
