@@ -50,7 +50,7 @@ const ORIGIN_DUE: RecentRequest = { ...NOTHING_YET, isOriginDue: true };
  * each try looks like a crowd whose volunteers all answer: so central serves a part of all requests, the smaller the more it is a crowd.
  *
  * - Of a run of requests (no pause of 10 s) the third goes to central, then every fourth: one customer gets another volunteer, then the origin,
- *   again and again.
+ *   again and again, and each time those first that it was not sent to yet.
  * - More than {@link QUICK_CROWD} that come quicker than any client tries again, or {@link SLOW_CROWD} in one run, are a crowd. It is chosen for like
  *   anybody else, without doubt about whom others were sent to; every eighth goes to central, so that all get through who try often enough.
  * - The same connection again is the same customer. In a crowd each is remembered for itself: another volunteer, then central.
@@ -145,13 +145,14 @@ export class RecentRequests {
     const isServed = this.#served[place]! > 0;
     const isSame = asked.port !== 0 && asked.port === this.#ports[place];
     const isOtherProgram = this.#agents[place] !== agentHash(asked.agent);
-    const isDoubtful = !isSame && (isServed || isOtherProgram || this.#shared.get(asked.customer, nowMs) === true);
+    const isDoubtful = !isSame && (isServed || isOtherProgram || this.#isSharedBy(asked.customer, nowMs));
     const isEnough = redirects >= this.#enough(place, isServed || isDoubtful);
     if (this.#ranges[place] !== shortRange(asked.range)) {
       return { tried, isRepeated: false, isCertain: false, isOriginDue: isEnough };
     }
-    // Central served the last one: a new start, but those who did not help are still the last to be asked.
-    if (redirects === 0) return { ...NOTHING_YET, tried };
+    // Central served the last one: a new start. The same customer, as far as can be known, goes to none that it was sent to before.
+    if (redirects === 0)
+      return isSame || !this.#isSharedBy(asked.customer, nowMs) ? { ...NOTHING_YET, tried } : NOTHING_YET;
     const isOriginDue = isEnough && (isSame || !this.#isQuick(place, nowMs));
     return { tried, isRepeated: !isDoubtful, isCertain: isSame && !isServed, isOriginDue };
   }
@@ -165,7 +166,11 @@ export class RecentRequests {
   isShared(asked: AskedKey, nowMs: number): boolean {
     const place = this.#find(asked);
     if (place !== NOBODY && (this.#crowds[place] === 1 || this.#isAskedAfterServed(place))) return true;
-    return this.#shared.get(asked.customer, nowMs) === true;
+    return this.#isSharedBy(asked.customer, nowMs);
+  }
+
+  #isSharedBy(customer: string, nowMs: number): boolean {
+    return this.#shared.get(customer, nowMs) === true;
   }
 
   #isAskedAfterServed(place: number): boolean {
@@ -216,10 +221,12 @@ export class RecentRequests {
       this.#redirects[place] = Math.max(1, this.#redirects[place]!);
       this.#noteLast(place, asked, nowMs);
       return place;
-    } else {
-      if (this.#redirects[place] === 0 && this.#served[place]! > 1) this.#shared.set(asked.customer, true, nowMs);
-      this.#tried[place] = withLast(this.#tried[place]!, volunteer);
-    }
+    } else if (this.#redirects[place] === 0) {
+      // Sent where it was before: it was everywhere.
+      const tried = this.#tried[place]!;
+      this.#tried[place] = tried.includes(volunteer) ? this.#listOf(volunteer) : withLast(tried, volunteer);
+      if (this.#served[place]! > 1) this.#shared.set(asked.customer, true, nowMs);
+    } else this.#tried[place] = withLast(this.#tried[place]!, volunteer);
     this.#count(this.#redirects, place);
     this.#count(this.#requests, place);
     this.#noteLast(place, asked, nowMs);

@@ -76,6 +76,21 @@ test("the same request again goes elsewhere, then to central; whoever asks then 
   expect(recent.look(asked, 25_002)).toEqual(FIRST);
 });
 
+test("who was sent everywhere and served by central begins anew; where several are, each does", () => {
+  const recent = new RecentRequests();
+  const asked = { customer: "198.51.100.7", content: CONTENT, ...PLAIN, port: 40_000 };
+  for (const volunteer of ["a", "b"]) recent.noteRedirect(asked, volunteer, 0);
+  recent.noteServed(asked, 1_000);
+  recent.noteRedirect(asked, "a", 2_000);
+  expect(recent.look(asked, 3_000).tried).toEqual(["a"]);
+  // Central served twice and was asked again: that is not one customer alone.
+  for (const nowMs of [4_000, 5_000]) recent.noteServed(asked, nowMs);
+  recent.noteRedirect(asked, "b", 6_000);
+  recent.noteServed(asked, 7_000);
+  expect(recent.look(asked, 8_000).tried).toEqual(["a", "b"]);
+  expect(recent.look({ ...asked, port: 40_001 }, 8_000)).toEqual(FIRST);
+});
+
 test("the same connection brings the same customer however quick, another program is another one", () => {
   const recent = new RecentRequests();
   const asked = { customer: "198.51.100.7", content: CONTENT, range: undefined, port: 40_000, agent: "curl/7.88.1" };
