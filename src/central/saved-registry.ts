@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { readFileIfExists, writeFileDurably } from "../store/durable-file.ts";
 import { encodeRegistrySnapshot, parseRegistrySnapshot } from "../tracker/registry-snapshot.ts";
-import type { LiveVolunteer } from "../tracker/live-volunteer.ts";
 import type { VolunteerStateStore } from "../tracker/volunteer-states.ts";
 
 export const SAVED_REGISTRY_FILE = "tracker.json";
@@ -11,17 +10,15 @@ export const SAVED_REGISTRY_FILE = "tracker.json";
 /** Of one that could not be read. */
 export const UNREAD_SUFFIX = ".damaged";
 
-type SavedState = Pick<VolunteerStateStore, "all" | "isSilent" | "restore">;
-
 /** The volunteers' live state over a restart: written when it changed, read once. */
 export class SavedRegistry {
   readonly #path: string;
-  readonly #live: SavedState;
+  readonly #live: Pick<VolunteerStateStore, "saved" | "restore">;
   #lastText = "";
   /** What stands there could not be read: it may be of use to somebody, or the disk failed for a moment. */
   #isUnread = false;
 
-  constructor(stateDirectory: string, live: SavedState) {
+  constructor(stateDirectory: string, live: Pick<VolunteerStateStore, "saved" | "restore">) {
     this.#path = join(stateDirectory, SAVED_REGISTRY_FILE);
     this.#live = live;
   }
@@ -48,16 +45,11 @@ export class SavedRegistry {
 
   /** @throws StoreError if the disk does not take it; what is in memory stays */
   async save(): Promise<void> {
-    const text = encodeRegistrySnapshot(this.#live.all().map((volunteer) => this.#asSaved(volunteer)));
+    const text = encodeRegistrySnapshot(this.#live.saved());
     if (text === this.#lastText) return;
     if (this.#isUnread) await rename(this.#path, this.#path + UNREAD_SUFFIX);
     this.#isUnread = false;
     await writeFileDurably(this.#path, text, { mode: 0o600 });
     this.#lastText = text;
-  }
-
-  /** Who was silent before a restart is so after it, until it announces: else each restart would send customers to the dead. */
-  #asSaved(volunteer: LiveVolunteer): LiveVolunteer {
-    return this.#live.isSilent(volunteer) ? { ...volunteer, isAway: true } : volunteer;
   }
 }

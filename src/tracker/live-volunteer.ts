@@ -3,6 +3,12 @@ import type { Holdings } from "./holdings.ts";
 /** Whether central could connect to the announced port. Only `reachable` ones are handed out as peers. */
 export type PortState = "unchecked" | "reachable" | "unreachable";
 
+/** One that was known before a restart. */
+export interface SavedVolunteer extends LiveVolunteer {
+  /** Since its last announce, milliseconds in which central ran. */
+  readonly unheardMs: number;
+}
+
 /** What central knows of a volunteer from its announces. Times are of {@link Clock.monotonicMs} unless named wall. */
 export interface LiveVolunteer {
   readonly id: string;
@@ -26,7 +32,7 @@ export interface LiveVolunteer {
   readonly expectedMs: number | undefined;
   /** It holds what central assigns, within so many bytes, and may vanish at any moment; undefined for any other. */
   readonly volatileQuotaBytes: number | undefined;
-  /** It said farewell, or was silent when central started anew: no peer, but a web server of its own goes on. */
+  /** It said farewell: no peer, but its web server goes on. */
   readonly isAway: boolean;
   /** Release held, 0 none. */
   readonly release: number;

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { applyHoldings, NO_HOLDINGS } from "./holdings.ts";
-import type { LiveVolunteer, PortState } from "./live-volunteer.ts";
+import type { LiveVolunteer, PortState, SavedVolunteer } from "./live-volunteer.ts";
 import { SiteBalance } from "./site-balance.ts";
 import { SiteTable } from "./site-table.ts";
 import { TransferTotals } from "./transfer-totals.ts";
@@ -138,13 +138,21 @@ export class LiveVolunteers implements VolunteerStateStore {
     return this.#clock.monotonicMs() - lastSeenMs > 2 * Math.max(expectedMs, this.#intervalMs);
   }
 
-  restore(volunteers: readonly LiveVolunteer[]): void {
+  saved(): readonly SavedVolunteer[] {
+    const nowMs = this.#clock.monotonicMs();
+    // Beyond silence it makes no difference: what is saved stays the same then.
+    const most = 2 * this.#intervalMs + 1;
+    return this.all().map((one) => ({ ...one, unheardMs: Math.min(most, Math.ceil(nowMs - one.lastSeenMs)) }));
+  }
+
+  restore(volunteers: readonly SavedVolunteer[]): void {
     const nowMs = this.#clock.monotonicMs();
     this.#revision++;
-    for (const volunteer of volunteers) {
+    for (const { unheardMs, ...volunteer } of volunteers) {
       if (this.#volunteers.has(volunteer.id)) continue;
       const sinceMs = Math.max(0, this.#clock.wallMs() - volunteer.lastSeenWallMs);
-      const lastSeenMs = nowMs - (volunteer.expectedMs === undefined ? this.#intervalMs : sinceMs);
+      const isExpected = volunteer.expectedMs !== undefined;
+      const lastSeenMs = nowMs - (isExpected ? sinceMs : Math.max(this.#intervalMs, unheardMs));
       this.#volunteers.set(volunteer.id, { ...volunteer, lastSeenMs, portCheckedMs: nowMs, holdingsId: undefined });
     }
   }

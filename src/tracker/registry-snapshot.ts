@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { bundlesHeld, type BundleHave } from "./holdings.ts";
-import type { LiveVolunteer } from "./live-volunteer.ts";
+import type { SavedVolunteer } from "./live-volunteer.ts";
 
 const count = z.int().min(0);
 const volunteerSchema = z.object({
@@ -28,6 +28,7 @@ const volunteerSchema = z.object({
   /** Bundles of which something is held; how much is asked for again. */
   bundles: z.array(count),
   lastSeenWallMs: z.number(),
+  unheardMs: z.number().min(0).default(0),
 });
 const snapshotSchema = z.object({ format: z.literal(1), volunteers: z.array(z.unknown()) });
 
@@ -35,7 +36,7 @@ const snapshotSchema = z.object({ format: z.literal(1), volunteers: z.array(z.un
  * What is worth keeping of the registry over a restart, as JSON. Bitmaps stay out: they would make it hundreds of
  * megabytes, and the volunteers send them again when asked for full holdings.
  */
-export function encodeRegistrySnapshot(volunteers: readonly LiveVolunteer[]): string {
+export function encodeRegistrySnapshot(volunteers: readonly SavedVolunteer[]): string {
   const rows = volunteers.map(({ holdings, holdingsId: _, lastSeenMs: __, portCheckedMs: ___, ...facts }) => ({
     ...facts,
     completeRelease: holdings.completeRelease,
@@ -45,7 +46,7 @@ export function encodeRegistrySnapshot(volunteers: readonly LiveVolunteer[]): st
 }
 
 /** Reads a snapshot. It is a cache: a row that is damaged is left out, nothing is thrown. Undefined if it is no snapshot at all. */
-export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] | undefined {
+export function parseRegistrySnapshot(text: string): readonly SavedVolunteer[] | undefined {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -60,7 +61,7 @@ export function parseRegistrySnapshot(text: string): readonly LiveVolunteer[] | 
   });
 }
 
-function volunteerOf(row: z.infer<typeof volunteerSchema>): LiveVolunteer {
+function volunteerOf(row: z.infer<typeof volunteerSchema>): SavedVolunteer {
   const { completeRelease, bundles, site, url, isByName, expectedMs, volatileQuotaBytes, ...facts } = row;
   const unknownExtent = (number: number): [number, BundleHave] => [number, new Uint8Array()];
   return {

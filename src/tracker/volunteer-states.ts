@@ -1,4 +1,4 @@
-import type { LiveVolunteer } from "./live-volunteer.ts";
+import type { LiveVolunteer, SavedVolunteer } from "./live-volunteer.ts";
 import type { SiteBalance } from "./site-balance.ts";
 import type { TransferTotals } from "./transfer-totals.ts";
 import type { VolunteerAnnounce } from "./volunteer-announce.ts";
@@ -57,6 +57,11 @@ export interface VolunteerStateStore extends VolunteerStates {
   notePort(address: { readonly id: string; readonly host: string; readonly port: number }, isReachable: boolean): void;
   /** It was shut out. */
   remove(id: string): void;
-  /** Puts back what was known before a restart: believed for one interval, unless it announces. */
-  restore(volunteers: readonly LiveVolunteer[]): void;
+  /** {@link all}, for {@link restore} of the next start. */
+  saved(): readonly SavedVolunteer[];
+  /**
+   * Puts back what was known before a restart: believed for one interval, unless it announces. Who had not been heard of for longer is so
+   * much nearer to silence: else customers would be sent to the dead after each restart.
+   */
+  restore(volunteers: readonly SavedVolunteer[]): void;
 }

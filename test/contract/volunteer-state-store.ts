@@ -9,7 +9,7 @@ import { announceOf, bundles, complete } from "../support/sample-announce.ts";
 
 const INTERVAL_MS = 60_000;
 const HOST = "192.0.2.1";
-const [A, B, C] = ["a".repeat(40), "b".repeat(40), "c".repeat(40)] as const;
+const [A, B, C, D] = ["a", "b", "c", "d"].map((id) => id.repeat(40)) as [string, string, string, string];
 const URL = "http://mirror.example.org";
 const TRANSFERS = { swarmBytes: 5, customerBytes: 7, reusedBytes: 11, deltaBytes: 3, peerBytes: 13, originBytes: 17 };
 
@@ -85,7 +85,7 @@ function describeReading(opened: Open): void {
     seen.push(store.revision);
     await fixture.announce(A);
     seen.push(store.revision);
-    const rows = store.all();
+    const rows = store.saved();
     await fixture.announce(A, { event: "stopped" });
     seen.push(store.revision);
     store.restore(rows);
@@ -209,7 +209,7 @@ function describeRestart(opened: Open): void {
   test("what another store wrote is believed for one interval, and full holdings are asked for", async () => {
     const before = await opened();
     const { holdingsId } = await before.announce(A, { holdings: bundles(0, [1, "all"], [2, new Uint8Array([1])]) });
-    const text = encodeRegistrySnapshot(before.store.all());
+    const text = encodeRegistrySnapshot(before.store.saved());
     const { store, ...after } = await opened(before.clock);
     await after.announce(B, { customers: 8 });
     store.restore(parseRegistrySnapshot(text)!);
@@ -225,11 +225,38 @@ function describeRestart(opened: Open): void {
     expect(outcome.holdingsId).toBeGreaterThan(holdingsId);
   });
 
+  test("who was not heard of before a restart is silent after it, and each restart counts; who said farewell has done so", async () => {
+    const before = await opened();
+    for (const id of [A, B, C]) await before.announce(id);
+    await before.announce(D, { url: "http://d.example.org", expectedMs: 10 * INTERVAL_MS, event: "stopped" });
+    before.clock.advance(INTERVAL_MS);
+    await before.announce(B);
+    before.clock.advance(INTERVAL_MS + 1);
+    await before.announce(C);
+    let { store } = before;
+    const restart = async (): Promise<readonly string[]> => {
+      const rows = parseRegistrySnapshot(encodeRegistrySnapshot(store.saved()))!;
+      ({ store } = await opened(before.clock));
+      store.restore(rows);
+      return store.all().flatMap((one) => (store.isSilent(one) ? [] : [one.id]));
+    };
+    expect(await restart()).toEqual([B, C]);
+    // While central was down nobody could announce: that does not count.
+    before.clock.advance(INTERVAL_MS - 1);
+    expect(await restart()).toEqual([B, C]);
+    before.clock.advance(1);
+    expect(await restart()).toEqual([C]);
+    before.clock.advance(1);
+    expect(await restart()).toEqual([]);
+    const cron = store.get(D)!;
+    expect([store.isSilent(cron), store.isOutOfReach(cron)]).toEqual([true, false]);
+  });
+
   test("who announced meanwhile is not put back; who was put back builds on nothing that it told before", async () => {
     const before = await opened();
     await before.announce(A, { customers: 1 });
     const { holdingsId } = await before.announce(B, { holdings: bundles(0, [1, "all"]) });
-    const rows = before.store.all();
+    const rows = before.store.saved();
     const after = await opened(before.clock);
     await after.announce(A, { customers: 2 });
     after.store.restore(rows);

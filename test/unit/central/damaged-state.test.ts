@@ -100,10 +100,11 @@ test("an end beside a lock that lasts loses no more than the last numbers, and s
 test("who was silent before a restart gets no customers after it until it announces", async () => {
   const { fixture, volunteer } = await withMirror();
   await fixture.program[Symbol.asyncDispose]();
-  const central = await fixture.serve({ announceIntervalMs: 1 });
+  const options = { announceIntervalMs: 2_000 };
+  const central = await fixture.serve(options);
   await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(206);
   await central[Symbol.asyncDispose]();
-  await fixture.serve();
+  await fixture.serve(options);
   expect(await statusOf(fixture, "/a.iso")).toBe(206);
   await volunteer.announce(FULL_MIRROR);
   await expect.poll(() => statusOf(fixture, "/a.iso"), PATIENCE).toBe(302);

@@ -106,7 +106,7 @@ test("who comes and goes is no peer between its syncs, but keeps its customers u
   fixture.clock.advance(7_200_000);
   expect(fixture.live.isOutOfReach(cron)).toBe(false);
   const restarted = new LiveVolunteers(fixture.clock, INTERVAL_MS);
-  restarted.restore(parseRegistrySnapshot(encodeRegistrySnapshot([{ ...cron, id: "c".repeat(40) }]))!);
+  restarted.restore(parseRegistrySnapshot(encodeRegistrySnapshot([{ ...cron, id: "c".repeat(40), unheardMs: 0 }]))!);
   const restored = restarted.get("c".repeat(40))!;
   expect([restored.isAway, restarted.isOutOfReach(restored)]).toEqual([true, false]);
   fixture.clock.advance(1);
@@ -190,7 +190,7 @@ test("a registry comes back after a restart, believed for one interval, full hol
   before.reachable(PEER, { holdings: bundles(0, [1, "all"], [2, new Uint8Array([1])]), url: "http://m" });
   const { holdingsId } = before.announce(PEER, { holdings: bundles(before.live.get(PEER)!.holdingsId!) });
   const after = new Fixture();
-  after.live.restore(parseRegistrySnapshot(encodeRegistrySnapshot(before.live.all()))!);
+  after.live.restore(parseRegistrySnapshot(encodeRegistrySnapshot(before.live.saved()))!);
   after.announce("asking");
   expect(after.peersFor("asking").map(peerAnswerOf)).toEqual([
     { id: PEER, host: "192.0.2.1", port: 7382, site: "192.0.0.0/16", bundles: [1, 2] },
@@ -207,7 +207,7 @@ test("a damaged snapshot is left out row by row", () => {
   expect(parseRegistrySnapshot('{"format":2,"volunteers":[]}')).toBeUndefined();
   const fixture = new Fixture();
   fixture.reachable("a".repeat(40));
-  const text = encodeRegistrySnapshot(fixture.live.all());
+  const text = encodeRegistrySnapshot(fixture.live.saved());
   expect(parseRegistrySnapshot(text.replace("[{", '[{"id":1},{'))).toHaveLength(1);
 });
 
