@@ -5,8 +5,8 @@ export type PortState = "unchecked" | "reachable" | "unreachable";
 
 /** One that was known before a restart. */
 export interface SavedVolunteer extends LiveVolunteer {
-  /** Since its last announce, milliseconds in which central ran. */
-  readonly unheardMs: number;
+  /** Since its last announce, intervals in which central ran; the next start may have another interval. */
+  readonly unheardIntervals: number;
 }
 
 /** What central knows of a volunteer from its announces. Times are of {@link Clock.monotonicMs} unless named wall. */

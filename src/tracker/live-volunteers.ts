@@ -13,6 +13,9 @@ const RECHECK_UNREACHABLE_MS = 300_000;
 /** Silent volunteers stay visible to the operator for a week. */
 const FORGET_AFTER_MS: number = 7 * 24 * 3_600_000;
 
+/** More than the two after which it is silent; what is saved stays the same from then on. */
+const SILENT_INTERVALS = 2.001;
+
 /** What can't be known of who is away. */
 const IDLE = { isSyncing: false, bytesLeft: 0, customers: 0, customerBytesLeft: 0, uploadBytesPerSecond: 0 };
 
@@ -140,19 +143,20 @@ export class LiveVolunteers implements VolunteerStateStore {
 
   saved(): readonly SavedVolunteer[] {
     const nowMs = this.#clock.monotonicMs();
-    // Beyond silence it makes no difference: what is saved stays the same then.
-    const most = 2 * this.#intervalMs + 1;
-    return this.all().map((one) => ({ ...one, unheardMs: Math.min(most, Math.ceil(nowMs - one.lastSeenMs)) }));
+    return this.all().map((one) => {
+      const unheard = Math.ceil((1000 * (nowMs - one.lastSeenMs)) / this.#intervalMs) / 1000;
+      return { ...one, unheardIntervals: Math.min(SILENT_INTERVALS, unheard) };
+    });
   }
 
   restore(volunteers: readonly SavedVolunteer[]): void {
     const nowMs = this.#clock.monotonicMs();
     this.#revision++;
-    for (const { unheardMs, ...volunteer } of volunteers) {
+    for (const { unheardIntervals, ...volunteer } of volunteers) {
       if (this.#volunteers.has(volunteer.id)) continue;
       const sinceMs = Math.max(0, this.#clock.wallMs() - volunteer.lastSeenWallMs);
       const isExpected = volunteer.expectedMs !== undefined;
-      const lastSeenMs = nowMs - (isExpected ? sinceMs : Math.max(this.#intervalMs, unheardMs));
+      const lastSeenMs = nowMs - (isExpected ? sinceMs : this.#intervalMs * Math.max(1, unheardIntervals));
       this.#volunteers.set(volunteer.id, { ...volunteer, lastSeenMs, portCheckedMs: nowMs, holdingsId: undefined });
     }
   }

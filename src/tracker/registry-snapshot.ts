@@ -28,7 +28,7 @@ const volunteerSchema = z.object({
   /** Bundles of which something is held; how much is asked for again. */
   bundles: z.array(count),
   lastSeenWallMs: z.number(),
-  unheardMs: z.number().min(0).default(0),
+  unheardIntervals: z.number().min(0).default(0),
 });
 const snapshotSchema = z.object({ format: z.literal(1), volunteers: z.array(z.unknown()) });
 

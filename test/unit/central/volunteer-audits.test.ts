@@ -114,7 +114,7 @@ async function audited(
     holdings: { completeRelease: 1, bundles: new Map() },
     ...change,
   };
-  live.restore([{ ...volunteer, unheardMs: 0 }]);
+  live.restore([{ ...volunteer, unheardIntervals: 0 }]);
   const log = (): void => undefined;
   const warnings: string[] = [];
   const audits = new VolunteerAudits(
@@ -150,7 +150,9 @@ async function audited(
   };
   const holdRelease = (release: number): void => {
     live.remove("a");
-    live.restore([{ ...volunteer, unheardMs: 0, release, holdings: { completeRelease: release, bundles: new Map() } }]);
+    live.restore([
+      { ...volunteer, unheardIntervals: 0, release, holdings: { completeRelease: release, bundles: new Map() } },
+    ]);
   };
   const look = async (next: Answer, afterMs: number): Promise<string | undefined> => {
     answer = next;

@@ -106,7 +106,9 @@ test("who comes and goes is no peer between its syncs, but keeps its customers u
   fixture.clock.advance(7_200_000);
   expect(fixture.live.isOutOfReach(cron)).toBe(false);
   const restarted = new LiveVolunteers(fixture.clock, INTERVAL_MS);
-  restarted.restore(parseRegistrySnapshot(encodeRegistrySnapshot([{ ...cron, id: "c".repeat(40), unheardMs: 0 }]))!);
+  restarted.restore(
+    parseRegistrySnapshot(encodeRegistrySnapshot([{ ...cron, id: "c".repeat(40), unheardIntervals: 0 }]))!,
+  );
   const restored = restarted.get("c".repeat(40))!;
   expect([restored.isAway, restarted.isOutOfReach(restored)]).toEqual([true, false]);
   fixture.clock.advance(1);
@@ -200,6 +202,24 @@ test("a registry comes back after a restart, believed for one interval, full hol
   const outcome = after.announce(PEER, { holdings: bundles(holdingsId, [3, "all"]) });
   expect(outcome.fullHoldingsWanted).toBe(true);
   expect(after.peerIds("asking")).toEqual([PEER]);
+});
+
+test("the dead stay dead, and the living have an interval, if the next start has another interval", () => {
+  const before = new Fixture();
+  before.reachable("c".repeat(40));
+  before.clock.advance(2 * INTERVAL_MS + 1);
+  before.reachable("d".repeat(40));
+  before.clock.advance(INTERVAL_MS / 2);
+  const rows = parseRegistrySnapshot(encodeRegistrySnapshot(before.live.saved()))!;
+  for (const intervalMs of [INTERVAL_MS / 30, 30 * INTERVAL_MS]) {
+    const after = new LiveVolunteers(before.clock, intervalMs);
+    after.restore(rows);
+    expect(after.all().map((one) => after.isSilent(one))).toEqual([true, false]);
+    before.clock.advance(intervalMs);
+    expect(after.isSilent(after.get("d".repeat(40))!)).toBe(false);
+    before.clock.advance(1);
+    expect(after.isSilent(after.get("d".repeat(40))!)).toBe(true);
+  }
 });
 
 test("a damaged snapshot is left out row by row", () => {
