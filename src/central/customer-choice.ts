@@ -57,6 +57,8 @@ export interface PlacesWanted {
 interface Question {
   readonly asked: AskedContent;
   readonly recent: RecentRequest;
+  /** Sent the customer back for this content lately. */
+  readonly missed: readonly string[];
   readonly demand: DeliveryDemand<CustomerVolunteer>;
   readonly rules: ChoiceRules;
 }
@@ -81,7 +83,7 @@ const PLACES_NAMED = 4;
 /** On a page of all mirrors: nobody reads more, and each costs time to weigh. */
 export const MOST_LISTED = 200;
 const MISS_REMEMBERED_MS = 60_000;
-/** How often a customer that a volunteer sent back is sent on: some clients follow few redirects, and apt none to where it was before. */
+/** How often within a minute a customer that a volunteer sent back is sent on: some clients follow few redirects, and apt none to where it was before. */
 const MOST_SENT_BACK = 1;
 /** A failure lowers a volunteer for the customer that saw it and, if another one there saw one, for its network, not for everybody. */
 const FAILURE_REMEMBERED_MS = 300_000;
@@ -152,13 +154,13 @@ export class CustomerChoice {
 
   #remember(
     demand: FileDemand,
-    { asked, recent, demand: { lengthBytes } }: Question,
+    { asked, recent, missed, demand: { lengthBytes } }: Question,
     { chosen, nowMs }: { readonly chosen: CustomerVolunteer | undefined; readonly nowMs: number },
   ): void {
     const { counters, traces } = this.#context;
     const last = recent.tried.at(-1);
     // Who sent the customer back answered: that is a miss and no failure.
-    if (recent.isRepeated && last !== undefined && !demand.isOriginWanted) {
+    if (recent.isRepeated && last !== undefined && !missed.includes(last)) {
       const { customer, content } = asked;
       const failure = { asked: { customer, content }, network: witnessOf(demand).network, volunteer: last };
       if (recent.isCertain) this.#noteFailure(failure, nowMs);
@@ -241,6 +243,7 @@ export class CustomerChoice {
     return {
       asked,
       recent,
+      missed,
       demand: {
         customer,
         lengthBytes: askedBytes(demand),
@@ -280,10 +283,10 @@ function lateOriginReason(best: string | undefined, recent: RecentRequest): Orig
 /** Undefined if nobody is to be asked. */
 function wantedOfHolders(
   { isOriginWanted, isHead }: FileDemand,
-  { demand, recent: { tried } }: Question,
+  { demand, missed, recent: { tried } }: Question,
 ): Question["demand"] | undefined {
   if (!isOriginWanted) return demand;
-  if (isHead || tried.length === 0 || tried.length > MOST_SENT_BACK) return undefined;
+  if (isHead || tried.length === 0 || missed.length > MOST_SENT_BACK) return undefined;
   return { ...demand, isHeldBy: (volunteer) => !tried.includes(volunteer.id) && demand.isHeldBy(volunteer) };
 }
 

@@ -144,8 +144,8 @@ async function answerFile(context: CustomerRouteContext, file: AskedFile, exchan
 }
 
 /** Would central send bytes of the content? */
-function isServedHere({ origin }: Explanation, { file }: FileDemand): boolean {
-  return origin !== undefined && origin !== "not-modified" && file.served.lengthBytes > 0;
+function isServedHere({ origin }: Explanation, { file, isBodyless }: FileDemand): boolean {
+  return origin !== undefined && !isBodyless && file.served.lengthBytes > 0;
 }
 
 /** Volunteers that are weighed and named for what a redirect costs. */

@@ -66,7 +66,7 @@ const ORIGIN_WORDS: Readonly<Record<OriginReason, string>> = {
   repeated: "two volunteers did not help within the last seconds",
   nobody: "no volunteer is eligible",
   "no-redirects": "redirects are switched off (serve --no-redirect)",
-  lost: "503 until the next release: its copy of the content is gone, and no volunteer can be asked for it",
+  lost: "503 until the next release: its copy of the content is gone, and nobody else is asked for it",
 };
 
 const REJECT_WORDS: Readonly<Record<RejectReason, string>> = {

@@ -50,7 +50,7 @@ const ORIGIN_DUE: RecentRequest = { ...NOTHING_YET, isOriginDue: true };
  * each try looks like a crowd whose volunteers all answer: so central serves a part of all requests, the smaller the more it is a crowd.
  *
  * - Of a run of requests (no pause of 10 s) the third goes to central, then every fourth: one customer gets another volunteer, then the origin,
- *   again and again, and each time those first that it was not sent to yet.
+ *   again and again, and each time those first that it was not sent to yet, while the address is not known as shared.
  * - More than {@link QUICK_CROWD} that come quicker than any client tries again, or {@link SLOW_CROWD} in one run, are a crowd. It is chosen for like
  *   anybody else, without doubt about whom others were sent to; every eighth goes to central, so that all get through who try often enough.
  * - The same connection again is the same customer. In a crowd each is remembered for itself: another volunteer, then central.
@@ -222,7 +222,7 @@ export class RecentRequests {
       this.#noteLast(place, asked, nowMs);
       return place;
     } else if (this.#redirects[place] === 0) {
-      // Sent where it was before: it was everywhere.
+      // Sent where it was before, it was everywhere, or others behind its address were.
       const tried = this.#tried[place]!;
       this.#tried[place] = tried.includes(volunteer) ? this.#listOf(volunteer) : withLast(tried, volunteer);
       if (this.#served[place]! > 1) this.#shared.set(asked.customer, true, nowMs);
