@@ -14,12 +14,24 @@ const WORK = `
     collections += list.getEntriesByType("gc").filter(({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR).length;
   }).observe({ entryTypes: ["gc"] });
   let kept = Array.from({ length: 1_500_000 }, (_, index) => ({ index, text: "x" + index }));
-  const full = { bytes: getHeapStatistics().total_heap_size, youngBytes: youngBytes() };
+  const memory = () => ({
+    bytes: getHeapStatistics().total_heap_size, youngBytes: youngBytes(), residentBytes: process.memoryUsage.rss(),
+  });
+  const full = memory();
   kept = kept.slice(0, 500_000);
   const tell = () => {
-    const left = { bytes: getHeapStatistics().total_heap_size, youngBytes: youngBytes() };
+    const left = memory();
     console.log(JSON.stringify({ full, left, collections, kept: kept.length }));
   };
+`;
+const SCATTERED_BYTES = 140e6;
+/** Frees so much memory in between buffers that stay. */
+const SCATTERED_BUFFERS = `
+  const { setTimeout: pause } = await import("node:timers/promises");
+  let buffers = Array.from({ length: 200_000 }, () => Buffer.allocUnsafeSlow(700).fill(1));
+  const full = { residentBytes: process.memoryUsage.rss() };
+  buffers = buffers.filter((_, index) => index % 50 === 0);
+  const tell = () => console.log(JSON.stringify({ full, left: { residentBytes: process.memoryUsage.rss() }, kept: buffers.length }));
 `;
 
 test("a program that rests gives its garbage back, once", () => {
@@ -31,6 +43,11 @@ test("a program that rests gives its garbage back, once", () => {
   expect(left.bytes).toBeLessThan(0.4 * full.bytes);
   expect(left.youngBytes).toBeLessThan(0.5 * full.youngBytes);
   expect(collections).toBe(0);
+});
+
+test("what the C library holds in pieces is given back, too", () => {
+  const { full, left } = run(`${SCATTERED_BUFFERS} await pause(${10 * LOOK_EVERY_MS}); tell();`);
+  expect(full.residentBytes - left.residentBytes).toBeGreaterThan(0.8 * SCATTERED_BYTES);
 });
 
 test("nothing is asked of V8 while the program works, even a little", () => {
@@ -51,6 +68,7 @@ test("it ends with the program", () => {
 interface Heap {
   readonly bytes: number;
   readonly youngBytes: number;
+  readonly residentBytes: number;
 }
 
 interface Told {
