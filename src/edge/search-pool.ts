@@ -124,6 +124,11 @@ export class SearchPool implements AsyncDisposable {
     this.#dispatch();
   }
 
+  /** Ends the threads that have nothing to do. */
+  rest(): void {
+    for (const worker of this.#idle.splice(0)) void worker.terminate();
+  }
+
   /** Searches that run are ended; who waits for one learns that it was stopped. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;

@@ -79,9 +79,15 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
   } finally {
     mirror.holdings.endPlacing();
     mirror.innerStaging.discardAll();
-    mirror.catalog.memories.letGo();
+    letMemoryGo(mirror);
     mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
+}
+
+/** A daemon's next sync may be hours away. */
+function letMemoryGo({ catalog, staging, innerStaging, search, index }: Mirror): void {
+  catalog.memories.letGo();
+  for (const part of [staging, innerStaging, search, index]) part.rest();
 }
 
 /**

@@ -179,6 +179,17 @@ export class StagingThreads {
     return this.#homes.size;
   }
 
+  /** Ends the threads that have nothing to do: each keeps 17 MB. What comes later starts anew, on the spot at first. */
+  rest(): void {
+    const homes = new Set(this.#homes.values());
+    const isNeeded = (thread: StagingThread): boolean => thread.pendingCount > 0 || homes.has(thread);
+    const needed = this.#threads.filter(isNeeded);
+    for (const thread of this.#threads.splice(0, this.#threads.length, ...needed)) {
+      if (!isNeeded(thread)) thread.stop();
+    }
+    if (needed.length === 0) this.#doneBytes = 0;
+  }
+
   /** Takes no more tasks; calls `then` once those under way are done. */
   end(then: () => void): void {
     const stopIfIdle = (): void => {

@@ -265,6 +265,11 @@ export class StagingArea implements Disposable {
     return fileStatOf(destination.lstat(placement.path)!);
   }
 
+  /** Nothing is staged for a while: gives up what only makes it quicker. */
+  rest(): void {
+    this.#threads.rest();
+  }
+
   [Symbol.dispose](): void {
     // What is under way on other threads names descriptors by their number.
     this.#threads.end(() => {

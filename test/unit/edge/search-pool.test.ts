@@ -3,10 +3,11 @@ import { open, truncate, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { afterAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { DeltaError } from "../../../src/delta/errors.ts";
 import { loadStrongSum } from "../../../src/delta/strong-sum.ts";
 import { SearchPool, type FoundMatches } from "../../../src/edge/search-pool.ts";
+import { workerThreadCount } from "../../support/threads.ts";
 import { randomBytes, sign } from "../delta/edited-content.ts";
 
 const strong = await loadStrongSum();
@@ -115,6 +116,23 @@ test("memory stays the same for a basis of 128 MiB and of 4 MiB", async () => {
   const large = await residentAfter(128 * MIB);
   console.log(`resident after 4 MiB: ${(small / MIB).toFixed(0)} MiB, after 128 MiB: ${(large / MIB).toFixed(0)} MiB`);
   expect(large - small).toBeLessThan(64 * MIB);
+});
+
+test("a pool that rests has no idle threads, lets those at work go on, and starts others", async () => {
+  const resting = new SearchPool(2);
+  onTestFinished(() => resting[Symbol.asyncDispose]());
+  const before = workerThreadCount();
+  const target = randomBytes(MIB, 9);
+  const quick = searchFor(target, [await basisOf("resting", target)]);
+  const slow = searchFor(target, [await sparseBasis("resting slowly", 512 * MIB)]);
+  const [first, second] = [resting.search(quick, forever), resting.search(slow, forever)];
+  await first;
+  resting.rest();
+  await vi.waitFor(() => expect(workerThreadCount()).toBe(before + 1));
+  expect(bytesIn(await second)).toBe(0);
+  resting.rest();
+  await vi.waitFor(() => expect(workerThreadCount()).toBe(before));
+  expect(bytesIn(await resting.search(quick, forever))).toBe(MIB);
 });
 
 test("closing the pool ends what runs and what waits with a word", async () => {

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { contentIdOf, type ContentId } from "../../../src/core/content-id.ts";
 import { ConfinedDirectory } from "../../../src/store/confined-directory.ts";
 import { StagingArea } from "../../../src/store/staging.ts";
+import { workerThreadCount } from "../../support/threads.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const FILE_BYTES = 10_000;
@@ -71,4 +72,36 @@ test("one that can't be written fails with its own error, all others are there",
   expect(outcomes.filter(({ status }) => status === "rejected")).toHaveLength(1);
   expect(outcomes.at(-10)).toMatchObject({ status: "rejected", reason: { code: "EISDIR" } });
   expect(fs.readdirSync(area)).toHaveLength(COUNT);
+});
+
+test("an area that rests has no threads; more work begins anew", async () => {
+  const { area, staging } = openArea();
+  const before = workerThreadCount();
+  for (let round = 0; round < 2; round++) {
+    const received = receiveMany(staging, () => false);
+    expect(await Promise.all(received.map(({ outcome }) => outcome))).toEqual(received.map(() => true));
+    expect(workerThreadCount()).toBeGreaterThan(before);
+    staging.rest();
+    await vi.waitFor(() => expect(workerThreadCount()).toBe(before));
+    expect(fs.readdirSync(area)).toHaveLength(COUNT);
+    staging.discardAll();
+  }
+});
+
+test("a rest does not take the thread of a content that is on its way", async () => {
+  const { staging } = openArea();
+  const [pieceBytes, pieceCount] = [1024 * 1024, 8];
+  const whole = Buffer.from(Array.from({ length: pieceBytes * pieceCount }, (_, index) => (index * 7919) >> 8));
+  const content = contentIdOf(createHash("sha256").update(whole).digest());
+  const staged = staging.stage(content, whole.length);
+  for (let start = 0; start < whole.length; start += pieceBytes) {
+    const bytes = Uint8Array.from(whole.subarray(start, start + pieceBytes));
+    const expected = { algorithm: "sha1", digest: createHash("sha1").update(bytes).digest("hex") } as const;
+    const piece = { start, lengthBytes: pieceBytes, received: [{ offset: 0, bytes }], expected };
+    const outcome = staged.takePiece({ ...piece, expected: { ...expected, paddedLength: pieceBytes } });
+    staging.rest();
+    expect(await outcome).toBe(true);
+    staging.rest();
+  }
+  expect(await staged.prefixDigest()).toBe(content);
 });
