@@ -1,4 +1,4 @@
-// What a mirror's machine gives for a daemon that has nothing to do: resident memory and share of a core of `prsync daemon`, after its
+// What a mirror's machine gives for a daemon that has nothing to do: resident memory (at rest and at its peak) and share of a core of `prsync daemon`, after its
 // first sync and after a restart, beside Syncthing on the same tree. `npm run bench -- idle-daemon`, or
 // `node bench/idle-daemon.ts --files 2200000 --minutes 5` after `npm run build`; 200,000 files without it. Needs root (network
 // namespaces, file systems of its own), curl and syncthing. Syncthing shares the tree with nobody, without rescans and watcher, the least
@@ -22,6 +22,7 @@ const COLUMNS: readonly Column[] = [
   { key: "program", title: "program" },
   { key: "when", title: "after" },
   { key: "residentMegabytes", title: "MB" },
+  { key: "peakMegabytes", title: "peak MB" },
   { key: "corePercent", title: "% of a core", digits: 2 },
 ];
 
@@ -86,6 +87,7 @@ async function rest(program: string, when: string, pid: number): Promise<void> {
     program,
     when,
     residentMegabytes: after.residentMegabytes,
+    peakMegabytes: after.peakMegabytes,
     corePercent: (100_000 * (after.cpuSeconds - before.cpuSeconds)) / (performance.now() - start),
   });
   printTable(COLUMNS, rows.slice(-1));

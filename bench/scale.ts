@@ -12,6 +12,7 @@ import { RunningProgram, runPrsync } from "../test/support/program.ts";
 import { rsyncDifferences } from "../test/support/rsync-referee.ts";
 import { FreshDisk } from "./support/fresh-disk.ts";
 import { RsyncHost } from "./support/rsync-host.ts";
+import { processUse } from "./support/process-use.ts";
 import { DISK_BYTES_PER_FILE, smallFilePath, writeSmallTree } from "./support/small-tree.ts";
 import { measureSuccess, printTable, versionOf, writeResult, type Column, type Row } from "./support/report.ts";
 
@@ -73,7 +74,7 @@ async function main(): Promise<void> {
   await step(`publish, ${CHANGED_FILES} changed`, "prsync", prsyncWords("publish", tree));
   await sync(`sync, ${CHANGED_FILES} changed`);
   for (const destination of Object.values(mirrored)) await assertExact(tree, destination);
-  rows.push({ step: "afterwards", tool: "prsync serve", peakMegabytes: peakMegabytesOf(serving.child.pid!) });
+  rows.push({ step: "afterwards", tool: "prsync serve", peakMegabytes: processUse(serving.child.pid!).peakMegabytes });
 }
 
 function prsyncWords(...words: readonly string[]): string[] {
@@ -110,10 +111,4 @@ function changeFiles(tree: string): void {
 async function assertExact(tree: string, destination: string): Promise<void> {
   const differences = await rsyncDifferences(tree, destination);
   if (differences !== "") throw new Error(`${destination} differs from the tree:\n${differences}`);
-}
-
-/** High-water mark of a running process (proc(5)). */
-function peakMegabytesOf(pid: number): number {
-  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1];
-  return (1024 * Number(kilobytes)) / 1e6;
 }
