@@ -10,13 +10,20 @@ const WORTHWHILE_BYTES: number = 24 * 1024 * 1024;
 /** V8 frees the memory of collected buffers in a thread of its own. */
 const FREED_AFTER_MS = 100;
 
+export interface RestingHeap {
+  /** What was needed at the last collection is garbage now, maybe: the next look at rest collects however little was added since. */
+  workEnded(): void;
+}
+
 /**
  * For a program that works now and then and rests in between: V8 collects when it needs room, so a program that rests keeps all its garbage,
  * and the C library keeps the pieces that were freed in between others. This looks every so often, for as long as the program runs, and gives
  * the memory back when the program rests. The event loop stands still meanwhile, 0.1 s or more, which is why nothing is collected while
  * anybody is served.
+ *
+ * @param lookEveryMs milliseconds
  */
-export function letGoWhenResting(lookEveryMs: number = LOOK_EVERY_MS): void {
+export function letGoWhenResting(lookEveryMs: number = LOOK_EVERY_MS): RestingHeap {
   const session = new Session();
   session.connect();
   let leftBytes = 0;
@@ -35,4 +42,5 @@ export function letGoWhenResting(lookEveryMs: number = LOOK_EVERY_MS): void {
     session.post("HeapProfiler.collectGarbage", () => setTimeout(giveBack, FREED_AFTER_MS).unref());
   };
   setInterval(look, lookEveryMs).unref();
+  return { workEnded: () => (leftBytes = 0) };
 }

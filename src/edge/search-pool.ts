@@ -46,6 +46,7 @@ export class SearchPool implements AsyncDisposable {
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
   readonly #queue: Waiting[] = [];
+  #isResting = false;
   #isClosed = false;
 
   constructor(size: number = Math.min(MAX_THREADS, Math.max(1, availableParallelism() - 1))) {
@@ -67,6 +68,7 @@ export class SearchPool implements AsyncDisposable {
     const abort = (): void => this.#abort(waiting);
     signal.addEventListener("abort", abort);
     this.#queue.push(waiting);
+    this.#isResting = false;
     this.#dispatch();
     try {
       return await promise;
@@ -101,8 +103,9 @@ export class SearchPool implements AsyncDisposable {
     const worker = startSearchWorker();
     worker.on("message", (answer: SearchAnswer) => {
       const waiting = this.#release(worker);
-      this.#idle.push(worker);
       worker.unref();
+      if (this.#isResting) void worker.terminate();
+      else this.#idle.push(worker);
       if (waiting !== undefined) settle(waiting, answer);
       this.#dispatch();
     });
@@ -124,8 +127,9 @@ export class SearchPool implements AsyncDisposable {
     this.#dispatch();
   }
 
-  /** Ends the threads that have nothing to do. */
+  /** Ends the threads that have nothing to do, the others once they are done, unless more comes. */
   rest(): void {
+    this.#isResting = true;
     for (const worker of this.#idle.splice(0)) void worker.terminate();
   }
 

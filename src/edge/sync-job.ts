@@ -56,6 +56,8 @@ export async function runSync(mirror: Mirror, options: SyncOptions, listener: Sy
   } catch (error) {
     if (isIndexDamaged(error)) throw mirror.index.noteDamage(error);
     throw fatalDiskError(error, `writing below "${mirror.destination.rootPath}"`) ?? error;
+  } finally {
+    letMemoryGo(mirror);
   }
 }
 
@@ -77,10 +79,9 @@ async function runStages(mirror: Mirror, options: SyncOptions, listener: SyncPro
     const { failures, hasTooManyRemovals } = tally;
     return { summary, failures, hasTooManyRemovals, details: detailsOf(mirror, prepared, tally) };
   } finally {
+    mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
     mirror.holdings.endPlacing();
     mirror.innerStaging.discardAll();
-    letMemoryGo(mirror);
-    mirror.situation.load = { ...mirror.situation.load, isSyncing: false, bytesLeft: 0 };
   }
 }
 

@@ -138,7 +138,7 @@ export class MirrorIndex implements Disposable {
 
   /** Gives up the pages that it keeps in memory, up to 32 MiB; the next look reads them anew. */
   rest(): void {
-    this.#database.exec("PRAGMA shrink_memory");
+    if (this.#database.isOpen) this.#database.exec("PRAGMA shrink_memory");
   }
 
   [Symbol.dispose](): void {

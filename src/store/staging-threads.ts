@@ -10,7 +10,7 @@ import type { StagingAnswers, StagingWork } from "./staging-thread.ts";
 const MAX_THREADS: number = Math.min(4, availableParallelism());
 /** What a thread is given is garbage with its answer: left to itself V8 lets over 100 MB of it lie about. */
 const MAX_YOUNG_MEGABYTES = 8;
-/** So much is done on the spot before threads are worth their start (30 ms and 10 MB each). */
+/** So much is done on the spot before threads are worth their start (30 ms and 17 MB each). */
 const ON_THE_SPOT_BYTES: number = 4 * 1024 * 1024;
 
 interface Waiting {
@@ -153,6 +153,7 @@ export class StagingThreads {
   #doneBytes = 0;
   /** Thread of each growing SHA-256; undefined: on the spot. */
   readonly #homes = new Map<number, StagingThread | undefined>();
+  #isResting = false;
 
   /** @throws (rejects) system errors of the disk; StoreError `staging-thread-failed` */
   async run(task: Extract<StagingTask, { kind: "whole" | "piece" }>): Promise<StagingTaskResult> {
@@ -171,6 +172,7 @@ export class StagingThreads {
     }
     const home = this.#homes.get(task.key);
     if (task.kind === "forget") this.#homes.delete(task.key);
+    else this.#isResting = false;
     return await (home === undefined ? this.#onTheSpot.run(task) : home.run(task));
   }
 
@@ -179,14 +181,16 @@ export class StagingThreads {
     return this.#homes.size;
   }
 
-  /** Ends the threads that have nothing to do: each keeps 17 MB. What comes later starts anew, on the spot at first. */
+  /** Ends the threads that have nothing to do, the others once they are done, unless more comes: that starts anew, on the spot at first. */
   rest(): void {
+    this.#isResting = true;
     const homes = new Set(this.#homes.values());
     const isNeeded = (thread: StagingThread): boolean => thread.pendingCount > 0 || homes.has(thread);
     const needed = this.#threads.filter(isNeeded);
     for (const thread of this.#threads.splice(0, this.#threads.length, ...needed)) {
       if (!isNeeded(thread)) thread.stop();
     }
+    for (const thread of needed) thread.onIdle = () => void (this.#isResting && this.rest());
     if (needed.length === 0) this.#doneBytes = 0;
   }
 
@@ -203,6 +207,7 @@ export class StagingThreads {
   }
 
   #threadFor(bytes: number): StagingThread | undefined {
+    this.#isResting = false;
     this.#doneBytes += bytes;
     if (this.#doneBytes <= ON_THE_SPOT_BYTES) return undefined;
     const idlest = this.#threads.reduce<StagingThread | undefined>(

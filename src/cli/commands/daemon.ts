@@ -128,7 +128,11 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
     log.warn({ reason: message }, "the sync is done, its hook failed");
     if (args.flag("json")) context.print(JSON.stringify({ event: "hook-failed", reason: message }));
   });
-  const options = { ...daemonOptions(args), synchronise };
+  const heap = letGoWhenResting();
+  const options = {
+    ...daemonOptions(args),
+    synchronise: (...sync: Parameters<typeof synchronise>) => synchronise(...sync).finally(() => heap.workEnded()),
+  };
   const isProxied = args.flag("proxied");
   if (isProxied && publicUrl === undefined)
     throw new UsageError(["--proxied needs --public-url: where customers meet the proxy"]);
@@ -163,7 +167,6 @@ async function runDaemon(args: ParsedArguments, outer: CommandContext): Promise<
   const peer = `${new URL(baseUrlAt(place.host, 0)).hostname}:${mirror.swarm.port}`;
   announceReady("daemon", { http: http?.url, peer }, { args, context });
   await announceHeld(mirror);
-  letGoWhenResting();
   await daemon.run();
   return EXIT.ok;
 }

@@ -25,12 +25,12 @@ const WORK = `
   };
 `;
 const SCATTERED_BYTES = 140e6;
-/** Frees so much memory in between buffers that stay. */
+/** `free()` frees so much memory in between buffers that stay. */
 const SCATTERED_BUFFERS = `
   const { setTimeout: pause } = await import("node:timers/promises");
   let buffers = Array.from({ length: 200_000 }, () => Buffer.allocUnsafeSlow(700).fill(1));
   const full = { residentBytes: process.memoryUsage.rss() };
-  buffers = buffers.filter((_, index) => index % 50 === 0);
+  const free = () => (buffers = buffers.filter((_, index) => index % 50 === 0));
   const tell = () => console.log(JSON.stringify({ full, left: { residentBytes: process.memoryUsage.rss() }, kept: buffers.length }));
 `;
 
@@ -46,7 +46,19 @@ test("a program that rests gives its garbage back, once", () => {
 });
 
 test("what the C library holds in pieces is given back, too", () => {
-  const { full, left } = run(`${SCATTERED_BUFFERS} await pause(${10 * LOOK_EVERY_MS}); tell();`);
+  const { full, left } = run(`${SCATTERED_BUFFERS} free(); await pause(${10 * LOOK_EVERY_MS}); tell();`);
+  expect(full.residentBytes - left.residentBytes).toBeGreaterThan(0.8 * SCATTERED_BYTES);
+});
+
+test("what was still needed at the last collection is given back once the work has ended", () => {
+  const { full, left } = run(`${SCATTERED_BUFFERS}
+    await pause(${5 * LOOK_EVERY_MS});
+    free();
+    await pause(${5 * LOOK_EVERY_MS});
+    full.residentBytes = process.memoryUsage.rss();
+    heap.workEnded();
+    await pause(${5 * LOOK_EVERY_MS});
+    tell();`);
   expect(full.residentBytes - left.residentBytes).toBeGreaterThan(0.8 * SCATTERED_BYTES);
 });
 
@@ -79,7 +91,7 @@ interface Told {
 }
 
 function run(script: string): Told {
-  const whole = `import { letGoWhenResting } from ${JSON.stringify(MODULE)}; letGoWhenResting(${LOOK_EVERY_MS}); ${script}`;
+  const whole = `import { letGoWhenResting } from ${JSON.stringify(MODULE)}; const heap = letGoWhenResting(${LOOK_EVERY_MS}); ${script}`;
   const options = { encoding: "utf8", timeout: 60_000 } as const;
   const { stdout, stderr, status } = spawnSync(process.execPath, ["--input-type=module", "-e", whole], options);
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });

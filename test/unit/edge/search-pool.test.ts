@@ -130,7 +130,6 @@ test("a pool that rests has no idle threads, lets those at work go on, and start
   resting.rest();
   await vi.waitFor(() => expect(workerThreadCount()).toBe(before + 1));
   expect(bytesIn(await second)).toBe(0);
-  resting.rest();
   await vi.waitFor(() => expect(workerThreadCount()).toBe(before));
   expect(bytesIn(await resting.search(quick, forever))).toBe(MIB);
 });

@@ -74,19 +74,23 @@ test("one that can't be written fails with its own error, all others are there",
   expect(fs.readdirSync(area)).toHaveLength(COUNT);
 });
 
-test("an area that rests has no threads; more work begins anew", async () => {
-  const { area, staging } = openArea();
-  const before = workerThreadCount();
-  for (let round = 0; round < 2; round++) {
-    const received = receiveMany(staging, () => false);
-    expect(await Promise.all(received.map(({ outcome }) => outcome))).toEqual(received.map(() => true));
-    expect(workerThreadCount()).toBeGreaterThan(before);
-    staging.rest();
-    await vi.waitFor(() => expect(workerThreadCount()).toBe(before));
-    expect(fs.readdirSync(area)).toHaveLength(COUNT);
-    staging.discardAll();
-  }
-});
+test.each([{ isBusy: false }, { isBusy: true }])(
+  "an area that rests has no threads once they are done; more work begins anew ($isBusy)",
+  async ({ isBusy }) => {
+    const { area, staging } = openArea();
+    const before = workerThreadCount();
+    for (let round = 0; round < 2; round++) {
+      const received = receiveMany(staging, () => false);
+      await vi.waitFor(() => expect(workerThreadCount()).toBeGreaterThan(before));
+      if (isBusy) staging.rest();
+      expect(await Promise.all(received.map(({ outcome }) => outcome))).toEqual(received.map(() => true));
+      if (!isBusy) staging.rest();
+      await vi.waitFor(() => expect(workerThreadCount()).toBe(before));
+      expect(fs.readdirSync(area)).toHaveLength(COUNT);
+      staging.discardAll();
+    }
+  },
+);
 
 test("a rest does not take the thread of a content that is on its way", async () => {
   const { staging } = openArea();
