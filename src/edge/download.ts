@@ -26,7 +26,7 @@ export interface DownloadContext {
   /** Told what is on its way. */
   readonly arrived: Pick<ArrivedContents, "follow">;
   readonly central: Pick<CentralClient, "contentRange" | "infoDictionary">;
-  readonly swarm: Pick<SwarmNode, "download" | "fetchInfoDictionary" | "announceHave">;
+  readonly swarm: Pick<SwarmNode, "download" | "fetchInfoDictionary" | "offerInfoDictionary" | "announceHave">;
   readonly log: SyncLog;
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -46,7 +46,8 @@ export interface DownloadFailure {
 
 const SAVE_PROGRESS_MS = 2_000;
 const PARALLEL_BUNDLES = 8;
-const INFO_PATIENCE_MS = 2_000;
+/** Without a block of an info dictionary. The origin is called a second after the others. */
+const INFO_SILENCE_MS = 2_500;
 const HTTP_RANGE_BYTES = 1024 * 1024;
 
 /**
@@ -124,19 +125,49 @@ async function downloadBundle(
   if (bundle === undefined) throw new SyncError("content-unavailable", `bundle ${number} is not known`);
   bundle.dropUnfinished();
   withdrawUnproved(bundle, group);
-  await provideSources(bundle, group, context);
+  // Neither goes on without the other.
+  const failed = new AbortController();
+  const stoppable = { ...context, signal: AbortSignal.any([context.signal, failed.signal]) };
+  const hashes = providePieceHashes(bundle, group, stoppable);
+  hashes?.catch((error: unknown) => failed.abort(error));
+  try {
+    const failures = await fetchAndProve(bundle, group, { ...run, context: stoppable, hashes });
+    await hashes;
+    return failures;
+  } catch (error) {
+    failed.abort(error);
+    await hashes?.catch(() => undefined);
+    throw error;
+  }
+}
+
+async function fetchAndProve(
+  bundle: MirrorBundle,
+  group: readonly PlacedTransfer[],
+  run: DownloadRun & { readonly hashes: Promise<void> | undefined },
+): Promise<DownloadFailure[]> {
+  const { context, hashes } = run;
   await verifyPresent(bundle, group, context);
   const wanted = wantedRanges(bundle, group);
-  const report = run.progress.forBundle(number, sumBytes(wanted));
-  if (wanted.size > 0 && !(await fetchFromSwarm(bundle, wanted, { ...run, report }))) {
-    // Others need not wait for what only central has.
-    run.turns.note(number, 0);
-    let receivedBytes = Math.max(0, sumBytes(wanted) - missingBytesOf(group));
-    report(receivedBytes);
-    const onBytes = (bytes: number): void => report((receivedBytes += bytes));
-    return await fetchOverHttp(bundle, group, { ...context, onBytes });
+  const wantedBytes = sumBytes(wanted);
+  const report = run.progress.forBundle(bundle.number, wantedBytes);
+  const fetched = async (ranges: ReadonlyMap<number, RangeSet>): Promise<boolean> => {
+    const hereBytes = wantedBytes - sumBytes(ranges);
+    return await fetchFromSwarm(bundle, ranges, { ...run, report: (bytes) => report(hereBytes + bytes) });
+  };
+  let isHere = wanted.size === 0 || (await fetched(wanted));
+  if (!isHere && hashes !== undefined && !bundle.hasPieceHashes) {
+    // All may have come, and waited for its proof until the sources were gone.
+    await hashes;
+    isHere = await fetched(wantedRanges(bundle, group));
   }
-  return await proveAll(group, context);
+  if (isHere) return await proveAll(group, context);
+  // Others need not wait for what only central has.
+  run.turns.note(bundle.number, 0);
+  let receivedBytes = Math.max(0, wantedBytes - missingBytesOf(group));
+  report(receivedBytes);
+  const onBytes = (bytes: number): void => report((receivedBytes += bytes));
+  return await fetchOverHttp(bundle, group, { ...context, onBytes });
 }
 
 /** What is on its way is not held, whatever DEST had of it before: the swarm leaves out pieces that are held. */
@@ -163,28 +194,38 @@ function keepSketch({ content, observer }: StagedTransfer, { index }: DownloadCo
   if (observer instanceof SketchBuilder) index.transaction(() => index.sketches.put(content, observer.digest()));
 }
 
-/** Contents of several pieces are proved piece by piece; their hashes come from peers if somebody is there, else from central. */
-async function provideSources(
+/**
+ * Contents of several pieces are proved piece by piece; their hashes come from peers if somebody is there, else from central. Nothing waits
+ * for them but the proof of what came, and of what was here before.
+ */
+function providePieceHashes(
   bundle: MirrorBundle,
   group: readonly PlacedTransfer[],
   context: DownloadContext,
-): Promise<void> {
+): Promise<void> | undefined {
   const needsHashes = group.some(({ place }) => bundle.layout.content(place.ordinal).pieceCount > 1);
-  if (!needsHashes || bundle.hasPieceHashes) return;
-  let info = context.index.bundles.info(bundle.infoHash);
-  if (info === undefined) {
-    info =
-      (await infoFromPeers(bundle, context)) ?? (await context.central.infoDictionary(bundle.infoHash, context.signal));
-    context.index.bundles.putInfo(bundle.infoHash, info);
-  }
-  bundle.usePieceHashes(info);
+  if (!needsHashes || bundle.hasPieceHashes) return undefined;
+  const kept = context.index.bundles.info(bundle.infoHash);
+  if (kept === undefined) return bundle.awaitPieceHashes(fetchInfo(bundle, context));
+  bundle.usePieceHashes(kept);
+  return undefined;
+}
+
+async function fetchInfo(bundle: MirrorBundle, context: DownloadContext): Promise<Uint8Array> {
+  const info =
+    (await infoFromPeers(bundle, context)) ?? (await context.central.infoDictionary(bundle.infoHash, context.signal));
+  context.index.bundles.putInfo(bundle.infoHash, info);
+  context.swarm.offerInfoDictionary(bundle.infoHash, info.length);
+  return info;
 }
 
 /** BEP 9: whoever is in the swarm gives it block by block. Undefined if nobody does soon: central has it for sure. */
 async function infoFromPeers(bundle: MirrorBundle, context: DownloadContext): Promise<Uint8Array | undefined> {
-  const soon = AbortSignal.any([context.signal, AbortSignal.timeout(INFO_PATIENCE_MS)]);
   try {
-    return await context.swarm.fetchInfoDictionary(bundle.infoHash, bundle.number, { signal: soon });
+    return await context.swarm.fetchInfoDictionary(bundle.infoHash, bundle.number, {
+      signal: context.signal,
+      silenceMs: INFO_SILENCE_MS,
+    });
   } catch (error) {
     context.signal.throwIfAborted();
     context.log.debug({ bundle: bundle.number, reason: messageOf(error) }, "no peer gave the info dictionary");

@@ -48,6 +48,9 @@ const WHOLE_SLOTS: readonly number[] = [1024, 4 * 1024, 16 * 1024, SMALL_FILE_BY
 /** Bytes that are being checked and written, beyond which received blocks wait: so the disk slows the peers down. */
 const MAX_CHECKING_BYTES: number = 16 * 1024 * 1024;
 
+/** Whole pieces of all bundles that wait for their hashes in memory. */
+const MAX_UNPROVED_BYTES: number = 16 * 1024 * 1024;
+
 /** The received blocks of a piece on its way. */
 class PieceBuffer {
   readonly bytes: Uint8Array;
@@ -75,6 +78,10 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   readonly #contents: ContentTable;
   readonly #sources: MirrorBundleSources;
   #pieceHashes: Buffer | undefined;
+  #comingHashes: Promise<void> | undefined;
+  #isAwaitingHashes = false;
+  /** Counts up when a download ends: what waited for its hashes is of no use then. */
+  #ended = 0;
   readonly #buffers = new Map<number, PieceBuffer>();
   /** Contents that came in one block, as they came; in memory that serves again. */
   readonly #wholes = new Map<number, Uint8Array>();
@@ -98,7 +105,10 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     return this.#sources.infoDictionary();
   }
 
-  /** Tells the bundle its piece hashes; needed before a content of several pieces is downloaded. */
+  /**
+   * Tells the bundle its piece hashes; this or {@link awaitPieceHashes} is needed before a content of several pieces is downloaded.
+   * @throws SyncError `wrong-bytes`
+   */
   usePieceHashes(infoDictionary: Uint8Array): void {
     const info = parseInfoDictionary(infoDictionary);
     if (
@@ -111,6 +121,20 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     this.#pieceHashes = Buffer.from(buffer, byteOffset, length);
   }
 
+  /** The hashes are on their way: pieces that are whole before wait for them, and fail as they fail. */
+  awaitPieceHashes(infoDictionary: Promise<Uint8Array>): Promise<void> {
+    this.#isAwaitingHashes = true;
+    this.#comingHashes = infoDictionary
+      .then((bytes) => this.usePieceHashes(bytes))
+      .finally(() => {
+        this.#isAwaitingHashes = false;
+        this.#letGoOn();
+      });
+    // Told to whoever waits; there may be nobody.
+    this.#comingHashes.catch(() => undefined);
+    return this.#comingHashes;
+  }
+
   /** Forgets blocks of pieces that an ended download left unfinished. */
   dropUnfinished(): void {
     // No thread has seen them: for that a piece is taken out first.
@@ -118,6 +142,7 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     for (const whole of this.#wholes.values()) this.#wholeMemory(whole.length).giveBack(whole);
     this.#buffers.clear();
     this.#wholes.clear();
+    this.#ended++;
   }
 
   get hasPieceHashes(): boolean {
@@ -164,7 +189,6 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     const { content, start, placed } = this.#place(piece);
     const transfer = this.#transferOf(content);
     const lengthBytes = this.layout.dataLengthOfPiece(piece);
-    const expected = this.#expectedHash(piece, placed);
     const whole = this.#wholes.get(piece);
     this.#wholes.delete(piece);
     const buffer = this.#takeBuffer(piece);
@@ -174,6 +198,8 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
     const wholeMemory = whole && this.#wholeMemory(lengthBytes);
     this.#checkingBytes += lengthBytes;
     try {
+      if (placed.pieceCount > 1 && !this.hasPieceHashes) await this.#awaitHashes(piece, buffer);
+      const expected = this.#expectedHash(piece, placed);
       const isRight = await transfer.takePiece({ start, lengthBytes, received, expected });
       // After an error a thread may still be looking at it.
       if (buffer !== undefined) pieceMemory.giveBack(buffer.bytes);
@@ -181,8 +207,32 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
       return isRight ? "verified" : "mismatch";
     } finally {
       this.#checkingBytes -= lengthBytes;
-      if (this.#checkingBytes <= MAX_CHECKING_BYTES) for (const go of this.#waitingForRoom.splice(0)) go();
+      if (this.#checkingBytes <= MAX_CHECKING_BYTES) this.#letGoOn();
     }
+  }
+
+  /** @throws SyncError `stopping` if the download ended meanwhile: the piece may have come another way, or is coming */
+  async #awaitHashes(piece: number, buffer: PieceBuffer | undefined): Promise<void> {
+    const { memories } = this.#sources;
+    const pieceMemory = this.#pieceMemory;
+    const ended = this.#ended;
+    const unprovedBytes = buffer?.bytes.length ?? 0;
+    memories.unprovedBytes += unprovedBytes;
+    try {
+      await this.#comingHashes;
+      if (this.#ended === ended) return;
+      throw new SyncError("stopping", `piece ${piece} of bundle ${this.number} has no hash, and its download ended`);
+    } catch (error) {
+      // No thread has seen it.
+      if (buffer !== undefined) pieceMemory.giveBack(buffer.bytes);
+      throw error;
+    } finally {
+      memories.unprovedBytes -= unprovedBytes;
+    }
+  }
+
+  #letGoOn(): void {
+    for (const go of this.#waitingForRoom.splice(0)) go();
   }
 
   /** So the memory of one block is enough: it need not be given away, nor be copied to be whole. */
@@ -192,7 +242,8 @@ export class MirrorBundle implements SwarmBundle, PieceStorage {
   }
 
   #roomForMore(): Promise<void> | undefined {
-    if (this.#checkingBytes <= MAX_CHECKING_BYTES) return undefined;
+    const isUnprovedFull = this.#isAwaitingHashes && this.#sources.memories.unprovedBytes > MAX_UNPROVED_BYTES;
+    if (this.#checkingBytes <= MAX_CHECKING_BYTES && !isUnprovedFull) return undefined;
     return new Promise<void>((go) => this.#waitingForRoom.push(go));
   }
 

@@ -40,6 +40,7 @@ declare module "bittorrent-protocol" {
     haveAll(): void;
     haveNone(): void;
     reject(index: number, offset: number, length: number): void;
-    extended(id: number, payload: Uint8Array): void;
+    /** @param payload anything but bytes is bencoded */
+    extended(id: number, payload: Uint8Array | Record<string, unknown>): void;
   }
 }

@@ -17,13 +17,13 @@ export interface OutgoingFrame {
   readonly onSent?: (() => void) | undefined;
 }
 
-/** Longest extended message that does not wait. */
-const SHORT_BYTES = 64;
 /** First byte of BEP 3's handshake; as that of a length it would be a frame of 318 MB. */
 const HANDSHAKE_MARK = 19;
+/** BEP 10. */
+const EXTENDED_HANDSHAKE = 0;
 /**
  * What says nothing of the blocks before it. Choke, unchoke and reject do: a client without BEP 6 throws away what comes after a
- * choke. Of extended messages long ones (blocks of the info dictionary) wait, and short ones (`lt_donthave`) do not.
+ * choke. Who has no info dictionary can't prove, and so can't pass on, the blocks that it has: that comes before more of them.
  */
 const URGENT: ReadonlySet<number | undefined> = new Set([
   MESSAGE.interested,
@@ -34,6 +34,7 @@ const URGENT: ReadonlySet<number | undefined> = new Set([
   MESSAGE.cancel,
   MESSAGE.haveAll,
   MESSAGE.haveNone,
+  MESSAGE.extended,
 ]);
 
 /** Length prefix and id. */
@@ -78,6 +79,13 @@ export class FrameWire extends Wire {
   /** @param frame whole and judged by the gate; the bytes of a block are told as a part of it, and last as long as it does */
   receive(frame: Uint8Array): void {
     if (!this.#hear(frame)) this._write(Buffer.from(frame), noop); // of which it keeps parts
+  }
+
+  /** BEP 10: an extended handshake may come again, with what became known since. */
+  repeatExtendedHandshake(news: Readonly<Record<string, unknown>>): void {
+    this.extendedHandshake = { ...this.extendedHandshake, ...news };
+    const m = Object.fromEntries(Object.entries(this.extendedMapping).map(([id, name]) => [name, Number(id)]));
+    this.extended(EXTENDED_HANDSHAKE, { ...this.extendedHandshake, m });
   }
 
   override have(piece: number): void {
@@ -137,7 +145,6 @@ function lengthOfFrame(head: Uint8Array): number {
 function kindOf(head: Uint8Array): FrameKind {
   if (head[0] === HANDSHAKE_MARK || head.length < 5) return "ordered";
   if (head[4] === MESSAGE.piece) return "block";
-  if (head[4] === MESSAGE.extended) return uint32(head, 0) <= SHORT_BYTES ? "urgent" : "ordered";
   return URGENT.has(head[4]) ? "urgent" : "ordered";
 }
 

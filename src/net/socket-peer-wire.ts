@@ -78,7 +78,8 @@ export class SocketPeerWire implements PeerWire {
   }
 
   get metadataSizeBytes(): number | undefined {
-    return this.#link.gate.extendedHandshake?.metadataSizeBytes;
+    const handshake = this.#link.gate.extendedHandshake;
+    return handshake?.extensionIds.has("ut_metadata") === true ? handshake.metadataSizeBytes : undefined;
   }
 
   get receivedBytes(): number {
@@ -158,6 +159,12 @@ export class SocketPeerWire implements PeerWire {
 
   sendReject(request: BlockRequest): void {
     if (this.#incoming.take(request.piece, request.offset, request.lengthBytes)) this.#reject(request);
+  }
+
+  sendMetadataSize(sizeBytes: number): void {
+    const { wire } = this.#link;
+    if (this.isStockClient || wire.extendedHandshake["metadata_size"] === sizeBytes) return;
+    wire.repeatExtendedHandshake({ metadata_size: sizeBytes });
   }
 
   sendMetadataRequest(index: number): void {

@@ -29,6 +29,12 @@ export interface SwarmConnection {
   readonly sentBytes: number;
 }
 
+export interface DictionaryCall {
+  readonly signal?: AbortSignal;
+  /** Left out: as long as a download may be without a source. */
+  readonly silenceMs?: number;
+}
+
 /** A program's part in the swarm: listens, calls, gives and takes. */
 export interface SwarmNode extends AsyncDisposable {
   readonly port: number;
@@ -42,9 +48,12 @@ export interface SwarmNode extends AsyncDisposable {
   download(bundle: SwarmBundle, wanted: WantedRanges, call?: DownloadCall): Promise<void>;
   /**
    * The info dictionary from peers (BEP 9), equal to its SHA-1.
-   * @throws SwarmError `no-source`, `busy`, `unknown-bundle` (findBundle does not know it); the reason of the signal
+   * @throws SwarmError `no-source` as {@link BundleSession.fetchInfoDictionary}, `busy`, `unknown-bundle` (findBundle does not know it); the
+   * reason of the signal
    */
-  fetchInfoDictionary(infoHash: string, number: number, call?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+  fetchInfoDictionary(infoHash: string, number: number, call?: DictionaryCall): Promise<Uint8Array>;
+  /** The info dictionary is here now, `sizeBytes` long: who lacks it may ask for it, and hears of it. */
+  offerInfoDictionary(infoHash: string, sizeBytes: number): void;
   /** A piece became held otherwise than by a download. */
   announceHave(infoHash: string, piece: number): void;
   /** Closes the bundle's connections; a download of it fails. */
@@ -138,28 +147,22 @@ class TcpSwarmNode implements SwarmNode {
     }
   }
 
-  async fetchInfoDictionary(
-    infoHash: string,
-    number: number,
-    call: { readonly signal?: AbortSignal } = {},
-  ): Promise<Uint8Array> {
+  async fetchInfoDictionary(infoHash: string, number: number, call: DictionaryCall = {}): Promise<Uint8Array> {
     const active = await this.#sessions.find(infoHash);
     if (active === undefined)
       throw new SwarmError("unknown-bundle", `bundle ${number} (${infoHash}) is not known here`);
     this.#assertActive(active);
-    const { clock, patience } = this.#options;
-    const expired = new AbortController();
-    const cancelTimer = clock.schedule(patience.noSourceMs, () => {
-      expired.abort(new SwarmError("no-source", `nobody gave the info dictionary of bundle ${number}`));
-    });
-    const signals = call.signal === undefined ? [expired.signal] : [expired.signal, call.signal];
-    try {
-      const fetched = active.session.fetchInfoDictionary(AbortSignal.any(signals));
-      this.#dial(active);
-      return await fetched;
-    } finally {
-      cancelTimer();
-    }
+    const { signal = new AbortController().signal, silenceMs = this.#options.patience.noSourceMs } = call;
+    const fetched = active.session.fetchInfoDictionary(signal, silenceMs);
+    this.#dial(active);
+    return await fetched;
+  }
+
+  offerInfoDictionary(infoHash: string, sizeBytes: number): void {
+    const active = this.#sessions.get(infoHash);
+    if (active === undefined) return;
+    active.wireBundle = { ...active.wireBundle, metadataSizeBytes: sizeBytes };
+    active.session.offerInfoDictionary(sizeBytes);
   }
 
   announceHave(infoHash: string, piece: number): void {

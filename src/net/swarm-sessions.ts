@@ -13,7 +13,7 @@ const LINGER_MS = 10_000;
 /** A bundle that is talked about, with what the sockets need to know of it. */
 export interface ActiveBundle {
   readonly session: BundleSession;
-  readonly wireBundle: WireBundle;
+  wireBundle: WireBundle;
   readonly dialPlan: DialPlan;
   /** Peer ids that are being called. */
   readonly dialling: Set<string>;

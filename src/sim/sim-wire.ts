@@ -36,7 +36,7 @@ export class SimWire implements PeerWire {
   readonly isOrigin: boolean;
   readonly site: string | undefined;
   readonly supportsFast: boolean;
-  readonly metadataSizeBytes: number | undefined;
+  metadataSizeBytes: number | undefined;
   readonly remoteHost: string;
   receivedBytes = 0;
   /** Handed over, as a socket counts it. */
@@ -53,6 +53,7 @@ export class SimWire implements PeerWire {
   #listener: PeerWireListener | undefined;
   #other!: SimWire;
   #isClosed = false;
+  #toldSizeBytes: number | undefined;
 
   private constructor(ends: { readonly local: WireEnd; readonly remote: WireEnd }, pieceLength: number) {
     const { local, remote } = ends;
@@ -67,6 +68,7 @@ export class SimWire implements PeerWire {
     this.isStockClient = remote.isStockClient ?? false;
     this.supportsFast = (remote.supportsFast ?? true) && (local.supportsFast ?? true);
     this.metadataSizeBytes = remote.metadataSizeBytes;
+    this.#toldSizeBytes = local.metadataSizeBytes;
   }
 
   /** Both ends of an established connection; set their listeners before time goes on. */
@@ -168,6 +170,14 @@ export class SimWire implements PeerWire {
     if (this.#incoming.take(request.piece, request.offset, request.lengthBytes)) this.#reject(request);
   }
 
+  sendMetadataSize(sizeBytes: number): void {
+    const other = this.#other;
+    if (this.isStockClient || this.#toldSizeBytes === sizeBytes) return;
+    this.#toldSizeBytes = sizeBytes;
+    this.#send(150, () => {
+      other.metadataSizeBytes = sizeBytes;
+    });
+  }
   sendMetadataRequest(index: number): void {
     this.#send(30, (to) => to.onMetadataRequest(index));
   }

@@ -40,6 +40,8 @@ export class PieceMemory {
  * With memory of its own for each turn of each bundle, slabs came and went by hundreds, and the C library kept twice what was in use.
  */
 export class PieceMemories {
+  /** Whole pieces that wait for their hashes. */
+  unprovedBytes = 0;
   readonly #byLength = new Map<number, PieceMemory>();
 
   of(pieceLength: number): PieceMemory {

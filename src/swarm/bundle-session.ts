@@ -59,6 +59,8 @@ export class BundleSession {
   readonly #sites: SiteView;
   #running: RunningDownload | undefined;
   #nextKey = 1;
+  /** Length of an info dictionary that came after the session began. */
+  #offeredBytes: number | undefined;
 
   constructor(bundle: SwarmBundle, options: BundleSessionOptions) {
     this.bundle = bundle;
@@ -76,7 +78,14 @@ export class BundleSession {
       isTaking: (peer, nowMs) => this.#uploads.isTaking(peer, nowMs),
       onChoked: (peer) => this.#uploads.choke(peer),
     });
-    this.#metadata = new MetadataExchange(bundle, clock, (peer) => this.#offence(peer.peerId));
+    this.#metadata = new MetadataExchange({
+      bundle,
+      clock,
+      random: options.random,
+      // Of metadata nobody is known who could give it: it is fetched before the tracker is asked.
+      isOrigin: options.isOrigin && bundle.isMetadata !== true,
+      onBadPeer: (peer) => this.#offence(peer.peerId),
+    });
   }
 
   get peers(): Iterable<SessionPeer> {
@@ -103,7 +112,7 @@ export class BundleSession {
 
   /** Is the origin needed to go on? */
   get needsOrigin(): boolean {
-    return this.#running?.state.needsOrigin(this.#nowMs) ?? this.#metadata.isFetching;
+    return this.#metadata.isFetching || this.#running?.state.needsOrigin(this.#nowMs) === true;
   }
 
   /** A connection was admitted; what it says goes to the returned listener. */
@@ -114,6 +123,8 @@ export class BundleSession {
     this.#peers.set(key, peer);
     if (wire.site !== undefined) this.#sites.met(peer.peerId, wire.site);
     wire.sendHeld(this.bundle.held);
+    // It may have come while the connection was being made.
+    if (this.#offeredBytes !== undefined) wire.sendMetadataSize(this.#offeredBytes);
     if (this.#running !== undefined) this.#run(this.#running.state.addPeer(peer, nowMs));
     this.#metadata.advance(this.peers);
     return this.#listen(peer);
@@ -144,19 +155,39 @@ export class BundleSession {
     }
   }
 
-  /** The info dictionary (BEP 9), checked against the info hash; waits until a peer gives it or the signal says stop. */
-  async fetchInfoDictionary(signal: AbortSignal): Promise<Uint8Array> {
+  /**
+   * The info dictionary (BEP 9), checked against the info hash.
+   * @param signal ends the waiting
+   * @throws SwarmError `no-source` once no block of it came for `silenceMs` and, if the origin was asked, what that may let us wait, or all of it
+   * takes longer than 15 s and four times that wait; `busy`; the signal's reason
+   */
+  async fetchInfoDictionary(signal: AbortSignal, silenceMs: number = Infinity): Promise<Uint8Array> {
     signal.throwIfAborted();
+    const { number } = this.bundle;
+    if (this.#metadata.isFetching)
+      throw new SwarmError("busy", `the info dictionary of bundle ${number} is being fetched already`);
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     const abort = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
     signal.addEventListener("abort", abort, { once: true });
-    this.#metadata.start(resolve);
+    const onFailed = (): void =>
+      reject(new SwarmError("no-source", `nobody gave the info dictionary of bundle ${number}`));
+    this.#metadata.start({ onFetched: resolve, onFailed, silenceMs });
     this.#metadata.advance(this.peers);
     try {
       return await promise;
     } finally {
       signal.removeEventListener("abort", abort);
       this.#metadata.stop();
+    }
+  }
+
+  /** The bundle has its info dictionary now: peers that lack it may ask for it. */
+  offerInfoDictionary(sizeBytes: number): void {
+    this.#offeredBytes = sizeBytes;
+    this.#metadata.forget();
+    for (const { wire } of this.#peers.values()) {
+      // The origin may have put it off to give it to us.
+      if (wire.isOrigin || wire.metadataSizeBytes === undefined) wire.sendMetadataSize(sizeBytes);
     }
   }
 
@@ -172,6 +203,7 @@ export class BundleSession {
     this.#announceHaves(nowMs);
     this.#slots.tick(nowMs);
     this.#metadata.advance(this.peers);
+    this.#metadata.serveWaiting(this.peers);
     if (this.#options.bandwidth !== undefined) this.#uploads.pump();
     for (const peer of [...this.#peers.values()]) {
       const reason = idleReason(peer, this.isWanting, nowMs);
@@ -187,6 +219,7 @@ export class BundleSession {
   /** Closes all connections; a download fails with the reason. */
   close(reason: string): void {
     this.#options.bandwidth?.download?.leave();
+    this.#metadata.fail();
     if (this.#running !== undefined) this.#finish(this.#running, { error: new SwarmError("no-source", reason) });
     for (const peer of [...this.#peers.values()]) peer.wire.close(reason);
   }

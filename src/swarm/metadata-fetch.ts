@@ -20,6 +20,11 @@ export class MetadataFetch {
     this.#blocks = new Array<Uint8Array | undefined>(Math.ceil(totalBytes / METADATA_BLOCK_BYTES));
   }
 
+  /** Of it that came, 0 … 1. */
+  get share(): number {
+    return this.#receivedCount / this.#blocks.length;
+  }
+
   /** The next block to ask for; undefined if all were asked for. */
   nextIndex(): number | undefined {
     return this.#nextIndex < this.#blocks.length ? this.#nextIndex++ : undefined;

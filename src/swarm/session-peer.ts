@@ -33,6 +33,12 @@ export class SessionPeer implements DownloadPeer {
   sentBytesSeen = 0;
   /** Blocks of the info dictionary it waits for. */
   readonly metadataWaiting: number[] = [];
+  /** It did not offer the dictionary itself when it asked. */
+  lacksMetadata = false;
+  /** When it first asked for a block. */
+  metadataAskedMs: number | undefined;
+  /** Its turn came: it gets all that it asks for. */
+  isGivenMetadata = false;
 
   constructor(options: { key: number; wire: PeerWire; pieceCount: number; nowMs: number }) {
     this.key = options.key;

@@ -72,6 +72,8 @@ export interface PeerWire {
   sendBlock(piece: number, offset: number, bytes: Uint8Array, onSent?: () => void): void;
   /** BEP 6 reject; silently nothing towards a peer without BEP 6. */
   sendReject(request: BlockRequest): void;
+  /** BEP 10: the extended handshake once more, as the info dictionary is here now; nothing if the peer was told, or is a stock client. */
+  sendMetadataSize(sizeBytes: number): void;
   sendMetadataRequest(index: number): void;
   sendMetadataBlock(index: number, totalBytes: number, bytes: Uint8Array): void;
   sendMetadataReject(index: number): void;

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import type { ContentId } from "../../../src/core/content-id.ts";
+import { repoPathFromText } from "../../../src/core/repo-path.ts";
 import { ArrivedContents } from "../../../src/edge/arrived-contents.ts";
 import { BundleCatalog } from "../../../src/edge/bundle-catalog.ts";
 import { download, type DownloadContext, type DownloadFailure } from "../../../src/edge/download.ts";
 import { SyncError } from "../../../src/edge/errors.ts";
 import { LineRate } from "../../../src/edge/line-rate.ts";
 import { StagedTransfer, type StagedBytes } from "../../../src/edge/staged-transfer.ts";
+import { buildInfoDictionary } from "../../../src/manifest/torrent.ts";
 import { paceOf } from "../../../src/net/pace.ts";
 import { SwarmError } from "../../../src/swarm/errors.ts";
 import type { DownloadCall } from "../../../src/swarm/running-download.ts";
@@ -33,6 +35,8 @@ function rightBytes(content: ContentId): StagedBytes {
 /** A swarm that gives what the test says, when it says so. */
 class ScriptedSwarm {
   readonly begun: number[] = [];
+  /** Lengths of info dictionaries. */
+  readonly offered: number[] = [];
   readonly #under = new Map<number, { call: DownloadCall; wantedBytes: number; end: PromiseWithResolvers<void> }>();
 
   readonly port: DownloadContext["swarm"] = {
@@ -45,6 +49,7 @@ class ScriptedSwarm {
       await end.promise;
     },
     fetchInfoDictionary: () => Promise.reject(new SwarmError("no-source", "nobody")),
+    offerInfoDictionary: (_infoHash, sizeBytes) => void this.offered.push(sizeBytes),
     announceHave: () => undefined,
   };
 
@@ -70,6 +75,17 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Of a bundle of these contents; its hashes are nobody's. */
+function dictionaryOf(transfers: readonly StagedTransfer[], pieceLength: number): Uint8Array {
+  const files = transfers.map(({ content }) => ({
+    path: repoPathFromText(content),
+    content,
+    lengthBytes: CONTENT_BYTES,
+  }));
+  const pieceHashes = new Uint8Array((20 * transfers.length * CONTENT_BYTES) / pieceLength);
+  return buildInfoDictionary({ name: "bundle", pieceLength, files, pieceHashes });
+}
+
 interface Running {
   readonly swarm: ScriptedSwarm;
   readonly clock: ManualClock;
@@ -82,7 +98,12 @@ interface Running {
 }
 
 /** A download of one bundle per release that is named; bundle numbers count from 1. Nothing but the test moves it. */
-async function downloading(releases: readonly number[], contents = 256): Promise<Running> {
+async function downloading(
+  releases: readonly number[],
+  contents = 256,
+  pieceLength: number = CONTENT_BYTES,
+  dictionary?: PromiseWithResolvers<undefined>,
+): Promise<Running> {
   const disk = new MirrorDisk();
   const swarm = new ScriptedSwarm();
   const clock = new ManualClock();
@@ -93,7 +114,7 @@ async function downloading(releases: readonly number[], contents = 256): Promise
     const names = Array.from({ length: contents }, (_, ordinal) => contentOf(`${at} ${ordinal}`));
     const table = names.map((content) => ({ content, lengthBytes: CONTENT_BYTES }));
     disk.index.transaction(() => {
-      disk.index.bundles.put(bundleRow(at + 1, table, { pieceLength: CONTENT_BYTES, release }));
+      disk.index.bundles.put(bundleRow(at + 1, table, { pieceLength, release }));
       disk.index.bundles.putContents(at + 1, table);
     });
     return names.map((content) => new StagedTransfer(content, rightBytes(content)));
@@ -108,7 +129,7 @@ async function downloading(releases: readonly number[], contents = 256): Promise
     central: {
       contentRange: (_content, { start, end }) =>
         http.answers-- > 0 ? Promise.resolve(new Uint8Array(end - start)) : never.promise,
-      infoDictionary: () => never.promise,
+      infoDictionary: async () => (await dictionary?.promise) ?? dictionaryOf(transfers, pieceLength),
     },
     swarm: swarm.port,
     log: disk.log,
@@ -188,4 +209,55 @@ test("what comes over HTTP counts as progress, what was dropped on the way there
   await expect.poll(() => told.now).toEqual([9 * MIB, 32 * MIB]);
   stopHttp(new SyncError("content-unavailable", "central lacks them"));
   expect((await done).length).toBe(2);
+});
+
+test("an info dictionary that central gave is offered to peers; contents of one piece need none", async () => {
+  const whole = await downloading([1], 2);
+  expect(whole.swarm.offered).toEqual([]);
+  const { swarm, done } = await downloading([1], 2, CONTENT_BYTES / 2);
+  await expect.poll(() => swarm.begun).toEqual([1]);
+  expect(swarm.offered).toEqual([expect.any(Number)]);
+  for (const each of [swarm, whole.swarm]) await each.finish(1);
+  expect([await done, await whole.done]).toEqual([[], []]);
+});
+
+test("what is fetched does not wait for the info dictionary, what is done does", async () => {
+  const dictionary = Promise.withResolvers<undefined>();
+  const { swarm, done } = await downloading([1], 2, CONTENT_BYTES / 2, dictionary);
+  await expect.poll(() => swarm.begun).toEqual([1]);
+  expect(swarm.offered).toEqual([]);
+  await swarm.finish(1);
+  let isDone = false;
+  void done.then(() => (isDone = true));
+  await settled();
+  expect(isDone).toBe(false);
+  dictionary.resolve(undefined);
+  expect(await done).toEqual([]);
+  expect(swarm.offered).toEqual([expect.any(Number)]);
+});
+
+test("a dictionary that can't be had ends the download at once, with its error and without HTTP", async () => {
+  const dictionary = Promise.withResolvers<undefined>();
+  const { swarm, http, done } = await downloading([1], 2, CONTENT_BYTES / 2, dictionary);
+  http.answers = 64;
+  await expect.poll(() => swarm.begun).toEqual([1]);
+  dictionary.reject(new SyncError("content-unavailable", "central lost it"));
+  await expect(done).rejects.toThrow("central lost it");
+  expect(http.answers).toBe(64);
+});
+
+test("a swarm that ended before the dictionary came is asked again when that is here, before HTTP", async () => {
+  const dictionary = Promise.withResolvers<undefined>();
+  const { swarm, http, told, done } = await downloading([1], 2, CONTENT_BYTES / 2, dictionary);
+  http.answers = 64;
+  await expect.poll(() => swarm.begun).toEqual([1]);
+  await swarm.fail(1);
+  expect(swarm.begun).toEqual([1]);
+  dictionary.resolve(undefined);
+  await expect.poll(() => swarm.begun).toEqual([1, 1]);
+  await swarm.receive(1, CONTENT_BYTES);
+  expect(told.now).toEqual([CONTENT_BYTES, 2 * CONTENT_BYTES]);
+  await swarm.finish(1);
+  expect(await done).toEqual([]);
+  expect(http.answers).toBe(64);
 });

@@ -34,15 +34,14 @@ interface Opened {
 }
 
 /** A bundle whose contents are all on their way. */
-function open(contents = CONTENTS): Opened {
+function open(contents = CONTENTS, pieceLength: number = PIECE, memories: PieceMemories = new PieceMemories()): Opened {
   const disk = new MirrorDisk();
   const staged = contents.map(({ content, lengthBytes }) => disk.staging.stage(content, lengthBytes));
   const transfers = new Map(staged.map((bytes) => [bytes.content, new StagedTransfer(bytes.content, bytes)]));
   const lengths = contents.map(({ lengthBytes }) => lengthBytes);
-  const layout = new BundleLayout(lengths, PIECE);
+  const layout = new BundleLayout(lengths, pieceLength);
   const fromFiles: string[] = [];
-  const memories = new PieceMemories();
-  const bundle = new MirrorBundle(bundleRow(1, contents), {
+  const bundle = new MirrorBundle(bundleRow(1, contents, { pieceLength }), {
     layout,
     contents: ContentTable.parse(encodeContentTable(contents)),
     held: new Bitfield(layout.pieceCount),
@@ -204,6 +203,81 @@ test("an info dictionary of other geometry is refused", () => {
   const { bundle } = open();
   expect(() => bundle.usePieceHashes(infoOf(PIECES.slice(0, 3), CONTENTS.slice(0, 1)))).toThrow(SyncError);
   expect(bundle.hasPieceHashes).toBe(false);
+});
+
+test("pieces that are whole before the hashes came wait for them; contents of one piece do not", async () => {
+  const { bundle } = open();
+  const info = Promise.withResolvers<Uint8Array>();
+  const known = bundle.awaitPieceHashes(info.promise);
+  const done: number[] = [];
+  const outcomes = [0, 1, 2, 3].map(async (piece) => {
+    const outcome = await receive(bundle, piece, piece === 1 ? Buffer.alloc(PIECE, 0xee) : PIECES[piece]!);
+    done.push(piece);
+    return outcome;
+  });
+  expect(await outcomes[3]).toBe("verified");
+  expect(done).toEqual([3]);
+  info.resolve(infoOf(PIECES));
+  await known;
+  expect(await Promise.all(outcomes)).toEqual(["verified", "mismatch", "verified", "verified"]);
+});
+
+test("pieces that wait for hashes hold the peers back, and fail as the hashes fail", async () => {
+  const count = 300;
+  const large = randomBytesOf(3, count * 65_536);
+  const { bundle } = open([{ content: contentOf(large), lengthBytes: large.length }], 65_536);
+  const info = Promise.withResolvers<Uint8Array>();
+  void bundle.awaitPieceHashes(info.promise).catch(() => undefined);
+  const outcomes: Promise<unknown>[] = [];
+  let isHeldBack = false;
+  for (let piece = 0; piece < count && !isHeldBack; piece++) {
+    const pending = bundle.writeBlock(piece, 0, large.subarray(piece * 65_536, (piece + 1) * 65_536));
+    isHeldBack = pending !== undefined;
+    outcomes.push(bundle.completePiece(piece).catch((error: unknown) => error));
+  }
+  expect(isHeldBack).toBe(true);
+  const failure = new SyncError("content-unavailable", "central has no such dictionary");
+  info.reject(failure);
+  expect(new Set(await Promise.all(outcomes))).toEqual(new Set([failure]));
+});
+
+test("a piece that waited for its hash is of no use once its download has ended, its memory is", async () => {
+  const { bundle, transfers, memories } = open();
+  const info = Promise.withResolvers<Uint8Array>();
+  const known = bundle.awaitPieceHashes(info.promise);
+  const wrong = receive(bundle, 0, Buffer.alloc(PIECE, 0xee)).catch((error: unknown) => error);
+  await new Promise((resolve) => setImmediate(resolve));
+  bundle.dropUnfinished();
+  // It comes another way meanwhile.
+  await transfers.get(CONTENTS[0]!.content)!.write(0, PIECES[0]!);
+  info.resolve(infoOf(PIECES));
+  await known;
+  expect(await wrong).toMatchObject({ code: "stopping" });
+  expect(memories.unprovedBytes).toBe(0);
+  expect(memories.of(PIECE).take(PIECE).subarray(0, 2).toString()).toBe("238,238");
+  expect(await bundle.completePiece(0)).toBe("verified");
+});
+
+test("what waits for hashes in one bundle holds back another that waits for its own, until those come", async () => {
+  const pieceLength = 65_536;
+  const large = randomBytesOf(3, 300 * pieceLength);
+  const contents = [{ content: contentOf(large), lengthBytes: large.length }];
+  const full = open(contents, pieceLength);
+  void full.bundle.awaitPieceHashes(new Promise(() => undefined));
+  for (let piece = 0; piece < 257; piece++) {
+    void full.bundle.writeBlock(piece, 0, large.subarray(piece * pieceLength, (piece + 1) * pieceLength));
+    void full.bundle.completePiece(piece);
+  }
+  const { bundle } = open(CONTENTS, PIECE, full.memories);
+  // Nothing would let it go on.
+  expect(bundle.writeBlock(3, 0, SMALL)).toBeUndefined();
+  const info = Promise.withResolvers<Uint8Array>();
+  void bundle.awaitPieceHashes(info.promise);
+  const pending = bundle.writeBlock(0, 0, PIECES[0]!);
+  expect(pending).toBeInstanceOf(Promise);
+  info.resolve(infoOf(PIECES));
+  await pending;
+  expect(bundle.writeBlock(1, 0, PIECES[1]!)).toBeUndefined();
 });
 
 test("blocks of an ended download do not come over bytes that came another way", async () => {

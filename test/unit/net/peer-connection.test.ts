@@ -4,13 +4,14 @@ import LibraryWire from "bittorrent-protocol";
 import { afterEach, expect, test } from "vitest";
 import { Bitfield } from "../../../src/core/bitfield.ts";
 import type { Clock } from "../../../src/core/clock.ts";
-import { acceptPeer, dialPeer, type AcceptContext, type DialTarget } from "../../../src/net/peer-connection.ts";
+import { dialPeer, type AcceptContext } from "../../../src/net/peer-connection.ts";
 import { realClock } from "../../../src/net/real-clock.ts";
 import type { SocketPeerWire } from "../../../src/net/socket-peer-wire.ts";
 import { volunteerIdOf } from "../../../src/trust/signing-key.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { HOSTILE_FRAMES } from "../../support/hostile-frames.ts";
 import { BUNDLE, contextOf, INFO_HASH, keyOf, passOf, type ContextParts } from "../../support/peer-context.ts";
+import { listenFor, targetAt } from "../../support/peer-listener.ts";
 import { PeerRecorder } from "../../support/peer-recorder.ts";
 import { extendedFrame, frame, handshakeBytes, repeat } from "../../support/wire-frames.ts";
 
@@ -24,31 +25,6 @@ afterEach(() => {
 /** Polls: for what no event tells. */
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-interface Listening {
-  readonly port: number;
-  /** The first accepted connection, established. */
-  readonly accepted: Promise<SocketPeerWire>;
-}
-
-async function listenFor(context: AcceptContext): Promise<Listening> {
-  const server = createServer();
-  opened.push(server);
-  const accepted = new Promise<SocketPeerWire>((resolve, reject) => {
-    server.once("connection", (socket: Socket) => {
-      opened.push(socket);
-      acceptPeer(socket, context).then(({ wire }) => resolve(wire), reject);
-    });
-  });
-  accepted.catch(() => undefined);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return { port: (server.address() as AddressInfo).port, accepted };
-}
-
-function targetAt(port: number, parts: Partial<DialTarget> = {}): DialTarget {
-  return { host: "127.0.0.1", port, infoHash: INFO_HASH, ...BUNDLE, ...parts };
 }
 
 interface Pair {
@@ -337,6 +313,7 @@ test("a stock client is served where such are allowed", async () => {
   await heard.seen("request");
   wire.sendBlock(3, 0, Buffer.alloc(K16, 3));
   expect(await piece).toEqual([3, 0, Buffer.alloc(K16, 3)]);
+  wire.sendMetadataSize(30_000);
   wire.sendMetadataRequest(0);
   const [, payload] = (await once(remote, "extended")) as [unknown, Uint8Array];
   expect(Buffer.from(payload).toString()).toBe("d8:msg_typei0e5:piecei0ee");

@@ -120,12 +120,12 @@ test("a choke comes after the blocks before it, with what depends on it", async 
   expect(ids.indexOf(ID.have)).toBeLessThan(ids.lastIndexOf(ID.piece));
 });
 
-test("short extended messages overtake blocks, long ones do not", async () => {
+test("extended messages overtake blocks, those with the info dictionary too", async () => {
   const ids = await heardLate((wire) => {
     wire.extended(2, new Uint8Array(16_384));
     wire.extended(3, new Uint8Array(4));
   });
   const places = ids.flatMap((id, index) => (id === ID.extended ? [index] : []));
-  expect(places[0]).toBeLessThan(BLOCKS / 2 + 100);
-  expect(places[1]).toBe(ids.length - 1);
+  expect(places).toHaveLength(2);
+  for (const place of places) expect(place).toBeLessThan(BLOCKS / 2 + 100);
 });

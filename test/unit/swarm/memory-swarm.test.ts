@@ -3,11 +3,13 @@ import { RangeSet } from "../../../src/core/byte-range.ts";
 import { seededRandom } from "../../../src/core/clock.ts";
 import { SwarmError } from "../../../src/swarm/errors.ts";
 import { MemoryBundle, SampleContent } from "../../support/memory-bundle.ts";
-import { MemorySwarm } from "../../support/memory-swarm.ts";
+import { type MemoryHost, type MemoryHostOptions, MemorySwarm } from "../../support/memory-swarm.ts";
 
 const KIB = 1024;
 /** 8 MiB in pieces of 64 KiB, and some odd lengths. */
 const CONTENT = new SampleContent([5_000_000, 1, 65_536, 70_000, 3_000_000], 64 * KIB);
+/** Its info dictionary has four blocks. */
+const LARGE = new SampleContent([48 * 1024 * KIB], 16 * KIB);
 const ALL = [...Array(CONTENT.layout.pieceCount).keys()];
 
 function rawCopies(sentBytes: number): number {
@@ -235,4 +237,170 @@ test("the info dictionary comes from a peer that has it and is checked", async (
   const fetched = mirror.session.fetchInfoDictionary(AbortSignal.timeout(30_000));
   await swarm.run(fetched);
   expect(Buffer.from(await fetched).equals(CONTENT.infoDictionary)).toBe(true);
+});
+
+/** What edge/ does: whoever lacks the dictionary fetches it and passes it on. */
+async function fetchAndOffer({ session, bundle }: MemoryHost): Promise<Uint8Array> {
+  const dictionary = await session.fetchInfoDictionary(AbortSignal.timeout(30_000), 3_000);
+  bundle.hasInfoDictionary = true;
+  session.offerInfoDictionary(dictionary.length);
+  return dictionary;
+}
+
+function withoutDictionary(swarm: MemorySwarm, options: MemoryHostOptions = {}): MemoryHost {
+  const host = swarm.add(new MemoryBundle(LARGE), options);
+  host.bundle.hasInfoDictionary = false;
+  return host;
+}
+
+function largeOrigin(swarm: MemorySwarm): MemoryHost {
+  return swarm.add(MemoryBundle.seed(LARGE), { isOrigin: true, metadataSizeBytes: LARGE.infoDictionary.length });
+}
+
+function sentBy({ session }: MemoryHost): number {
+  return [...session.peers].reduce((sum, { wire }) => sum + wire.sentBytes, 0) / LARGE.infoDictionary.length;
+}
+
+test("who gets the info dictionary offers it to peers that are connected already", async () => {
+  const swarm = new MemorySwarm(13);
+  const [first, second] = [withoutDictionary(swarm), withoutDictionary(swarm)];
+  swarm.connect(first, second);
+  const late = fetchAndOffer(second);
+  await swarm.pass(1);
+  swarm.connect(largeOrigin(swarm), first);
+  await swarm.run(Promise.all([late, fetchAndOffer(first)]), 2);
+  expect(Buffer.from(await late).equals(LARGE.infoDictionary)).toBe(true);
+});
+
+test("of many that lack the info dictionary few get it from the origin, and none waits long", async () => {
+  const swarm = new MemorySwarm(14);
+  const origin = largeOrigin(swarm);
+  const mirrors = Array.from({ length: 20 }, () => withoutDictionary(swarm));
+  swarm.connectAll();
+  expect(await swarm.run(Promise.all(mirrors.map(fetchAndOffer)))).toBeLessThan(0.6);
+  await swarm.pass(3);
+  expect(sentBy(origin)).toBeLessThan(5);
+});
+
+test("who knows nobody else gets the info dictionary from the origin after its wait", async () => {
+  const swarm = new MemorySwarm(15);
+  const origin = largeOrigin(swarm);
+  const mirrors = Array.from({ length: 8 }, () => withoutDictionary(swarm));
+  for (const mirror of mirrors) swarm.connect(origin, mirror);
+  const first = mirrors.slice(0, 4).map(fetchAndOffer);
+  const others = mirrors.slice(4).map(fetchAndOffer);
+  expect(await swarm.run(Promise.all(first))).toBeLessThan(0.2);
+  expect(await swarm.run(Promise.all(others))).toBeLessThan(1.2);
+});
+
+test.each([
+  ["says nothing", true],
+  ["refuses", false],
+])("a peer that offers the info dictionary and %s costs no more than the origin's wait", async (_, isSilent) => {
+  const swarm = new MemorySwarm(16);
+  const origin = largeOrigin(swarm);
+  const liar = withoutDictionary(swarm, { metadataSizeBytes: LARGE.infoDictionary.length });
+  if (isSilent) liar.bundle.infoDictionary = () => new Promise(() => undefined);
+  const mirrors = Array.from({ length: 4 }, () => withoutDictionary(swarm));
+  for (const mirror of mirrors) {
+    swarm.connect(liar, mirror);
+    swarm.connect(origin, mirror);
+  }
+  expect(await swarm.run(Promise.all(mirrors.map(fetchAndOffer)))).toBeLessThan(2);
+  await swarm.pass(3);
+  expect(sentBy(origin)).toBeLessThan(4.5);
+});
+
+test("a peer that drips the info dictionary keeps nobody from the origin", async () => {
+  const swarm = new MemorySwarm(20);
+  const origin = largeOrigin(swarm);
+  const liar = swarm.add(new MemoryBundle(LARGE), { metadataSizeBytes: 16 * 1024 * KIB });
+  const mirror = withoutDictionary(swarm);
+  const [, toMirror] = swarm.connect(mirror, liar);
+  const drip = (): void => {
+    toMirror.sendMetadataBlock(drips++, 16 * 1024 * KIB, new Uint8Array(16 * KIB));
+    swarm.clock.schedule(900, drip);
+  };
+  let drips = 0;
+  const fetched = fetchAndOffer(mirror);
+  drip();
+  await swarm.pass(0.5);
+  swarm.connect(mirror, origin);
+  expect(await swarm.run(fetched)).toBeLessThan(3);
+});
+
+test("who asked two that say nothing, and then the origin, asks no more than one volunteer besides", async () => {
+  const swarm = new MemorySwarm(21);
+  const mirror = withoutDictionary(swarm);
+  const silent = Array.from({ length: 6 }, () => {
+    const host = withoutDictionary(swarm, { metadataSizeBytes: LARGE.infoDictionary.length });
+    host.bundle.infoDictionary = () => new Promise(() => undefined);
+    return host;
+  });
+  const asked = silent.map((host) => swarm.connect(mirror, host)[0]);
+  const refused = expect(fetchAndOffer(mirror)).rejects.toMatchObject({ code: "no-source" });
+  await swarm.run(refused);
+  expect(asked.filter(({ sentBytes }) => sentBytes > 100)).toHaveLength(3);
+});
+
+test("one fetch of the info dictionary at a time, which ends with the session", async () => {
+  const swarm = new MemorySwarm(22);
+  const mirror = withoutDictionary(swarm);
+  const first = expect(fetchAndOffer(mirror)).rejects.toMatchObject({ code: "no-source" });
+  await expect(fetchAndOffer(mirror)).rejects.toMatchObject({ code: "busy" });
+  mirror.session.close("shutting down");
+  await first;
+});
+
+test("an info dictionary that nobody gives is given up after the silence", async () => {
+  const swarm = new MemorySwarm(17);
+  const [first, second] = [withoutDictionary(swarm), withoutDictionary(swarm)];
+  swarm.connect(first, second);
+  const fetched = fetchAndOffer(first);
+  const refused = expect(fetched).rejects.toMatchObject({ code: "no-source" });
+  const seconds = await swarm.run(refused);
+  // Nobody was asked who may let us wait.
+  expect(seconds).toBeGreaterThan(2.9);
+  expect(seconds).toBeLessThan(3.3);
+});
+
+test("whoever offers the info dictionary is asked before the origin, and late comers hear of it", async () => {
+  const swarm = new MemorySwarm(18);
+  const origin = largeOrigin(swarm);
+  const first = withoutDictionary(swarm);
+  swarm.connect(origin, first);
+  await swarm.run(fetchAndOffer(first));
+  const sent = sentBy(origin);
+  for (let comers = 0; comers < 6; comers++) {
+    const late = withoutDictionary(swarm);
+    swarm.connect(origin, late);
+    swarm.connect(first, late);
+    await swarm.pass(1);
+    await swarm.run(fetchAndOffer(late));
+  }
+  expect(sentBy(origin) - sent).toBeLessThan(0.1);
+});
+
+test("a stock client, which can't say that it found the info dictionary elsewhere, waits for no turn", async () => {
+  const swarm = new MemorySwarm(23);
+  const origin = largeOrigin(swarm);
+  const mirrors = Array.from({ length: 8 }, () => withoutDictionary(swarm));
+  for (const mirror of mirrors) swarm.connect(origin, mirror);
+  const others = Promise.all(mirrors.map(fetchAndOffer));
+  const stock = withoutDictionary(swarm, { isStockClient: true });
+  swarm.connect(origin, stock);
+  expect(await swarm.run(stock.session.fetchInfoDictionary(AbortSignal.timeout(30_000)))).toBeLessThan(0.3);
+  await swarm.run(others);
+});
+
+test("a block of the info dictionary that is asked for twice while it waits is given once", async () => {
+  const swarm = new MemorySwarm(19);
+  const origin = largeOrigin(swarm);
+  const mirrors = Array.from({ length: 5 }, () => withoutDictionary(swarm));
+  const wires = mirrors.map((mirror) => swarm.connect(mirror, origin)[0]);
+  // Four are served at once.
+  for (const wire of [...wires, wires[4]!, wires[4]!, wires[4]!]) wire.sendMetadataRequest(0);
+  await swarm.pass(2);
+  const blocks = (sentBy(origin) * LARGE.infoDictionary.length) / (16 * KIB);
+  expect(Math.floor(blocks)).toBe(5);
 });
