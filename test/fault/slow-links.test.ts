@@ -64,12 +64,13 @@ describe.skipIf(needsNetwork !== "")(`a mirror on lines that are bad${needsNetwo
     for (const host of everybody()) changeRate(host, SLOW_RATE);
     const { summary, log } = await syncOnce("slow", { words: ["--include=/small.iso", "--exclude=*"] });
     console.log(`N09: ${summary.seconds.toFixed(1)} s, ${JSON.stringify(summary.bytes)}`);
-    // Four sources of 50 kB/s: it was slow indeed.
+    // Sources of 50 kB/s: it was slow indeed.
     expect(summary.seconds).toBeGreaterThan(4);
     expect(log).not.toContain("banned");
-    expect([...log.matchAll(/peer gone .*reason=(.*)$/gm)].map(([, reason]) => reason)).toEqual(
-      Array<string>(4).fill('"shutting down"'),
-    );
+    const reasons = [...log.matchAll(/peer gone .*reason=(.*)$/gm)].map(([, reason]) => reason);
+    expect(new Set(reasons)).toEqual(new Set(['"shutting down"']));
+    // The three mirrors; the origin is called if they are slower than it would be.
+    expect(reasons.length).toBeGreaterThanOrEqual(3);
   });
 
   function everybody(): TestHost[] {
